@@ -1,0 +1,51 @@
+// Design's import table. Each room and what it may import; anything else is an error.
+const rooms = {
+  schemas: [],
+  access: ['schemas', 'bus'],
+  bus: ['schemas'],
+  store: ['schemas'],
+  ingest: ['schemas', 'bus', 'store'],
+  detectors: ['schemas'],
+  responders: ['schemas'],
+  inference: ['schemas', 'bus', 'access'],
+  pipeline: ['schemas', 'access', 'bus', 'store', 'detectors', 'responders', 'ingest'],
+  console: ['schemas', 'store', 'bus'],
+  deploy: [],
+}
+const all = [...Object.keys(rooms), 'cli', 'test', 'scripts']
+
+export default {
+  forbidden: [
+    ...Object.entries(rooms).map(([room, may]) => ({
+      name: `room-${room}`,
+      severity: 'error',
+      from: { path: `^${room}/` },
+      to: { path: `^(${all.filter((other) => other !== room && !may.includes(other)).join('|')})/` },
+    })),
+    {
+      name: 'schemas-zod-only',
+      severity: 'error',
+      from: { path: '^schemas/' },
+      to: { path: 'node_modules', pathNot: 'node_modules/zod/' },
+    },
+    {
+      name: 'pure-rooms-no-io',
+      severity: 'error',
+      from: { path: '^(detectors|responders)/' },
+      to: { dependencyTypes: ['core'] },
+    },
+    { name: 'no-test-in-product', severity: 'error', from: { pathNot: '^(test|scripts)/' }, to: { path: '^test/' } },
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true, pathNot: '^@tensorflow/tfjs-node' } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.tsx', '.js', '.mjs', '.json'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default'],
+    },
+  },
+}

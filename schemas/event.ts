@@ -1,0 +1,56 @@
+import type { z } from 'zod'
+import { Action } from './action.ts'
+import { Acknowledgement, Containment } from './containment.ts'
+import { DeadLetter } from './dead-letter.ts'
+import { Finding } from './finding.ts'
+import { FingerprintEvent } from './fingerprint.ts'
+import { FlowEvent } from './flow.ts'
+import { Incident } from './incident.ts'
+import { Key } from './key.ts'
+import { Model } from './model.ts'
+import type { EventId, Instant } from './primitives.ts'
+import { RequestEvent } from './request.ts'
+import { TelemetryEvent } from './telemetry.ts'
+import { TickEvent } from './tick.ts'
+
+/**
+ * Every kind of event: its contract and the version of it that we write. CloudEvents `type` is
+ * `dev.cordon.<kind>`, `dataschema` is `urn:cordon:schema:<kind>:<version>`. Readers accept any minor version
+ * of the major they know and ignore fields that they don't; another major is a dead letter.
+ */
+export const kinds = {
+  request: { version: '1.0', schema: RequestEvent },
+  fingerprint: { version: '1.0', schema: FingerprintEvent },
+  telemetry: { version: '1.0', schema: TelemetryEvent },
+  flow: { version: '1.0', schema: FlowEvent },
+  tick: { version: '1.0', schema: TickEvent },
+  finding: { version: '1.0', schema: Finding },
+  incident: { version: '1.0', schema: Incident },
+  action: { version: '1.0', schema: Action },
+  containment: { version: '1.0', schema: Containment },
+  acknowledgement: { version: '1.0', schema: Acknowledgement },
+  key: { version: '1.0', schema: Key },
+  model: { version: '1.0', schema: Model },
+  'dead-letter': { version: '1.0', schema: DeadLetter },
+} as const satisfies Record<string, { version: string; schema: z.ZodType }>
+
+export type Kind = keyof typeof kinds
+export type DataOf<K extends Kind> = z.infer<(typeof kinds)[K]['schema']>
+
+/** An event as everything inside sees it: envelope and parsed data. */
+export interface CordonEvent<K extends Kind = Kind> {
+  readonly kind: K
+  /** UUIDv7, unique for ever; delivery at least once becomes effect exactly once by it. */
+  readonly id: EventId
+  /** Event time: when it happened, by the source's clock. For requests, the arrival of the first byte. */
+  readonly time: Instant
+  /** The node, sensor or role that says so. */
+  readonly source: string
+  readonly data: DataOf<K>
+}
+
+export type EventOf<K extends Kind> = { [P in K]: CordonEvent<P> }[K]
+
+/** What a detector can see. */
+export type ObservationKind = 'request' | 'fingerprint' | 'telemetry' | 'flow'
+export type Observation = EventOf<ObservationKind>
