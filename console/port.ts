@@ -1,0 +1,93 @@
+import type { Acknowledgement, Action, Containment, Finding, Incident, Key } from '../schemas/index.ts'
+
+/** A key as people may see it: never its hash. */
+export type KeyView = Omit<Key, 'hash'> & { readonly keyId: string }
+
+export interface CreatedKey {
+  readonly keyId: string
+  /** Shown once; only its hash is kept. */
+  readonly key: string
+  readonly principal: string
+  readonly organization: string | null
+}
+
+/** A containment with what the nodes said about it. */
+export type ContainmentView = Containment & {
+  /** Of the slowest node that acknowledged its newest decision; null until one did, or where a person decided. */
+  readonly enforcedAfterMs: number | null
+  readonly acknowledgements: readonly Acknowledgement[]
+}
+
+export interface ContainRequest {
+  readonly target: string
+  readonly action: string
+  readonly parameters: Readonly<Record<string, string | number | boolean | null>>
+  readonly forMs: number
+  readonly reason: string
+  readonly by: string
+}
+
+/** One role's health, for `/health`, `cordon status` and the console's head. */
+export interface RoleStatus {
+  readonly role: 'node' | 'ingest' | 'detect' | 'respond' | 'console' | 'bus' | 'store'
+  readonly ok: boolean
+  /** One sentence for people: what it is doing, or what is wrong and since when. */
+  readonly summary: string
+  readonly detail: Readonly<Record<string, unknown>>
+}
+
+export interface InstanceStatus {
+  readonly version: string
+  readonly startedAt: number
+  readonly ready: boolean
+  /** Records on the bus that the sink, the detectors and the responders have not handled yet; 0 when all is seen. */
+  readonly lag: { readonly sink: number; readonly detect: number; readonly respond: number }
+  readonly roles: readonly RoleStatus[]
+}
+
+export interface TopicStatus {
+  readonly topic: string
+  readonly partition: number
+  readonly start: number
+  readonly end: number
+  /** Committed offset by consumer group. */
+  readonly committed: Readonly<Record<string, number | null>>
+}
+
+/** What the console asks of the rest of the system; wired in cli/, faked in tests. Errors are CordonErrors with codes. */
+export interface ConsolePorts {
+  readonly keys: {
+    list(): readonly KeyView[]
+    create(request: { principal: string; organization: string | null; expiresAt: number | null }): Promise<CreatedKey>
+    /** Null when there is no such key. */
+    revoke(keyId: string): Promise<KeyView | null>
+    /** Of a key or a principal: pending successors; the old ones die after `overlapMs`. */
+    rotate(what: string, overlapMs: number): Promise<readonly string[]>
+    /** Makes the secret of a pending successor, once. */
+    claim(what: string): Promise<CreatedKey | null>
+  }
+  readonly incidents: {
+    list(): readonly Incident[]
+    get(id: string): Incident | undefined
+    onChange(fn: (incident: Incident) => void): () => void
+  }
+  readonly findings: {
+    /** The newest, newest last; bounded. Older ones are in the store. */
+    recent(): readonly Finding[]
+    onChange(fn: (finding: Finding) => void): () => void
+  }
+  readonly actions: {
+    ofIncident(incident: string): readonly Action[]
+    waiting(): readonly Action[]
+    approve(action: string, by: string): Promise<Action | null>
+  }
+  readonly containments: {
+    list(): readonly ContainmentView[]
+    get(id: string): ContainmentView | undefined
+    contain(request: ContainRequest): Promise<ContainmentView>
+    release(id: string, by: string): Promise<ContainmentView | null>
+    onChange(fn: (containment: ContainmentView) => void): () => void
+  }
+  status(): Promise<InstanceStatus>
+  topics(): Promise<readonly TopicStatus[]>
+}
