@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { CliError } from './errors.ts'
+
+/** What a running instance writes into its data directory for the commands to find it. */
+export const InstanceFile = z.object({ pid: z.int(), inference: z.url(), console: z.url(), startedAt: z.int() })
+export type InstanceFile = z.infer<typeof InstanceFile>
+
+export interface Client {
+  get<T>(path: string, query?: Readonly<Record<string, string | undefined>>): Promise<T>
+  post<T>(path: string, body: unknown): Promise<T>
+  /** NDJSON lines as they come, until the server ends or `signal` aborts. */
+  follow<T>(path: string, query: Readonly<Record<string, string | undefined>>, signal: AbortSignal): AsyncIterable<T>
+}
+
+export interface ClientOptions {
+  readonly dataDir: string
+  readonly url?: string | undefined
+  readonly token?: string | undefined
+}
+
+const Problem = z.object({
+  title: z.string().optional(),
+  detail: z.string().optional(),
+  code: z.string().optional(),
+  error: z.string().optional(),
+})
+
+/**
+ * Speaks to the console's API of a running instance.
+ *
+ * @throws CliError `NOT_RUNNING` when none is found, `REFUSED` with the server's own words when it says no
+ */
+export function openClient(options: ClientOptions): Client {
+  const url = options.url ?? readInstance(options.dataDir).console
+  const token = options.token ?? readToken(options.dataDir)
+  const call = async (path: string, init: RequestInit): Promise<Response> => {
+    const response = await fetch(new URL(path, url), {
+      ...init,
+      headers: { authorization: `Bearer ${token}`, accept: 'application/json', ...init.headers },
+    }).catch((cause: unknown) => {
+      throw new CliError(
+        'NOT_RUNNING',
+        `no instance answers at ${url}: start one with \`cordon start\`, or name it with --data-dir or --url`,
+        { cause },
+      )
+    })
+    if (response.ok) return response
+    const problem = Problem.safeParse(await response.json().catch(() => ({})))
+    const said = problem.success ? (problem.data.detail ?? problem.data.error ?? problem.data.title) : undefined
+    throw new CliError('REFUSED', said ?? `${path} answered ${response.status}`)
+  }
+  return {
+    get: async (path, query) => (await call(withQuery(path, query), {})).json(),
+    post: async (path, body) =>
+      (await call(path, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })).json(),
+    follow: (path, query, signal) => lines(call(withQuery(path, query), { signal }), signal),
+  }
+}
+
+async function* lines<T>(pending: Promise<Response>, signal: AbortSignal): AsyncIterable<T> {
+  const response = await pending
+  if (response.body === null) return
+  let rest = ''
+  const decoder = new TextDecoder()
+  try {
+    for await (const chunk of response.body) {
+      const parts = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n')
+      rest = parts.pop() ?? ''
+      for (const part of parts) if (part !== '') yield JSON.parse(part) as T
+    }
+  } catch (cause) {
+    if (!signal.aborted) throw new CliError('NOT_RUNNING', 'the instance ended the stream', { cause })
+  }
+}
+
+function withQuery(path: string, query: Readonly<Record<string, string | undefined>> = {}): string {
+  const search = new URLSearchParams(Object.entries(query).filter((pair): pair is [string, string] => pair[1] !== undefined))
+  return search.size === 0 ? path : `${path}?${search}`
+}
+
+function readInstance(dataDir: string): InstanceFile {
+  try {
+    return InstanceFile.parse(JSON.parse(readFileSync(join(dataDir, 'instance.json'), 'utf8')))
+  } catch (cause) {
+    throw new CliError(
+      'NOT_RUNNING',
+      `no instance runs in ${dataDir}: start one with \`cordon start\`, or name it with --data-dir or --url`,
+      { cause },
+    )
+  }
+}
+
+function readToken(dataDir: string): string {
+  try {
+    return readFileSync(join(dataDir, 'token'), 'utf8').trim()
+  } catch (cause) {
+    throw new CliError('NOT_RUNNING', `the API token in ${dataDir} cannot be read: name the directory with --data-dir, or give --token`, {
+      cause,
+    })
+  }
+}

@@ -1,0 +1,36 @@
+import type { Command } from 'commander'
+import { CliError } from '../errors.ts'
+
+export interface StartFlags {
+  readonly config?: string
+  readonly dataDir?: string
+  readonly port?: string
+  readonly consolePort?: string
+  readonly logLevel?: string
+}
+
+/** The settings that have a flag of their own. */
+export function withConfigFlags(command: Command): Command {
+  return command
+    .option('--config <file>', 'configuration file (default: cordon.config.yaml where there is one)')
+    .option('--data-dir <dir>', 'where the log, the store, secrets and spools live (default ./.cordon)')
+    .option('--port <n>', 'port of the inference node; 0 picks a free one (default 8080)')
+    .option('--console-port <n>', 'port of the console; 0 picks a free one (default 8090)')
+    .option('--log-level <level>', 'trace, debug, info, warn, error or silent (default info)')
+}
+
+/** Flags as dotted settings, for loadConfig. */
+export function configFlags(flags: StartFlags): ReadonlyMap<string, unknown> {
+  const map = new Map<string, unknown>()
+  if (flags.dataDir !== undefined) map.set('dataDir', flags.dataDir)
+  if (flags.port !== undefined) map.set('inference.port', portOf('--port', flags.port))
+  if (flags.consolePort !== undefined) map.set('console.port', portOf('--console-port', flags.consolePort))
+  if (flags.logLevel !== undefined) map.set('log.level', flags.logLevel)
+  return map
+}
+
+function portOf(flag: string, text: string): number {
+  const port = Number(text)
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new CliError('USAGE', `${flag} ${JSON.stringify(text)}: a port is a number from 0 to 65535`)
+  return port
+}

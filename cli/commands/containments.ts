@@ -1,0 +1,76 @@
+import type { Command } from 'commander'
+import type { ContainmentView } from '../../console/port.ts'
+import { parseDuration } from '../duration.ts'
+import { CliError } from '../errors.ts'
+import { type Column, span, when } from '../output.ts'
+import { type ClientFlags, clientCommand, connect } from './client-command.ts'
+
+const columns: readonly Column[] = [
+  { title: 'CONTAINMENT', of: (c: ContainmentView) => c.id },
+  { title: 'STATE', of: (c: ContainmentView) => c.state },
+  { title: 'FROM', of: (c: ContainmentView) => when(c.from) },
+  { title: 'UNTIL', of: (c: ContainmentView) => when(c.until) },
+  { title: 'ENFORCED AFTER', of: (c: ContainmentView) => span(c.enforcedAfterMs) },
+  { title: 'OWNER', of: (c: ContainmentView) => c.owner },
+  { title: 'REASON', of: (c: ContainmentView) => c.reason },
+]
+
+export function containmentsCommand(program: Command): void {
+  const containments = program.command('containments').description('leases that restrict a target until they run out')
+  clientCommand(containments.command('list', { isDefault: true }).description('every containment, newest last'))
+    .option('--active', 'only those in force')
+    .action(async (flags: ClientFlags & { active?: boolean }) => {
+      const { client, output } = connect(flags)
+      const found = await client.get<{ containments: ContainmentView[] }>('/api/containments', {
+        state: flags.active === true ? 'active' : undefined,
+      })
+      output.list(found.containments, columns, 'nothing is contained')
+    })
+  clientCommand(containments.command('release <id>').description('end a containment now, such as principal:mallory/throttle-principal'))
+    .option('--by <name>', 'who releases it', process.env.USER ?? 'operator')
+    .action(async (id: string, flags: ClientFlags & { by: string }) => {
+      const { client, output } = connect(flags)
+      const released = await client.post<ContainmentView>('/api/containments/release', { id, by: flags.by })
+      output.one(released, `${released.id} is ${released.state}`)
+    })
+}
+
+export function containCommand(program: Command): void {
+  clientCommand(program.command('contain <target>').description('contain a target by hand, such as principal:mallory or pool:gpu-b'))
+    .requiredOption(
+      '--action <responder>',
+      'throttle-principal, harden-output, rotate-key, rollback-model, quarantine-pool or deny-principal',
+    )
+    .requiredOption('--for <duration>', 'how long, such as 10m')
+    .requiredOption('--reason <text>', 'why; kept with the containment')
+    .option('--param <name=value...>', 'a setting of the action, such as requests=1')
+    .option('--by <name>', 'who contains it', process.env.USER ?? 'operator')
+    .action(async (target: string, flags: ClientFlags & { action: string; for: string; reason: string; by: string; param?: string[] }) => {
+      const { client, output } = connect(flags)
+      const made = await client.post<ContainmentView>('/api/containments', {
+        target,
+        action: flags.action,
+        parameters: parseParams(flags.param ?? []),
+        forMs: parseDuration(flags.for),
+        reason: flags.reason,
+        by: flags.by,
+      })
+      output.one(made, `${made.id} is ${made.state} until ${when(made.until)}`)
+    })
+}
+
+/** `name=value` pairs; a value that is JSON (a number, true, null) is read as such. */
+export function parseParams(pairs: readonly string[]): Record<string, unknown> {
+  const params: Record<string, unknown> = {}
+  for (const pair of pairs) {
+    const at = pair.indexOf('=')
+    if (at < 1) throw new CliError('USAGE', `${JSON.stringify(pair)} is no parameter: write name=value`)
+    const text = pair.slice(at + 1)
+    try {
+      params[pair.slice(0, at)] = JSON.parse(text)
+    } catch {
+      params[pair.slice(0, at)] = text
+    }
+  }
+  return params
+}

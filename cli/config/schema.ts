@@ -1,0 +1,89 @@
+import { z } from 'zod'
+import { Name } from '../../schemas/index.ts'
+
+const port = z.int().min(0).max(65_535)
+const rate = z.strictObject({ requests: z.int().min(1), windowMs: z.int().min(100) })
+
+/**
+ * Everything that can be configured. Unknown keys are refused. Each value has a default, so an empty file is a
+ * valid one; docs/configuration.md is written from the descriptions here.
+ */
+export const Config = z.strictObject({
+  dataDir: z.string().min(1).default('./.cordon').describe('where the log, the store, secrets and spools live'),
+  inference: z
+    .strictObject({
+      host: z.string().default('127.0.0.1').describe('address that the node listens on'),
+      port: port.default(8080).describe('0 picks a free one'),
+      node: Name.default('node-1').describe("this node's name in events"),
+      backend: z
+        .enum(['auto', 'tensorflow-gpu', 'tensorflow', 'wasm'])
+        .default('auto')
+        .describe('TensorFlow.js backend; auto takes the best present'),
+      modelsDir: z.string().nullable().default(null).describe('folder of models; null serves the built-in digits model'),
+      maxItems: z.int().min(1).max(1_024).default(128).describe('inputs in one request'),
+      maxBodyBytes: z.int().min(1_024).max(67_108_864).default(4_194_304).describe('bytes of one request body'),
+      maxQueueItems: z.int().min(1).default(2_048).describe('inputs waiting in one pool before 503'),
+      limit: rate.nullable().default(null).describe('ordinary limit for each principal, counted in inputs'),
+      spoolBytes: z.int().min(65_536).default(268_435_456).describe('events kept on disk while the bus is away'),
+      telemetryMs: z.int().min(100).default(5_000).describe('interval of telemetry events'),
+      pricePerItem: z.number().min(0).default(0.0001).describe('cost of one input'),
+    })
+    .prefault({}),
+  pools: z
+    .array(z.strictObject({ name: Name, models: z.array(Name).min(1) }))
+    .min(1)
+    .default([
+      { name: 'gpu-a', models: ['digits'] },
+      { name: 'gpu-b', models: ['digits'] },
+    ])
+    .describe('groups of workers; a quarantined pool leaves its models to the others'),
+  console: z
+    .strictObject({
+      host: z.string().default('127.0.0.1').describe('address that the console listens on'),
+      port: port.default(8090).describe('0 picks a free one'),
+    })
+    .prefault({}),
+  bus: z
+    .strictObject({
+      adapter: z.enum(['embedded', 'kafka']).default('embedded').describe('LMDB in this process, or Apache Kafka'),
+      brokers: z.array(z.string()).default([]).describe('host:port of Kafka brokers'),
+      prefix: z.string().max(64).default('cordon.').describe('put before every topic name on Kafka'),
+      ssl: z.boolean().default(false).describe('TLS to the brokers'),
+      username: z.string().nullable().default(null).describe('SASL/SCRAM-SHA-512 user'),
+      password: z.string().nullable().default(null).describe('SASL password; prefer the environment variable'),
+    })
+    .prefault({}),
+  store: z
+    .strictObject({
+      url: z.url().nullable().default(null).describe('ClickHouse server; null keeps everything in chDB under dataDir'),
+      database: Name.default('cordon').describe('ClickHouse database'),
+      username: z.string().default('default').describe('ClickHouse user'),
+      password: z.string().nullable().default(null).describe('ClickHouse password; prefer the environment variable'),
+    })
+    .prefault({}),
+  detectors: z
+    .record(Name, z.strictObject({ enabled: z.boolean().default(true), params: z.record(z.string(), z.unknown()).default({}) }))
+    .default({})
+    .describe('by detector id: whether it runs, and its parameters (`cordon detectors`)'),
+  detection: z
+    .strictObject({
+      tickMs: z.int().min(10).default(1_000).describe('how often idle partitions are told the time'),
+      latenessMs: z.int().min(0).default(10_000).describe('how far behind event time a record may be before it counts as late'),
+      snapshotEvents: z.int().min(1).default(5_000).describe('events between snapshots of detector state'),
+      snapshotMs: z.int().min(100).default(30_000).describe('longest time between them'),
+    })
+    .prefault({}),
+  response: z
+    .strictObject({
+      mode: z.enum(['enforce', 'dry-run']).default('enforce').describe('dry-run records what would have been done'),
+      playbook: z.string().nullable().default(null).describe('YAML file; null is the default playbook'),
+      protected: z.array(z.string()).default([]).describe('targets that are never contained without a person, as kind:id'),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('least severe level that is written'),
+    })
+    .prefault({}),
+})
+export type Config = z.infer<typeof Config>

@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { CordonError } from '../schemas/index.ts'
+import { configCommand } from './commands/config.ts'
+import { containCommand, containmentsCommand } from './commands/containments.ts'
+import { findingsCommand } from './commands/findings.ts'
+import { incidentsCommand } from './commands/incidents.ts'
+import { keysCommand } from './commands/keys.ts'
+import { queryCommand } from './commands/query.ts'
+import { startCommand } from './commands/start.ts'
+import { statusCommand, topicsCommand } from './commands/status.ts'
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+const program = new Command('cordon')
+  .description('Detects attacks on model-serving endpoints while they happen and contains them by itself.')
+  .version(version)
+  .showHelpAfterError('(add --help for what this command takes)')
+
+startCommand(program, version)
+keysCommand(program)
+findingsCommand(program)
+incidentsCommand(program)
+containmentsCommand(program)
+containCommand(program)
+queryCommand(program)
+topicsCommand(program)
+statusCommand(program)
+configCommand(program)
+
+try {
+  await program.parseAsync(process.argv)
+} catch (error) {
+  fail(error)
+}
+
+/** One line on standard error (an object with --json), and a status that scripts can tell apart: 2 for wrong usage, else 1. */
+function fail(error: unknown): void {
+  const known = error instanceof CordonError
+  const usage = known && (error.code === 'USAGE' || error.code.startsWith('CONFIG_'))
+  if (process.argv.includes('--json') && known) console.error(JSON.stringify({ code: error.code, error: error.message }))
+  else console.error(known ? `cordon: ${error.message}` : error)
+  process.exitCode = usage ? 2 : 1
+}
