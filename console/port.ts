@@ -54,6 +54,19 @@ export interface TopicStatus {
   readonly committed: Readonly<Record<string, number | null>>
 }
 
+export interface QueryResult {
+  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  readonly rows: readonly Record<string, unknown>[]
+  readonly elapsedMs: number
+}
+
+/** A query of the forensic library, as help shows it. */
+export interface QueryHelp {
+  readonly name: string
+  readonly summary: string
+  readonly parameters: readonly { readonly name: string; readonly type: string; readonly default?: unknown }[]
+}
+
 /** What the console asks of the rest of the system; wired in cli/, faked in tests. Errors are CordonErrors with codes. */
 export interface ConsolePorts {
   readonly keys: {
@@ -87,6 +100,12 @@ export interface ConsolePorts {
     contain(request: ContainRequest): Promise<ContainmentView>
     release(id: string, by: string): Promise<ContainmentView | null>
     onChange(fn: (containment: ContainmentView) => void): () => void
+  }
+  readonly forensics: {
+    list(): readonly QueryHelp[]
+    query(name: string, params: Readonly<Record<string, unknown>>): Promise<QueryResult>
+    /** Read only, bounded in time, rows and memory. */
+    sql(text: string): Promise<QueryResult>
   }
   status(): Promise<InstanceStatus>
   topics(): Promise<readonly TopicStatus[]>

@@ -1,0 +1,48 @@
+import { CordonError } from '../schemas/index.ts'
+
+export type ConsoleErrorCode = 'UNAUTHENTICATED' | 'NOT_FOUND' | 'INVALID_REQUEST'
+
+export class ConsoleError extends CordonError<ConsoleErrorCode> {}
+
+const statuses: Readonly<Record<ConsoleErrorCode, number>> = { UNAUTHENTICATED: 401, NOT_FOUND: 404, INVALID_REQUEST: 422 }
+
+export interface Problem {
+  readonly type: 'about:blank'
+  readonly title: string
+  readonly status: number
+  readonly code: string
+  readonly detail: string
+  readonly error: string
+}
+
+/**
+ * Any error as RFC 9457 problem details. Coded errors of the rooms behind the ports are the caller's fault unless
+ * their code says otherwise; what has no code is ours, and its words stay in the log.
+ */
+export function problemOf(error: unknown): Problem {
+  const status = statusOf(error)
+  const known = status < 500 || error instanceof CordonError
+  const detail = known ? (error as Error).message.slice(0, 2_000) : 'the console failed to answer; its log says why'
+  const code = error instanceof CordonError ? error.code : status < 500 ? 'BAD_REQUEST' : 'INTERNAL'
+  return { type: 'about:blank', title: titleOf(status), status, code, detail, error: detail }
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof ConsoleError) return statuses[error.code]
+  if (error instanceof CordonError)
+    return /UNAVAILABLE|AWAY|TIMEOUT|CLOSED/.test(error.code) ? 503 : /NOT_FOUND|UNKNOWN_QUERY/.test(error.code) ? 404 : 422
+  const given = (error as { statusCode?: unknown } | null)?.statusCode
+  return typeof given === 'number' && given >= 400 && given < 500 ? given : 500
+}
+
+function titleOf(status: number): string {
+  const titles: Readonly<Record<number, string>> = {
+    401: 'Unauthorized',
+    404: 'Not Found',
+    413: 'Content Too Large',
+    415: 'Unsupported Media Type',
+    422: 'Unprocessable Content',
+    503: 'Service Unavailable',
+  }
+  return titles[status] ?? (status < 500 ? 'Bad Request' : 'Internal Server Error')
+}

@@ -1,0 +1,64 @@
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { parse } from '../body.ts'
+import type { ConsolePorts } from '../port.ts'
+import { FindingFilter, matches } from './incidents.ts'
+
+/** A reader that is this far behind is cut off, rather than its backlog kept in memory. */
+const maxBacklogBytes = 4 * 1_048_576
+const heartbeatMs = 15_000
+
+/**
+ * Live streams as NDJSON: `GET /api/stream` sends `{type, data}` for incidents, findings and containments as they change;
+ * `GET /api/findings/stream` sends findings alone, the past ones that match first. An empty line is a heartbeat.
+ */
+export function streamRoutes(app: FastifyInstance, ports: ConsolePorts): void {
+  app.get('/api/stream', (_request, reply) => {
+    const write = open(reply)
+    write.until(
+      ports.incidents.onChange((data) => write.line({ type: 'incident', data })),
+      ports.findings.onChange((data) => write.line({ type: 'finding', data })),
+      ports.containments.onChange((data) => write.line({ type: 'containment', data })),
+    )
+  })
+  app.get('/api/findings/stream', (request, reply) => {
+    const filter = parse(FindingFilter, request.query)
+    const write = open(reply)
+    const past = ports.findings.recent().filter((finding) => filter.since !== undefined && matches(filter, finding))
+    for (const finding of past.slice(-filter.limit)) write.line(finding)
+    write.until(
+      ports.findings.onChange((finding) => {
+        if (matches(filter, finding)) write.line(finding)
+      }),
+    )
+  })
+}
+
+interface Writer {
+  line(value: object): void
+  /** Calls these when the reader is gone. */
+  until(...stops: readonly (() => void)[]): void
+}
+
+function open(reply: FastifyReply): Writer {
+  const { raw } = reply
+  const stops: (() => void)[] = []
+  reply.hijack()
+  raw.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+  raw.write('\n')
+  const heartbeat = setInterval(() => raw.write('\n'), heartbeatMs)
+  heartbeat.unref()
+  raw.on('error', () => raw.destroy())
+  raw.on('close', () => {
+    clearInterval(heartbeat)
+    for (const stop of stops) stop()
+  })
+  return {
+    line: (value) => {
+      if (raw.writableLength > maxBacklogBytes) raw.destroy()
+      else raw.write(`${JSON.stringify(value)}\n`)
+    },
+    until: (...more) => {
+      stops.push(...more)
+    },
+  }
+}

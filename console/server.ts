@@ -1,0 +1,90 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import fastifyStatic from '@fastify/static'
+import fastify, { type FastifyInstance, type FastifyPluginCallback } from 'fastify'
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import { ConsoleError, problemOf } from './errors.ts'
+import type { ConsolePorts } from './port.ts'
+import { containmentRoutes } from './routes/containments.ts'
+import { forensicRoutes } from './routes/forensics.ts'
+import { incidentRoutes } from './routes/incidents.ts'
+import { keyRoutes } from './routes/keys.ts'
+import { statusRoutes } from './routes/status.ts'
+import { streamRoutes } from './routes/stream.ts'
+
+export interface ConsoleOptions {
+  readonly ports: ConsolePorts
+  /** Whoever holds it is an operator. Compared in constant time. */
+  readonly token: string
+  readonly registry: Registry
+  readonly log: Logger
+  /** Routes of other rooms that share this listener and its authentication (the HTTP collector). */
+  readonly plugins?: readonly FastifyPluginCallback[]
+}
+
+const page = fileURLToPath(new URL('page/dist/', import.meta.url))
+
+// The page is ours alone: no third-party origin, no framing, no inline script.
+const headers: Readonly<Record<string, string>> = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+}
+
+/**
+ * The analyst's console: the API under /api, the collector's routes, `/metrics`, `/health`, and the page.
+ *
+ * Path of a request: token (401) → body bounds (413, 415) → contract (422) → port (404, 422, 503) → answer.
+ * Everything but the page's own files, `/health` and `/metrics` needs the token.
+ */
+export async function createConsole(options: ConsoleOptions): Promise<FastifyInstance> {
+  const { ports, log, registry } = options
+  const app = fastify({
+    loggerInstance: log,
+    disableRequestLogging: true,
+    bodyLimit: 262_144,
+    requestTimeout: 30_000,
+  }) as unknown as FastifyInstance
+  app.setErrorHandler((error, _request, reply) => {
+    const problem = problemOf(error)
+    if (problem.status >= 500) log.error({ err: error }, 'console request failed')
+    return reply.code(problem.status).type('application/problem+json').send(problem)
+  })
+  app.setNotFoundHandler((_request, reply) => {
+    const problem = problemOf(new ConsoleError('NOT_FOUND', 'there is nothing here'))
+    return reply.code(404).type('application/problem+json').send(problem)
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    reply.headers(headers)
+  })
+  app.get('/health', async (_request, reply) => {
+    const status = await ports.status()
+    return reply
+      .code(status.roles.every((role) => role.ok) ? 200 : 503)
+      .send({ status: status.ready ? 'up' : 'starting', roles: status.roles })
+  })
+  app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
+  await app.register(async (guarded) => {
+    const expected = digest(options.token)
+    guarded.addHook('onRequest', async (request) => {
+      const given = /^Bearer ([\x21-\x7e]{1,512})$/.exec(request.headers.authorization ?? '')?.[1] ?? ''
+      // Digests first, so that lengths are equal whatever was sent.
+      if (!timingSafeEqual(digest(given), expected)) {
+        throw new ConsoleError('UNAUTHENTICATED', 'send the token of the data directory as Authorization: Bearer')
+      }
+    })
+    for (const routes of [statusRoutes, incidentRoutes, containmentRoutes, keyRoutes, forensicRoutes, streamRoutes]) routes(guarded, ports)
+    for (const plugin of options.plugins ?? []) await guarded.register(plugin)
+  })
+  if (existsSync(page)) await app.register(fastifyStatic, { root: page, index: ['index.html'], cacheControl: true, maxAge: 0 })
+  else log.warn('the console page is not built: run npm run prepare')
+  return app
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
