@@ -1,0 +1,100 @@
+import { createHmac } from 'node:crypto'
+import { type Fingerprint, type Fingerprinter, summarise } from '../port.ts'
+import { FingerprintError } from './errors.ts'
+import { mahalanobis, project, residualOf, workingDirections } from './geometry.ts'
+import { deriveKey } from './keystream.ts'
+import { nearestReference } from './nearest-reference.ts'
+import { decodeProfile, type ReferenceProfile } from './profile.ts'
+import { openSketcher } from './sketch.ts'
+import { upperTail } from './tail.ts'
+
+export interface FingerprinterOptions {
+  /** The bytes of `profile.bin` beside the model's weights. */
+  readonly profile: Uint8Array
+  /** 32 secret bytes, the same on every node that serves the model. */
+  readonly key: Uint8Array
+  /** Counts rotations of the key. */
+  readonly epoch: number
+}
+
+/**
+ * Opens a fingerprinter for one model version.
+ *
+ * Not safe for overlapping calls (it reuses buffers), which synchronous JavaScript cannot make anyway.
+ *
+ * @throws FingerprintError `PROFILE_MALFORMED`, `PROFILE_UNSUPPORTED`, `KEY_LENGTH`; from `fingerprint`, `INPUT_LENGTH`
+ */
+export function openFingerprinter({ profile: bytes, key, epoch }: FingerprinterOptions): Fingerprinter {
+  if (key.length !== 32) throw new FingerprintError('KEY_LENGTH', `A fingerprint key has 32 bytes; this one has ${key.length}.`)
+  const profile = decodeProfile(bytes)
+  const directions = workingDirections(profile)
+  const sketcher = openSketcher(profile, directions, key, epoch)
+  const referenceDistance = nearestReference(profile)
+  const exactKey = deriveKey(key, `exact\0${epoch}`)
+  const centred = new Float64Array(profile.width)
+  const coordinates = new Float64Array(profile.principal)
+
+  const fingerprint = (input: Float32Array, output: Float32Array): Fingerprint => {
+    if (input.length !== profile.width)
+      throw new FingerprintError('INPUT_LENGTH', `The profile describes inputs of ${profile.width} values; this one has ${input.length}.`)
+    const squared = centre(input, profile.mean, centred)
+    project(directions, centred, profile.width, coordinates)
+    const residual = residualOf(squared, coordinates)
+    const summary = summarise(output)
+    const { sketch, bands } = sketcher.sketch(centred, coordinates)
+    return {
+      profile: profile.id,
+      epoch,
+      exact: exactHash(exactKey, input),
+      sketch,
+      scale: sketcher.scale,
+      bands,
+      residual: brief(residual),
+      ...tailsOf(profile, coordinates, residual, summary.label, summary.confidence),
+      referenceDistance: brief(referenceDistance(coordinates, residual, summary.label)),
+      output: {
+        label: summary.label,
+        confidence: Math.round(summary.confidence * 1e7) / 1e7,
+        margin: Math.round(summary.margin * 1e7) / 1e7,
+        entropy: brief(summary.entropy),
+      },
+    }
+  }
+  return { fingerprint }
+}
+
+/** Writes `input − mean` and returns its squared length. */
+function centre(input: Float32Array, mean: Float32Array, out: Float64Array): number {
+  let squared = 0
+  for (let i = 0; i < out.length; i++) {
+    const value = (input[i] as number) - (mean[i] as number)
+    out[i] = value
+    squared += value * value
+  }
+  return squared
+}
+
+function tailsOf(profile: ReferenceProfile, coordinates: Float64Array, residual: number, label: number, confidence: number) {
+  const own = profile.classes[label]
+  if (own === undefined) return { residualTail: 1, confidenceTail: 1, classTail: 1 }
+  return {
+    residualTail: brief(upperTail(own.residual, residual)),
+    confidenceTail: brief(upperTail(own.doubt, doubtOf(confidence))),
+    classTail: brief(upperTail(own.distance, mahalanobis(coordinates, own.mean, own.whitening))),
+  }
+}
+
+/** Four digits after the first: the estimates are good to two, and every digit is sent a million times. */
+function brief(value: number): number {
+  return Number(value.toPrecision(5))
+}
+
+/** −ln(confidence): its upper tail is the confidence's lower tail. */
+export function doubtOf(confidence: number): number {
+  return -Math.log(Math.max(confidence, 1e-6))
+}
+
+function exactHash(key: Uint8Array, input: Float32Array): string {
+  const bytes = new Uint8Array(input.buffer, input.byteOffset, input.byteLength)
+  return createHmac('sha256', key).update(bytes).digest('hex').slice(0, 16)
+}

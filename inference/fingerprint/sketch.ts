@@ -1,0 +1,125 @@
+import { hadamard } from './hadamard.ts'
+import { type Keystream, keystream } from './keystream.ts'
+import { orthonormalise } from './orthonormal.ts'
+import type { ReferenceProfile } from './profile.ts'
+
+/** Keyed coordinates of the remainder outside the principal subspace. */
+export const remainderDimensions = 64
+const bandCount = 8
+const projectionsPerBand = 3
+/** Width of a band's cells against the usual distance to the nearest reference input: near-duplicates share most bands. */
+const cellShare = 0.5
+
+export interface Sketcher {
+  /** Input units (L2) per step of the int16 coordinates. */
+  readonly scale: number
+  /**
+   * @param centred input less the profile's mean, `[width]`
+   * @param coordinates its principal coordinates
+   * @returns base64 of int16 little-endian coordinates (principal ones first), and of the uint32 band hashes
+   */
+  sketch(centred: Float64Array, coordinates: Float64Array): { sketch: string; bands: string }
+}
+
+/**
+ * A linear sketch whose Euclidean distances estimate those of the inputs: the principal coordinates, rotated
+ * by the key (their distances are exact), then a keyed subsampled Hadamard projection of the remainder (their
+ * squared distances are unbiased, relative standard error √(2/64) of the remainder's share).
+ *
+ * The bands are p-stable locality-sensitive hashes of it (Datar et al., "Locality-sensitive hashing scheme
+ * based on p-stable distributions", 2004).
+ */
+export function openSketcher(profile: ReferenceProfile, directions: Float64Array, key: Uint8Array, epoch: number): Sketcher {
+  const { principal, width } = profile
+  const random = (purpose: string) => keystream(key, `${purpose}\0${profile.id}\0${epoch}`)
+  const rotation = Float64Array.from({ length: principal * principal }, normalsOf(random('rotation')))
+  orthonormalise(rotation, principal, principal)
+  const remainder = openRemainder(width, random('remainder'))
+  const shadow = shadowOf(remainder, directions, principal, width)
+  const total = principal + remainderDimensions
+  const hashBands = openBands(total, profile.nearScale * cellShare, random('bands'))
+
+  const scale = ((profile.range[1] - profile.range[0]) * Math.sqrt(width)) / 2 / 32_767
+  const values = new Float64Array(total)
+  const rest = values.subarray(principal)
+  const steps = Buffer.alloc(2 * total)
+  const sketch = (centred: Float64Array, coordinates: Float64Array) => {
+    for (let r = 0; r < principal; r++) {
+      let sum = 0
+      for (let i = 0; i < principal; i++) sum += (rotation[r * principal + i] as number) * (coordinates[i] as number)
+      values[r] = sum
+    }
+    remainder(centred, rest)
+    for (let r = 0; r < remainderDimensions; r++) {
+      let sum = 0
+      for (let i = 0; i < principal; i++) sum += (shadow[r * principal + i] as number) * (coordinates[i] as number)
+      rest[r] = (rest[r] as number) - sum
+    }
+    for (let i = 0; i < total; i++) {
+      const step = Math.round((values[i] as number) / scale)
+      steps.writeInt16LE(Math.max(-32_768, Math.min(32_767, step)), 2 * i)
+    }
+    return { sketch: steps.toString('base64'), bands: hashBands(values) }
+  }
+  return { scale, sketch }
+}
+
+function normalsOf(stream: Keystream): () => number {
+  return () => stream.normal()
+}
+
+/** Random signs, Hadamard transform, a random choice of coordinates; squared lengths are kept on average. */
+function openRemainder(width: number, stream: Keystream): (x: Float64Array, out: Float64Array) => void {
+  const size = Math.max(2 ** Math.ceil(Math.log2(width)), remainderDimensions)
+  const signs = Float64Array.from({ length: width }, () => (stream.uint32() & 1 ? 1 : -1) / Math.sqrt(remainderDimensions))
+  const rows = Int32Array.from({ length: size }, (_, i) => i)
+  for (let i = 0; i < remainderDimensions; i++) {
+    const j = i + (stream.uint32() % (size - i))
+    const chosen = rows[j] as number
+    rows[j] = rows[i] as number
+    rows[i] = chosen
+  }
+  const buffer = new Float64Array(size)
+  return (x, out) => {
+    for (let i = 0; i < width; i++) buffer[i] = (x[i] as number) * (signs[i] as number)
+    buffer.fill(0, width)
+    hadamard(buffer)
+    for (let r = 0; r < remainderDimensions; r++) out[r] = buffer[rows[r] as number] as number
+  }
+}
+
+/** What the principal directions cast on the remainder's projection, `[remainder, principal]`: subtracted, only the remainder is left. */
+function shadowOf(
+  remainder: (x: Float64Array, out: Float64Array) => void,
+  directions: Float64Array,
+  principal: number,
+  width: number,
+): Float64Array {
+  const shadow = new Float64Array(remainderDimensions * principal)
+  const column = new Float64Array(remainderDimensions)
+  for (let i = 0; i < principal; i++) {
+    remainder(directions.subarray(i * width, (i + 1) * width), column)
+    for (let r = 0; r < remainderDimensions; r++) shadow[r * principal + i] = column[r] as number
+  }
+  return shadow
+}
+
+function openBands(dimensions: number, cell: number, stream: Keystream): (values: Float64Array) => string {
+  const count = bandCount * projectionsPerBand
+  const directions = Float32Array.from({ length: count * dimensions }, () => stream.normal() / cell)
+  const offsets = Float64Array.from({ length: count }, () => stream.uint32() / 2 ** 32)
+  const out = Buffer.alloc(4 * bandCount)
+  return (values) => {
+    for (let band = 0; band < bandCount; band++) {
+      let hash = 0x811c9dc5 ^ band
+      for (let p = band * projectionsPerBand; p < (band + 1) * projectionsPerBand; p++) {
+        let sum = offsets[p] as number
+        for (let i = 0; i < dimensions; i++) sum += (directions[p * dimensions + i] as number) * (values[i] as number)
+        hash = Math.imul(hash ^ Math.floor(sum), 0x01000193)
+        hash ^= hash >>> 15
+      }
+      out.writeUInt32LE(hash >>> 0, 4 * band)
+    }
+    return out.toString('base64')
+  }
+}
