@@ -1,0 +1,98 @@
+import type { Action, Finding, Incident } from '../../../schemas/index.ts'
+import type { ContainmentView, InstanceStatus } from '../../port.ts'
+
+export interface IncidentDetail {
+  readonly incident: Incident
+  readonly findings: readonly Finding[]
+  readonly actions: readonly Action[]
+  readonly containments: readonly ContainmentView[]
+}
+
+export interface Rate {
+  readonly at: number
+  readonly outcome: string
+  readonly events: number
+}
+
+/** One message of the live stream. */
+export type Change =
+  | { readonly type: 'incident'; readonly data: Incident }
+  | { readonly type: 'finding'; readonly data: Finding }
+  | { readonly type: 'containment'; readonly data: ContainmentView }
+
+const place = 'cordon-token'
+
+/** The token comes once in the address's fragment, which no server sees, and is kept for the tab's life. */
+export function takeToken(): string | null {
+  const given = /^#token=([\x21-\x7e]+)$/.exec(location.hash)?.[1]
+  if (given !== undefined) {
+    sessionStorage.setItem(place, given)
+    history.replaceState(null, '', location.pathname)
+  }
+  return sessionStorage.getItem(place)
+}
+
+export function keepToken(token: string): void {
+  sessionStorage.setItem(place, token)
+}
+
+export class ApiError extends Error {
+  readonly status: number
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+export class Api {
+  readonly #token: string
+  constructor(token: string) {
+    this.#token = token
+  }
+
+  status = (): Promise<InstanceStatus> => this.#call('/api/status')
+  incidents = (): Promise<{ incidents: Incident[] }> => this.#call('/api/incidents')
+  incident = (id: string): Promise<IncidentDetail> => this.#call(`/api/incidents/${id}`)
+  containments = (): Promise<{ containments: ContainmentView[] }> => this.#call('/api/containments')
+  release = (id: string): Promise<ContainmentView> => this.#call('/api/containments/release', { id, by: 'console' })
+  approve = (id: string): Promise<Action> => this.#call('/api/actions/approve', { id, by: 'console' })
+
+  /** Requests by outcome in ten-second steps over the last quarter of an hour. */
+  async rates(): Promise<Rate[]> {
+    const answer = await this.#call<{ rows: Record<string, unknown>[] }>('/api/query', {
+      name: 'event-rates',
+      params: { kind: 'request', minutes: 15, seconds: 10 },
+    })
+    return answer.rows.map((row) => ({
+      at: Number(row.at_ms),
+      outcome: String(row.outcome),
+      events: Number(row.events),
+    }))
+  }
+
+  /** Calls back on every change until `signal` aborts or the server ends; resolves then. */
+  async stream(onChange: (change: Change) => void, signal: AbortSignal): Promise<void> {
+    const response = await fetch('/api/stream', { headers: { authorization: `Bearer ${this.#token}` }, signal })
+    if (!response.ok || response.body === null) throw new ApiError(response.status, 'the stream was refused')
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    let rest = ''
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      const lines = (rest + value).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) if (line !== '') onChange(JSON.parse(line) as Change)
+    }
+  }
+
+  async #call<T>(path: string, body?: object): Promise<T> {
+    const response = await fetch(path, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers: { authorization: `Bearer ${this.#token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const answer = (await response.json()) as T & { detail?: string }
+    if (!response.ok) throw new ApiError(response.status, answer.detail ?? `${path} answered ${response.status}`)
+    return answer
+  }
+}
