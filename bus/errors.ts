@@ -1,0 +1,33 @@
+import { CordonError } from '../schemas/index.ts'
+
+export type BusErrorCode =
+  // A record that cannot be read as an event: dead-letter it and go on.
+  | 'MISSING_ATTRIBUTE'
+  | 'INVALID_ATTRIBUTE'
+  | 'UNKNOWN_TYPE'
+  | 'UNKNOWN_MAJOR'
+  | 'MALFORMED_JSON'
+  | 'INVALID_DATA'
+  | 'TOO_LARGE'
+  // A call that cannot be right however often it is repeated.
+  | 'INVALID_RECORD'
+  | 'UNKNOWN_TOPIC'
+  | 'UNKNOWN_PARTITION'
+  | 'TOPIC_MISMATCH'
+  // A state of the bus: repeat later, or elsewhere.
+  | 'BUS_LOCKED'
+  | 'BUS_CLOSED'
+  | 'BUS_FULL'
+  | 'BUS_UNAVAILABLE'
+  | 'PARTITION_LOST'
+  // What is on disk is not what was written.
+  | 'CORRUPT_LOG'
+  | 'VIEW_FULL'
+
+/** Every failure of the bus; branch on `code`. */
+export class BusError extends CordonError<BusErrorCode> {
+  constructor(code: BusErrorCode, message: string, options?: { cause?: unknown }) {
+    super(code, message, options)
+    this.name = 'BusError'
+  }
+}

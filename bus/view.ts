@@ -1,0 +1,116 @@
+import { type CordonEvent, type Kind, type TopicData, type TopicName, topics } from '../schemas/index.ts'
+import { decode, type TopicKind } from './codec.ts'
+import { BusError } from './errors.ts'
+import type { BusRecord, Consumer, EventBus } from './port.ts'
+
+/** Called after each change; `value` is undefined and `event` null where the key was deleted. */
+export type ViewListener<V> = (key: string, value: V | undefined, event: CordonEvent | null) => void
+
+/** The newest value of each key of a compacted topic, kept current. */
+export interface View<V> {
+  get(key: string): V | undefined
+  values(): IterableIterator<V>
+  readonly size: number
+  /** Returns a function that stops it. */
+  onChange(listener: ViewListener<V>): () => void
+  close(): Promise<void>
+}
+
+export interface ViewOptions {
+  /** Told of records that could not be read, which are skipped, of listeners that threw, and of trouble with the bus. */
+  readonly onError?: (error: unknown) => void
+  /** Most keys held; records of further keys are reported as `VIEW_FULL` and skipped. Default 1,000,000. */
+  readonly maxKeys?: number
+}
+
+/** Opens a view of a compacted topic; resolves when it holds everything that was in the topic at the call. */
+export async function openView<T extends TopicName>(bus: EventBus, topic: T, options: ViewOptions = {}): Promise<View<TopicData<T>>> {
+  const view = new TopicView<T>(topic, options)
+  await view.open(bus)
+  return view
+}
+
+class TopicView<T extends TopicName> implements View<TopicData<T>> {
+  readonly #topic: T
+  readonly #kind: TopicKind<T>
+  readonly #onError: (error: unknown) => void
+  readonly #maxKeys: number
+  readonly #byKey = new Map<string, TopicData<T>>()
+  readonly #listeners = new Set<ViewListener<TopicData<T>>>()
+  #consumer: Consumer | undefined
+
+  constructor(topic: T, options: ViewOptions) {
+    this.#topic = topic
+    this.#kind = topics[topic].kind
+    this.#onError = options.onError ?? (() => {})
+    this.#maxKeys = options.maxKeys ?? 1_000_000
+  }
+
+  async open(bus: EventBus): Promise<void> {
+    const caughtUp = Promise.withResolvers<void>()
+    this.#consumer = await bus.tail({
+      topic: topics[this.#topic].name,
+      from: 'start',
+      onRecords: (records) => {
+        for (const record of records) this.#apply(record)
+      },
+      onCaughtUp: caughtUp.resolve,
+      onError: this.#onError,
+    })
+    await caughtUp.promise
+  }
+
+  get size(): number {
+    return this.#byKey.size
+  }
+
+  get(key: string): TopicData<T> | undefined {
+    return this.#byKey.get(key)
+  }
+
+  values(): IterableIterator<TopicData<T>> {
+    return this.#byKey.values()
+  }
+
+  onChange(listener: ViewListener<TopicData<T>>): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async close(): Promise<void> {
+    this.#listeners.clear()
+    await this.#consumer?.close()
+  }
+
+  #apply(record: BusRecord): void {
+    const { key } = record
+    try {
+      if (key === null) throw new BusError('INVALID_RECORD', `viewing ${this.#topic}: the record at offset ${record.offset} has no key`)
+      if (record.value === null) {
+        if (this.#byKey.delete(key)) this.#tell(key, undefined, null)
+        return
+      }
+      const event: CordonEvent<Kind> = decode(record)
+      if (event.kind !== this.#kind)
+        throw new BusError('UNKNOWN_TYPE', `viewing ${this.#topic}: a ${event.kind} event at offset ${record.offset}`)
+      if (this.#byKey.size >= this.#maxKeys && !this.#byKey.has(key)) {
+        throw new BusError('VIEW_FULL', `viewing ${this.#topic}: more than ${this.#maxKeys} keys; delete some, or raise the bound`)
+      }
+      const value = event.data as TopicData<T>
+      this.#byKey.set(key, value)
+      this.#tell(key, value, event)
+    } catch (error) {
+      this.#onError(error)
+    }
+  }
+
+  #tell(key: string, value: TopicData<T> | undefined, event: CordonEvent | null): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(key, value, event)
+      } catch (error) {
+        this.#onError(error)
+      }
+    }
+  }
+}
