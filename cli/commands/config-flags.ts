@@ -31,6 +31,7 @@ export function configFlags(flags: StartFlags): ReadonlyMap<string, unknown> {
 
 function portOf(flag: string, text: string): number {
   const port = Number(text)
-  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new CliError('USAGE', `${flag} ${JSON.stringify(text)}: a port is a number from 0 to 65535`)
+  if (!/^\d{1,5}$/.test(text) || port > 65_535)
+    throw new CliError('USAGE', `${flag} ${JSON.stringify(text)}: a port is a number from 0 to 65535`)
   return port
 }

@@ -20,6 +20,7 @@ export function configCommand(program: Command): void {
       const loaded = loadConfig({ file: flags.config, environment: process.env, flags: configFlags(flags) })
       const output = openOutput(flags.json === true, (line) => process.stdout.write(`${line}\n`))
       if (flags.show === true || flags.json === true) output.list(shownSettings(loaded), columns, '')
-      else output.one({}, `${loaded.file ?? 'no file; every setting is a default, from the environment or a flag'}: valid (--show prints it)`)
+      else
+        output.one({}, `${loaded.file ?? 'no file; every setting is a default, from the environment or a flag'}: valid (--show prints it)`)
     })
 }
