@@ -18,7 +18,7 @@ const program = new Command('cordon')
 
 startCommand(program, version)
 keysCommand(program)
-findingsCommand(program)
+findingsCommand(program, version)
 incidentsCommand(program)
 containmentsCommand(program)
 containCommand(program)

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Finding } from '../../schemas/index.ts'
+import { type Finding, toOcsf } from '../../schemas/index.ts'
 import { parseInstant } from '../duration.ts'
 import { type Column, when } from '../output.ts'
 import { type ClientFlags, clientCommand, connect } from './client-command.ts'
@@ -14,30 +14,35 @@ const columns: readonly Column[] = [
   { title: 'WHAT', of: (f: Finding) => f.title },
 ]
 
-export function findingsCommand(program: Command): void {
+export function findingsCommand(program: Command, version: string): void {
   clientCommand(program.command('findings').description('what the detectors saw, newest last'))
     .option('--principal <name>', 'only those about this principal')
     .option('--detector <id>', 'only those of this detector')
     .option('--since <time>', 'ISO 8601, milliseconds, or 1h for an hour ago')
     .option('--limit <n>', 'at most so many, the newest', '1000')
     .option('--follow', 'go on printing as they come')
-    .action(async (flags: ClientFlags & { principal?: string; detector?: string; since?: string; limit: string; follow?: boolean }) => {
-      const { client, output } = connect(flags)
-      const query = {
-        principal: flags.principal,
-        detector: flags.detector,
-        since: flags.since === undefined ? undefined : String(parseInstant(flags.since, Date.now())),
-        limit: flags.limit,
-      }
-      if (flags.follow !== true) {
-        const { findings } = await client.get<{ findings: Finding[] }>('/api/findings', query)
-        output.list(findings, columns, 'no findings')
-        return
-      }
-      const abort = new AbortController()
-      process.once('SIGINT', () => abort.abort())
-      for await (const finding of client.follow<Finding>('/api/findings/stream', query, abort.signal)) {
-        output.one(finding, `${when(finding.time)}  ${finding.severity}  ${finding.detector}  ${finding.title}`)
-      }
-    })
+    .option('--ocsf', 'with --json: as OCSF 1.8.0 Detection Findings')
+    .action(
+      async (
+        flags: ClientFlags & { principal?: string; detector?: string; since?: string; limit: string; follow?: boolean; ocsf?: boolean },
+      ) => {
+        const { client, output } = connect(flags)
+        const query = {
+          principal: flags.principal,
+          detector: flags.detector,
+          since: flags.since === undefined ? undefined : String(parseInstant(flags.since, Date.now())),
+          limit: flags.limit,
+        }
+        if (flags.follow !== true) {
+          const { findings } = await client.get<{ findings: Finding[] }>('/api/findings', query)
+          output.list(flags.json === true ? findings.map(shape) : findings, columns, 'no findings')
+          return
+        }
+        const abort = new AbortController()
+        process.once('SIGINT', () => abort.abort())
+        for await (const finding of client.follow<Finding>('/api/findings/stream', query, abort.signal)) {
+          output.one(shape(finding), `${when(finding.time)}  ${finding.severity}  ${finding.detector}  ${finding.title}`)
+        }
+      },
+    )
 }

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { parseParams } from '../../cli/commands/containments.ts'
+import { parseDuration, parseInstant } from '../../cli/duration.ts'
+import { cell, openOutput, span, table } from '../../cli/output.ts'
+
+describe('output', () => {
+  it('prints one JSON object a line for machines', () => {
+    const lines: string[] = []
+    openOutput(true, (line) => lines.push(line)).list([{ a: 1 }, { a: 'x\ny' }], [], 'none')
+    assert.deepEqual(lines, ['{"a":1}', '{"a":"x\\ny"}'])
+  })
+
+  it('prints a table for people, or says that there is nothing', () => {
+    const columns = [{ title: 'NAME', of: (row: { name: string }) => row.name }]
+    assert.equal(table([{ name: 'alice' }], columns), 'NAME\nalice')
+    const lines: string[] = []
+    openOutput(false, (line) => lines.push(line)).list([], columns, 'none')
+    assert.deepEqual(lines, ['none'])
+  })
+
+  it('shows control characters instead of obeying them', () => {
+    assert.equal(cell('a\u001b[31mred\r\n\u202e'), 'a\\u{1b}[31mred\\u{d}\\u{a}\\u{202e}')
+  })
+
+  it('says spans as people do', () => {
+    assert.deepEqual([0.5, 23.4, 1_500, 600_000, 9_000_000].map(span), ['0.5 ms', '23 ms', '1.5 s', '10 min', '2.5 h'])
+  })
+})
+
+describe('durations and instants', () => {
+  it('reads them', () => {
+    assert.deepEqual(
+      ['250ms', '30s', '10m', '2h', '1.5h', '7d'].map(parseDuration),
+      [250, 30_000, 600_000, 7_200_000, 5_400_000, 604_800_000],
+    )
+    assert.equal(parseInstant('2026-11-21T09:00:00Z', 0), Date.UTC(2026, 10, 21, 9))
+    assert.equal(parseInstant('1763700000000', 0), 1_763_700_000_000)
+    assert.equal(parseInstant('1h', 10_000_000), 6_400_000)
+  })
+
+  for (const text of ['', '10', '10 m', '-1s', 'soon', '1y']) {
+    it(`refuses ${JSON.stringify(text)}`, () => assert.throws(() => parseDuration(text), { code: 'USAGE' }))
+  }
+
+  it('refuses an instant that is none', () => assert.throws(() => parseInstant('yesterday-ish', 0), { code: 'USAGE' }))
+
+  it('reads parameters, JSON where they are', () => {
+    assert.deepEqual(parseParams(['requests=1', 'level=label-only', 'x=a=b', 'on=true']), {
+      requests: 1,
+      level: 'label-only',
+      x: 'a=b',
+      on: true,
+    })
+    assert.throws(() => parseParams(['novalue']), { code: 'USAGE' })
+  })
+})

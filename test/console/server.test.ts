@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import type { FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import { Registry } from 'prom-client'
+import { createConsole } from '../../console/server.ts'
+import { at, containment, type FakePorts, fakePorts, finding, incident } from './ports.ts'
+
+const token = 'operator-token'
+const authorization = `Bearer ${token}`
+
+async function open(t: { after(fn: () => Promise<void>): void }): Promise<{ app: FastifyInstance; ports: FakePorts }> {
+  const ports = fakePorts()
+  const app = await createConsole({ ports, token, registry: new Registry(), log: pino({ level: 'silent' }) })
+  t.after(() => app.close())
+  return { app, ports }
+}
+
+describe('console API', () => {
+  it('answers nobody without the token, and says how to get in', async (t) => {
+    const { app } = await open(t)
+    for (const given of [undefined, '', 'Bearer', 'Bearer wrong', `Basic ${token}`, `Bearer ${token}x`, `bearer ${token}`]) {
+      const answer = await app.inject({ url: '/api/incidents', headers: given === undefined ? {} : { authorization: given } })
+      assert.equal(answer.statusCode, 401, String(given))
+      assert.match(answer.headers['content-type'] as string, /problem\+json/)
+    }
+    assert.equal((await app.inject({ url: '/health' })).statusCode, 200)
+    assert.equal((await app.inject({ url: '/metrics' })).statusCode, 200)
+  })
+
+  const routes: readonly [method: 'GET' | 'POST', url: string, body: object | undefined, status: number, expected: RegExp][] = [
+    ['GET', '/api/status', undefined, 200, /"ready":true/],
+    ['GET', '/api/findings', undefined, 200, /"eventsSeen":14/],
+    ['GET', '/api/findings?principal=mallory', undefined, 200, /"id":"aaaa/],
+    ['GET', '/api/findings?principal=bob', undefined, 200, /"findings":\[\]/],
+    ['GET', `/api/findings?since=${at + 1}`, undefined, 200, /"findings":\[\]/],
+    ['GET', '/api/findings?limit=0', undefined, 422, /limit/],
+    ['GET', '/api/incidents', undefined, 200, /"state":"contained"/],
+    ['GET', '/api/incidents?state=open', undefined, 200, /"incidents":\[\]/],
+    ['GET', `/api/incidents/${incident.id}`, undefined, 200, /"enforcedAfterMs":21/],
+    ['GET', '/api/incidents/bbbbbb', undefined, 200, /"findings":\[\{"id":"aaaa/],
+    ['GET', '/api/incidents/cccccc', undefined, 404, /no incident/],
+    ['GET', '/api/incidents/..%2f..%2fetc', undefined, 422, /hex/],
+    ['GET', '/api/containments?state=active', undefined, 200, /throttle-principal/],
+    [
+      'POST',
+      '/api/containments',
+      { target: 'principal:x', action: 'throttle-principal', forMs: 60_000, reason: 'r', by: 'me' },
+      201,
+      /active/,
+    ],
+    [
+      'POST',
+      '/api/containments',
+      { target: 'planet:x', action: 'throttle-principal', forMs: 60_000, reason: 'r', by: 'me' },
+      422,
+      /kind:id/,
+    ],
+    ['POST', '/api/containments', { target: 'principal:x', action: 'a', forMs: 60_000, reason: '', by: 'me' }, 422, /reason/],
+    ['POST', '/api/containments/release', { id: 'principal:mallory/throttle-principal', by: 'me' }, 200, /"released"/],
+    ['POST', '/api/containments/release', { id: 'principal:other/throttle-principal', by: 'me' }, 404, /no active containment/],
+    ['POST', '/api/keys', { principal: 'alice' }, 201, /"keyId":"abcdefghijkl"/],
+    ['POST', '/api/keys', { principal: 'a b' }, 422, /principal/],
+    ['POST', '/api/keys', { principal: 'alice', admin: true }, 422, /admin/i],
+    ['POST', '/api/keys/revoke', { keyId: 'abcdefghijkl' }, 200, /"revoked"/],
+    ['POST', '/api/keys/revoke', { keyId: 'nope' }, 404, /no key/],
+    ['POST', '/api/keys/rotate', { what: 'alice', overlapMs: 1 }, 200, /mnopqrstuvwx/],
+    ['POST', '/api/keys/rotate', { what: 'bob', overlapMs: 1 }, 404, /bob/],
+    ['POST', '/api/keys/claim', { what: 'alice' }, 404, /waits to be claimed/],
+    ['POST', '/api/query', { sql: 'SELECT 1 AS one' }, 200, /"one":1/],
+    ['POST', '/api/query', { name: 'findings', sql: 'SELECT 1' }, 422, /request/],
+    ['GET', '/nowhere', undefined, 404, /nothing here/],
+  ]
+  for (const [method, url, body, status, expected] of routes) {
+    it(`${method} ${url} ${body === undefined ? '' : JSON.stringify(body)} is ${status}`, async (t) => {
+      const { app } = await open(t)
+      const answer = await app.inject({ method, url, headers: { authorization }, ...(body === undefined ? {} : { payload: body }) })
+      assert.equal(answer.statusCode, status, answer.body)
+      assert.match(answer.body, expected)
+    })
+  }
+
+  it('streams changes as lines', async (t) => {
+    const { app, ports } = await open(t)
+    const url = await app.listen({ port: 0, host: '127.0.0.1' })
+    const abort = new AbortController()
+    const response = await fetch(`${url}/api/stream`, { headers: { authorization }, signal: abort.signal })
+    const reader = (response.body as ReadableStream<BufferSource>).pipeThrough(new TextDecoderStream()).getReader()
+    await reader.read()
+    ports.emit({ finding, incident, containment: containment(at) })
+    let text = ''
+    while ((text.match(/\n/g) ?? []).length < 3) text += (await reader.read()).value ?? ''
+    abort.abort()
+    assert.deepEqual(
+      text
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { type: string }).type),
+      ['incident', 'finding', 'containment'].sort((a, b) => text.indexOf(`"type":"${a}"`) - text.indexOf(`"type":"${b}"`)),
+    )
+  })
+
+  it('answers a 4xx problem to anything malformed, never a 5xx', async (t) => {
+    const { app } = await open(t)
+    const paths = [
+      '/api/keys',
+      '/api/keys/revoke',
+      '/api/keys/rotate',
+      '/api/keys/claim',
+      '/api/containments',
+      '/api/containments/release',
+      '/api/query',
+      '/api/actions/approve',
+    ]
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...paths),
+        fc.oneof(fc.json(), fc.string({ unit: 'binary' }), fc.constant('{"__proto__":{"a":1}}'), fc.constant('['.repeat(50_000))),
+        fc.constantFrom('application/json', 'text/plain', 'application/xml', '', 'application/json; charset=\u00ff'),
+        async (url, payload, type) => {
+          const answer = await app.inject({ method: 'POST', url, payload, headers: { authorization, 'content-type': type } })
+          assert.ok(answer.statusCode >= 400 && answer.statusCode < 500, `${answer.statusCode} ${answer.body}`)
+          assert.match(answer.headers['content-type'] as string, /problem\+json/)
+          assert.equal(typeof answer.json().error, 'string')
+        },
+      ),
+      { numRuns: 300, seed: 7 },
+    )
+  })
+})
