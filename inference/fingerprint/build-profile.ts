@@ -4,7 +4,7 @@ import { inverseCholesky, mahalanobis, project, residualOf, workingDirections } 
 import { keystream } from './keystream.ts'
 import { nearestReference } from './nearest-reference.ts'
 import { principalDirections } from './principal.ts'
-import { type ClassProfile, decodeProfile, encodeProfile, type ReferenceProfile } from './profile.ts'
+import { type ClassProfile, encodeProfile, type ReferenceProfile } from './profile.ts'
 import { tailTable } from './tail.ts'
 
 export interface ReferenceSet {
@@ -141,9 +141,4 @@ function nearScaleOf(profile: ReferenceProfile, byClass: readonly (readonly Cali
   if (others.length === 0) return (profile.range[1] - profile.range[0]) * Math.sqrt(profile.width) * 0.1
   const distances = Float64Array.from(others, (each) => nearest(each.coordinates, each.residual, each.label)).sort()
   return distances[distances.length >> 1] ?? 1
-}
-
-/** Reads a profile back, so that a build that cannot be read fails there and then. */
-export function checkProfile(bytes: Uint8Array): ReferenceProfile {
-  return decodeProfile(bytes)
 }

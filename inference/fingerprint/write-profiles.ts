@@ -1,0 +1,46 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { pino } from 'pino'
+import { Registry } from 'prom-client'
+import { loadMnist, pixels, splitTraining } from '../datasets/mnist.ts'
+import type { ModelRuntime } from '../port.ts'
+import { openRuntime } from '../runtime/open.ts'
+import { buildProfile } from './build-profile.ts'
+import { decodeProfile } from './profile.ts'
+
+// `node inference/fingerprint/write-profiles.ts [version …]`: writes profile.bin beside the weights of every
+// version of the digits classifier, or of those named, from the part of the training set that it never saw.
+
+const model = 'digits'
+const batch = 500
+const modelsDir = fileURLToPath(new URL('../models/', import.meta.url))
+const { fit, calibration } = splitTraining(loadMnist('train'))
+const runtime = await openRuntime({
+  modelsDir,
+  pools: [{ name: 'build', models: [model] }],
+  maxQueueItems: batch,
+  registry: new Registry(),
+  log: pino({ level: 'silent' }),
+})
+for (const { version, labels, range } of runtime.list()) {
+  if (process.argv.length > 2 && !process.argv.slice(2).includes(version)) continue
+  const outputs = await answers(runtime, version, labels.length)
+  const bytes = buildProfile({ width: pixels, range, inputs: fit.images, calibration: calibration.images, outputs, classes: labels.length })
+  // Read back, so that a profile that cannot be read fails here and not in a node.
+  const { id, nearScale } = decodeProfile(bytes)
+  writeFileSync(join(modelsDir, model, version, 'profile.bin'), bytes)
+  process.stdout.write(`${model} ${version}: profile ${id}, ${bytes.length} bytes, nearest reference at ${nearScale.toFixed(2)} (median)\n`)
+}
+await runtime.close()
+
+/** `[calibration.count, classes]`. */
+async function answers(from: ModelRuntime, version: string, classes: number): Promise<Float32Array> {
+  const outputs = new Float32Array(calibration.count * classes)
+  for (let at = 0; at < calibration.count; at += batch) {
+    const items = Math.min(batch, calibration.count - at)
+    const input = calibration.images.subarray(at * pixels, (at + items) * pixels)
+    outputs.set((await from.infer(model, version, 'build', input, items)).output, at * classes)
+  }
+  return outputs
+}
