@@ -22,13 +22,14 @@ export interface BatcherOptions {
   readonly onBatch?: (items: number, runMs: number) => void
 }
 
-/** A request on its way through: its parts are at most a batch each. */
+/** A request on its way through. */
 interface Pending {
   readonly input: Float32Array
   readonly items: number
   readonly output: Float32Array
   readonly arrivedAt: number
-  /** Items not yet answered. */
+  /** Items that were handed to batches, and items not yet answered. */
+  taken: number
   left: number
   queueMs: number
   failed: boolean
@@ -43,12 +44,12 @@ interface Part {
 }
 
 /**
- * Merges requests for one model into batches, first come first served. A request larger than a batch is split;
- * its parts share batches with others. One batch runs at a time.
+ * Merges requests for one model into batches, first come first served. A request that does not fit what is left of
+ * a batch goes on in the next one. One batch runs at a time.
  */
 export class Batcher {
   readonly #options: BatcherOptions
-  #queue: Part[] = []
+  #queue: Pending[] = []
   #waitingItems = 0
   #scheduled = false
   #running: Promise<void> | undefined
@@ -64,9 +65,7 @@ export class Batcher {
     return new Promise((resolve, reject) => {
       const output = new Float32Array(items * this.#options.outputSize)
       const arrivedAt = performance.now()
-      const pending: Pending = { input, items, output, arrivedAt, left: items, queueMs: -1, failed: false, resolve, reject }
-      const { maxItems } = this.#options.batching
-      for (let from = 0; from < items; from += maxItems) this.#queue.push({ pending, from, items: Math.min(maxItems, items - from) })
+      this.#queue.push({ input, items, output, arrivedAt, taken: 0, left: items, queueMs: -1, failed: false, resolve, reject })
       this.#waitingItems += items
       this.#schedule()
     })
@@ -78,7 +77,7 @@ export class Batcher {
     const waiting = this.#queue
     this.#queue = []
     this.#waitingItems = 0
-    for (const { pending } of waiting) fail(pending, closed())
+    for (const pending of waiting) fail(pending, closed())
     await this.#running
   }
 
@@ -93,7 +92,7 @@ export class Batcher {
     const first = this.#queue[0]
     if (!first) return
     const { maxItems, maxWaitMicros } = this.#options.batching
-    const leftMs = maxWaitMicros / 1000 - (performance.now() - first.pending.arrivedAt)
+    const leftMs = maxWaitMicros / 1000 - (performance.now() - first.arrivedAt)
     if (this.#waitingItems < maxItems && leftMs > 0) {
       this.#scheduled = true
       // Timers count whole milliseconds; the rest of a shorter wait is turns of the event loop.
@@ -107,17 +106,19 @@ export class Batcher {
     })
   }
 
-  /** Removes as many parts from the front as fit one batch. */
+  /** The next batch, from the front of the queue. */
   #take(): Part[] {
-    let items = 0
-    let count = 0
-    for (const part of this.#queue) {
-      if (items + part.items > this.#options.batching.maxItems) break
-      items += part.items
-      count++
+    const parts: Part[] = []
+    let room = this.#options.batching.maxItems
+    for (let pending = this.#queue[0]; pending && room > 0; pending = this.#queue[0]) {
+      const items = Math.min(room, pending.items - pending.taken)
+      parts.push({ pending, from: pending.taken, items })
+      pending.taken += items
+      room -= items
+      if (pending.taken === pending.items) this.#queue.shift()
     }
-    this.#waitingItems -= items
-    return this.#queue.splice(0, count)
+    this.#waitingItems -= this.#options.batching.maxItems - room
+    return parts
   }
 
   async #runBatch(parts: readonly Part[]): Promise<void> {
@@ -157,10 +158,10 @@ export class Batcher {
     }
   }
 
-  /** The other parts of a request that failed are not worth running. */
+  /** The rest of a request that failed is not worth running. */
   #dropFailed(): void {
-    this.#queue = this.#queue.filter((part) => !part.pending.failed)
-    this.#waitingItems = this.#queue.reduce((sum, part) => sum + part.items, 0)
+    this.#queue = this.#queue.filter((pending) => !pending.failed)
+    this.#waitingItems = this.#queue.reduce((sum, pending) => sum + pending.items - pending.taken, 0)
   }
 }
 
