@@ -1,0 +1,13 @@
+import type { z } from 'zod'
+import type { DetectorDefinition } from './contract.ts'
+
+/**
+ * Forgets a definition's own types, so that different ones fit one array; `start` then parses what it is given.
+ * `params` must accept what it put out (conformance checks it), since a host parses before it starts.
+ */
+export function listed<P extends z.ZodType, S extends z.ZodType>(definition: DetectorDefinition<P, S>): DetectorDefinition {
+  return { ...definition, start: (params) => definition.start(definition.params.parse(params)) }
+}
+
+/** Every detector there is. One line each; the host runs those that the configuration names. */
+export const detectors: readonly DetectorDefinition[] = []
