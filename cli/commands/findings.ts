@@ -27,6 +27,7 @@ export function findingsCommand(program: Command, version: string): void {
         flags: ClientFlags & { principal?: string; detector?: string; since?: string; limit: string; follow?: boolean; ocsf?: boolean },
       ) => {
         const { client, output } = connect(flags)
+        const shape = (finding: Finding): object => (flags.ocsf === true ? toOcsf(finding, version) : finding)
         const query = {
           principal: flags.principal,
           detector: flags.detector,
