@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
-import fastify, { type FastifyInstance, type FastifyPluginCallback } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyPluginCallback, LogController } from 'fastify'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { ConsoleError, problemOf } from './errors.ts'
@@ -45,7 +45,7 @@ export async function createConsole(options: ConsoleOptions): Promise<FastifyIns
   const { ports, log, registry } = options
   const app = fastify({
     loggerInstance: log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 262_144,
     requestTimeout: 30_000,
   }) as unknown as FastifyInstance
