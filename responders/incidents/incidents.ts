@@ -27,7 +27,13 @@ export interface Fold {
   /** `known`: this revision of the finding was folded before. */
   readonly change: 'opened' | 'updated' | 'known'
   /** Incidents that ended by this: those that were over, or the one that made room. */
-  readonly closed: readonly Incident[]
+  readonly closed: readonly ClosedIncident[]
+}
+
+export interface ClosedIncident {
+  readonly incident: Incident
+  /** It was contained, so that the next one about its targets counts a repetition. */
+  readonly contained: boolean
 }
 
 interface Tracked {
@@ -77,7 +83,7 @@ export class IncidentBook {
     const related = this.#related(finding)
     const home = related.find((tracked) => (tracked.revisions.get(finding.id) ?? -1) >= finding.revision)
     if (home !== undefined) return { incident: home.incident, change: 'known', closed: [] }
-    const closed: Incident[] = []
+    const closed: ClosedIncident[] = []
     let candidate: Tracked | undefined
     for (const tracked of related) {
       if (finding.time > this.#endOf(tracked)) closed.push(this.#close(tracked, now))
@@ -110,7 +116,7 @@ export class IncidentBook {
   }
 
   /** Closes what is over at `now`. */
-  tick(now: Instant): readonly Incident[] {
+  tick(now: Instant): readonly ClosedIncident[] {
     const over = [...this.#open.values()].filter((tracked) => now > this.#quietEnd(tracked))
     return over.map((tracked) => this.#close(tracked, now))
   }
@@ -139,7 +145,7 @@ export class IncidentBook {
     return [...found].sort((a, b) => a.incident.openedAt - b.incident.openedAt)
   }
 
-  #openFor(finding: Finding, now: Instant, closed: Incident[]): Fold {
+  #openFor(finding: Finding, now: Instant, closed: ClosedIncident[]): Fold {
     if (this.#open.size >= this.#options.maxOpen) closed.push(this.#close(this.#quietest(), now))
     const id = this.#options.hash(`incident:${finding.id}:${finding.revision}`)
     const incident = openIncident(id, finding, this.#history.repetitions(subjectsOf(finding), now))
@@ -159,12 +165,13 @@ export class IncidentBook {
     }
   }
 
-  #close(tracked: Tracked, now: Instant): Incident {
+  #close(tracked: Tracked, now: Instant): ClosedIncident {
     const incident: Incident = { ...tracked.incident, state: 'closed', closedAt: Math.max(now, tracked.incident.openedAt) }
     this.#open.delete(incident.id)
     for (const target of incident.targets) this.#unindex(target, incident.id)
-    if (tracked.leases.size > 0) this.#history.record(incident, now)
-    return incident
+    const contained = tracked.leases.size > 0
+    if (contained) this.#history.record(incident, now)
+    return { incident, contained }
   }
 
   #unindex(target: Target, id: string): void {
