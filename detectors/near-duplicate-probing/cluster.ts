@@ -1,0 +1,89 @@
+import type { Params } from './detector.ts'
+import { ceilings, weigh } from './evidence.ts'
+import type { Scene } from './geometry.ts'
+import { seen } from './link.ts'
+import type { Point } from './memory.ts'
+import { type Features, featuresOf } from './patterns.ts'
+import { type Cluster, type Pattern, patterns, type State } from './state.ts'
+
+/** Members kept in order for geometry and the console. */
+const maxMembers = 64
+/** Members that a new one is compared with. */
+const trailLength = 16
+const maxPrincipals = 64
+
+/** Log-likelihood ratio of an attack, all patterns together. */
+export function scoreOf(cluster: Cluster): number {
+  return patterns.reduce((sum, pattern) => sum + Math.min(ceilings[pattern], cluster.evidence[pattern]), 0)
+}
+
+/** Puts a linked query into its parent's cluster, or both into a new one, and weighs what the link says. */
+export function grow(state: State, found: Scene, added: Point, params: Params, scale: number): Cluster {
+  const cluster = clusterOf(state, found, params)
+  const trail = seen(state.memory, cluster.members.slice(-trailLength))
+  const own = found.own.filter((each) => each.point.cluster !== cluster.id)
+  const scene = { ...found, query: { point: added, vector: found.query.vector }, trail, own }
+  const features = featuresOf(scene, scale)
+  decay(cluster, added.at, params.halfLifeMs)
+  const gained = learn(cluster, features)
+  added.cluster = cluster.id
+  cluster.members = [...cluster.members, added.seq].slice(-maxMembers)
+  cluster.count++
+  cluster.lastAt = Math.max(cluster.lastAt, added.at)
+  credit(cluster, added, gained)
+  return cluster
+}
+
+/** The parent's cluster; the newest is last. */
+function clusterOf(state: State, { parent }: Scene, params: Params): Cluster {
+  const at = state.clusters.findIndex((each) => each.id === parent.point.cluster)
+  const known = state.clusters[at]
+  if (known) {
+    state.clusters.splice(at, 1)
+    state.clusters.push(known)
+    return known
+  }
+  const { point } = parent
+  const cluster: Cluster = {
+    id: state.nextCluster++,
+    opened: point.event,
+    openedAt: point.at,
+    lastAt: point.at,
+    members: [point.seq],
+    count: 1,
+    evidence: { bisection: 0, antithetic: 0, sparse: 0, boundary: 0, strange: 0 },
+    principals: [],
+    revisions: 0,
+  }
+  point.cluster = cluster.id
+  credit(cluster, point, 0)
+  state.clusters.push(cluster)
+  if (state.clusters.length > params.maxClusters) state.clusters.shift()
+  return cluster
+}
+
+function decay(cluster: Cluster, now: number, halfLife: number): void {
+  const factor = 2 ** -(Math.max(0, now - cluster.lastAt) / halfLife)
+  for (const pattern of patterns) cluster.evidence[pattern] *= factor
+}
+
+/** Returns what the score rose by. */
+function learn(cluster: Cluster, features: Features): number {
+  const before = scoreOf(cluster)
+  const { sums, levels } = weigh(features)
+  const { evidence } = cluster
+  for (const [pattern, value] of Object.entries(sums) as [Pattern, number][])
+    evidence[pattern] = Math.min(ceilings[pattern], evidence[pattern] + value)
+  for (const [pattern, value] of Object.entries(levels) as [Pattern, number][]) evidence[pattern] = value
+  return Math.max(0, scoreOf(cluster) - before)
+}
+
+function credit(cluster: Cluster, point: Point, gained: number): void {
+  const at = cluster.principals.findIndex((each) => each.name === point.principal)
+  const known = cluster.principals[at] ?? { name: point.principal, organization: point.organization, queries: 0, evidence: 0 }
+  if (at >= 0) cluster.principals.splice(at, 1)
+  known.queries++
+  known.evidence += gained
+  cluster.principals.push(known)
+  if (cluster.principals.length > maxPrincipals) cluster.principals.shift()
+}

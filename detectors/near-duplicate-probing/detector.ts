@@ -1,0 +1,86 @@
+import { z } from 'zod'
+import type { EventOf, Observation } from '../../schemas/index.ts'
+import { type DetectorLogic, defineDetector, type Step } from '../contract.ts'
+import { decodeSketch } from '../statistics/sketch.ts'
+import { grow, scoreOf } from './cluster.ts'
+import { draft } from './finding.ts'
+import { link } from './link.ts'
+import { Memory, type Point } from './memory.ts'
+import { State } from './state.ts'
+
+export const Params = z.object({
+  /** Queries remembered for each model. */
+  window: z.int().min(64).max(65_536).default(4_096),
+  /** A query links to an earlier one within this share of its distance to the nearest reference input. */
+  linkShare: z.number().positive().max(1).default(0.45),
+  /** Evidence, in nats, at which a cluster is stated as an attack. */
+  threshold: z.number().positive().default(8),
+  /** Clusters kept; the least recently grown go first. */
+  maxClusters: z.int().min(1).max(4_096).default(256),
+  /** Evidence halves in this time. */
+  halfLifeMs: z
+    .number()
+    .positive()
+    .default(6 * 60 * 60 * 1_000),
+})
+export type Params = z.infer<typeof Params>
+
+export const nearDuplicateProbing = defineDetector({
+  id: 'near-duplicate-probing',
+  version: 1,
+  summary:
+    'Queries that are similar but not identical, from whoever they come, and that move as an attack does: bisecting to a decision boundary, probing in opposite pairs, changing one input value at a time, staying where the model is undecided.',
+  threats: ['AML.T0043.001', 'AML.T0042', 'AML.T0040'],
+  observes: ['fingerprint'],
+  params: Params,
+  state: State,
+  maxKeys: 64,
+  idleMs: 7 * 24 * 60 * 60 * 1_000,
+  scope: (o) => (o.kind === 'fingerprint' ? `${o.data.model}/${o.data.profile}/${o.data.epoch}` : null),
+  start,
+})
+
+function start(params: Params): DetectorLogic<State> {
+  return {
+    initial: () => ({ memory: new Memory(params.window), clusters: [], nextCluster: 1 }),
+    onEvent: (state, o) => (o.kind === 'fingerprint' ? observe(state, o, params) : undefined),
+  }
+}
+
+function observe(state: State, o: Observation & EventOf<'fingerprint'>, params: Params): Step<State> | undefined {
+  const { memory } = state
+  // The same input again is a retry: it says nothing, and would be everyone's nearest neighbour.
+  if (memory.seen(o.data.exact)) return undefined
+  const vector = decodeSketch(o.data.sketch)
+  if (!memory.accepts(vector)) return undefined
+  const scale = o.data.scale
+  const point = pointOf(o)
+  const scene = link(memory, { point, vector }, params.linkShare, scale)
+  const { added } = memory.add(point, vector)
+  if (!scene) return undefined
+  const cluster = grow(state, scene, added, params, scale)
+  if (scoreOf(cluster) < params.threshold * 2 ** cluster.revisions) return undefined
+  cluster.revisions++
+  return { state, findings: [draft(state, cluster, o, scale)] }
+}
+
+function pointOf({ id, time, data }: EventOf<'fingerprint'>): Point {
+  return {
+    seq: 0,
+    event: id,
+    at: time,
+    principal: data.principal,
+    organization: data.organization,
+    exact: data.exact,
+    label: data.output.label,
+    confidence: data.output.confidence,
+    margin: data.output.margin,
+    doubt: -Math.log(Math.max(data.confidenceTail, 1e-12)),
+    strangeness: -Math.log(Math.max(data.residualTail, 1e-12)),
+    residual: data.residual / data.scale,
+    reference: data.referenceDistance,
+    cluster: 0,
+    parent: 0,
+    step: 0,
+  }
+}

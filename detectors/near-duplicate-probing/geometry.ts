@@ -1,0 +1,104 @@
+import { cosine, type Difference, difference, remainderKurtosis, sketchDistance } from '../statistics/sketch.ts'
+import type { Point } from './memory.ts'
+
+/** A remembered query with its sketch. */
+export interface Seen {
+  readonly point: Point
+  readonly vector: Int16Array
+}
+
+/** The query in hand, what it was linked to, and its surroundings, oldest first. All lengths in steps of the sketch. */
+export interface Scene {
+  readonly query: Seen
+  /** The nearest remembered query. */
+  readonly parent: Seen
+  /** The cluster's last members, the query excluded. */
+  readonly trail: readonly Seen[]
+  /** The principal's own last queries that are not in the trail. */
+  readonly own: readonly Seen[]
+}
+
+/**
+ * How well the query lies inside a segment between two earlier ones that the model read differently, as the
+ * points of a binary search for the boundary do: −cos of the angle at the query, 1 when exactly inside.
+ */
+export function insideSegment({ query, parent, trail, own }: Scene): number {
+  const toParent = difference(parent.vector, query.vector)
+  if (toParent.length < leastLength) return 0
+  let best = 0
+  for (const other of [...trail, ...own]) {
+    if (other.point.seq === parent.point.seq || other.point.label === parent.point.label) continue
+    const toOther = difference(other.vector, query.vector)
+    if (toOther.length < leastLength) continue
+    best = Math.max(best, -cosine(toParent, toOther))
+  }
+  return best
+}
+
+/** Below this many steps rounding bends the directions. */
+const leastLength = 12
+
+/**
+ * Standard scores by which the query is opposite to one of the last few, seen from the centre of the others:
+ * gradient estimates probe in antithetic pairs. Independent noise gives 0 ± 1.
+ */
+export function antithetic({ query, trail }: Scene): number {
+  let best = 0
+  for (const other of trail.slice(-2)) {
+    const apart = sketchDistance(query.vector, other.vector)
+    if (apart < leastLength) continue
+    const rest = trail.filter((each) => each !== other && sketchDistance(each.vector, query.vector) < 2 * apart).slice(-8)
+    if (rest.length < 3) continue
+    const center = centerOf(rest)
+    const here = difference(query.vector, center)
+    const there = difference(other.vector, center)
+    // A lamp that flickers or a camera that swings goes to and fro along one line: no search.
+    const swings = rest.some((each) => Math.abs(cosine(here, difference(each.vector, center))) > 0.7)
+    if (!swings) best = Math.max(best, -cosine(here, there) / spread(query.vector.length))
+  }
+  return best
+}
+
+/** Standard deviation of the cosine of independent isotropic differences: all but their remainder is negligible. */
+function spread(dimensions: number): number {
+  return 1 / Math.sqrt(Math.max(16, dimensions * (2 / 3)))
+}
+
+export function centerOf(points: readonly Seen[]): Float64Array {
+  const center = new Float64Array(points[0]?.vector.length ?? 0)
+  for (const { vector } of points)
+    for (let i = 0; i < center.length; i++) center[i] = (center[i] as number) + (vector[i] as number) / points.length
+  return center
+}
+
+/** Kurtosis of the change from the parent: near 1 when it is one input value; 3 when it is too small to tell. */
+export function sparsity({ query, parent }: Scene): number {
+  const change = difference(query.vector, parent.vector)
+  return change.length < leastLength ? 3 : remainderKurtosis(change)
+}
+
+/** The change from the parent. */
+export function change({ query, parent }: Scene): Difference {
+  return difference(query.vector, parent.vector)
+}
+
+/**
+ * How much further the later half of the trail lies from the earlier half than their scatter explains: about 1
+ * for independent noise around one scene, more for a walk.
+ */
+export function drift(points: readonly Seen[]): number {
+  if (points.length < 6) return 1
+  const half = points.length >> 1
+  const early = points.slice(0, half)
+  const late = points.slice(half)
+  const from = centerOf(early)
+  const to = centerOf(late)
+  const scatter = (group: readonly Seen[], center: Float64Array) => {
+    let sum = 0
+    for (const { vector } of group) sum += difference(vector, center).length ** 2
+    return sum / Math.max(1, group.length - 1)
+  }
+  const expected = scatter(early, from) / early.length + scatter(late, to) / late.length
+  const found = difference(to, from).length ** 2
+  return expected > 0 ? found / expected : 1
+}

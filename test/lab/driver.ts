@@ -1,0 +1,58 @@
+import type { FindingDraft } from '../../detectors/contract.ts'
+import { scoreOf } from '../../detectors/near-duplicate-probing/cluster.ts'
+import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/detector.ts'
+import type { Fingerprint } from '../../inference/port.ts'
+import { type EventOf, uuidv7 } from '../../schemas/index.ts'
+
+const epoch = Date.UTC(2026, 0, 1)
+
+/** Feeds fingerprints to one near-duplicate detector as the host does, on a clock of its own. */
+export class Driver {
+  readonly #logic = nearDuplicateProbing.start(nearDuplicateProbing.params.parse({}))
+  #state = this.#logic.initial(epoch)
+  #events = 0
+  /** Milliseconds between events. */
+  readonly #pace: number
+
+  constructor(pace = 200) {
+    this.#pace = pace
+  }
+
+  feed(principal: string, fingerprint: Fingerprint): readonly FindingDraft[] {
+    const event = this.event(principal, fingerprint)
+    const step = this.#logic.onEvent(this.#state, event)
+    if (step?.state) this.#state = step.state
+    return step?.findings ?? []
+  }
+
+  event(principal: string, fingerprint: Fingerprint): EventOf<'fingerprint'> {
+    const count = ++this.#events
+    const time = epoch + count * this.#pace
+    const id = idOf(time, count)
+    const about = { request: id, index: 0, principal, organization: null, keyId: null, model: 'digits', version: '1', node: 'lab' }
+    return { kind: 'fingerprint', id, time, source: 'lab', data: { ...about, ...fingerprint } }
+  }
+
+  /** The highest score of any cluster now. */
+  highest(): number {
+    return Math.max(0, ...this.#state.clusters.map(scoreOf))
+  }
+
+  /** The state as a host stores it. */
+  snapshot(): string {
+    return JSON.stringify({ state: this.#state, events: this.#events })
+  }
+
+  restore(text: string): this {
+    const { state, events } = JSON.parse(text) as { state: unknown; events: number }
+    this.#state = nearDuplicateProbing.state.parse(state)
+    this.#events = events
+    return this
+  }
+}
+
+function idOf(time: number, count: number): string {
+  const bytes = new Uint8Array(10)
+  new DataView(bytes.buffer).setUint32(4, count)
+  return uuidv7(time, bytes)
+}
