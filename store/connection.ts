@@ -1,0 +1,102 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import { createClient } from '@clickhouse/client'
+import { engineReason, StoreError } from './errors.ts'
+import type { ReadLimits } from './settings.ts'
+import { readSettings } from './settings.ts'
+
+export interface ConnectionOptions {
+  /** A ClickHouse server, such as `http://clickhouse:8123`. */
+  readonly url?: string
+  readonly username?: string
+  readonly password?: string
+  readonly database: string
+  /** A data directory for the engine in this process; exclusive with `url`. */
+  readonly path?: string
+  readonly limits: ReadLimits
+}
+
+type Connection = NonNullable<NonNullable<Parameters<typeof createClient>[0]>['connection']>
+
+/** Two ways into one engine: all rights, and reading only under limits that the reader cannot change. */
+export interface Connections {
+  readonly engine: 'chdb' | 'server'
+  readonly writer: ClickHouseClient
+  readonly reader: ClickHouseClient
+  close(): Promise<void>
+}
+
+/**
+ * Connects and creates the database.
+ *
+ * @throws StoreError `OPEN_FAILED`
+ */
+export async function connect(options: ConnectionOptions): Promise<Connections> {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(options.database)) {
+    throw new StoreError('OPEN_FAILED', `opening the store: "${options.database}" is no name for a database; use letters, digits and _`)
+  }
+  if ((options.url === undefined) === (options.path === undefined)) {
+    throw new StoreError('OPEN_FAILED', 'opening the store: give either the URL of a ClickHouse server or the path of a data directory')
+  }
+  try {
+    return await (options.path === undefined ? connectServer(options) : connectEmbedded(options.path, options))
+  } catch (error) {
+    const where = options.path === undefined ? 'the ClickHouse server' : `the data directory ${options.path}`
+    throw new StoreError('OPEN_FAILED', `opening the store on ${where}: ${engineReason(error)}`, { cause: error })
+  }
+}
+
+async function connectServer(options: ConnectionOptions): Promise<Connections> {
+  const { url, username, password, database } = options
+  const login = { url, username, password, application: 'cordon', keep_alive: { idle_socket_ttl: 2_000 } }
+  const first = createClient({ ...login, request_timeout: 10_000 })
+  try {
+    await first.command({ query: `CREATE DATABASE IF NOT EXISTS ${database}` })
+  } finally {
+    await first.close()
+  }
+  const writer = createClient({ ...login, database, request_timeout: 60_000, compression: { request: true } })
+  const reader = createClient({
+    ...login,
+    database,
+    request_timeout: (options.limits.seconds + 5) * 1_000,
+    clickhouse_settings: readSettings(options.limits),
+  })
+  return {
+    engine: 'server',
+    writer,
+    reader,
+    close: async () => {
+      await Promise.all([writer.close(), reader.close()])
+    },
+  }
+}
+
+/**
+ * The engine in process keeps settings by connection, so the reader's limits are set once, before its first query.
+ * It is loaded only here: it is 600 MB and needs glibc, and who uses a server needs neither.
+ */
+async function connectEmbedded(path: string, options: ConnectionOptions): Promise<Connections> {
+  const [{ drainPending }, { createChdbConnection }] = await Promise.all([import('chdb'), import('chdb/connection')])
+  // The same interface twice: chdb names it by the package that the client has since taken in as its own copy.
+  const open = () => createChdbConnection({ path }) as unknown as Connection
+  const writer = createClient({ connection: open() })
+  let reader: ClickHouseClient | undefined
+  const close = async () => {
+    await Promise.all([writer.close(), reader?.close()])
+    // An engine that still computes must not lose its connection: that aborts it for the whole process.
+    await drainPending()
+  }
+  try {
+    await writer.command({ query: `CREATE DATABASE IF NOT EXISTS ${options.database}` })
+    await writer.command({ query: `USE ${options.database}` })
+    reader = createClient({ connection: open() })
+    await reader.command({ query: `USE ${options.database}` })
+    for (const [name, value] of Object.entries(readSettings(options.limits))) {
+      await reader.command({ query: `SET ${name} = ${typeof value === 'number' ? value : `'${value}'`}` })
+    }
+    return { engine: 'chdb', writer, reader, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}

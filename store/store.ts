@@ -1,0 +1,194 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { Logger } from 'pino'
+import type { EventId } from '../schemas/index.ts'
+import type { Connections } from './connection.ts'
+import { connect } from './connection.ts'
+import { engineReason, isLimit, isUnreadable, StoreError } from './errors.ts'
+import { knownIds } from './known-ids.ts'
+import { bindParameters, queryNamed } from './library.ts'
+import type { Migration } from './migrations.ts'
+import { migrate } from './migrations.ts'
+import { ReadGate } from './read-gate.ts'
+import type { QueryResult } from './result.ts'
+import { readResult } from './result.ts'
+import type { ReadLimits } from './settings.ts'
+import { defaultReadLimits } from './settings.ts'
+import type { Forbidden } from './sql-guard.ts'
+import { guardSql, loadForbidden } from './sql-guard.ts'
+import type { Row, TableName } from './tables.ts'
+import { tables } from './tables.ts'
+
+export interface StoreOptions {
+  /** A ClickHouse server, such as `http://clickhouse:8123`. */
+  readonly url?: string
+  readonly username?: string
+  readonly password?: string
+  /** Default `cordon`. */
+  readonly database?: string
+  /** A data directory for the engine in this process; exclusive with `url`. One a process, one process a directory. */
+  readonly path?: string
+  readonly limits?: Partial<ReadLimits>
+  readonly log: Logger
+}
+
+/**
+ * Everything that was seen, kept for questions. Errors are {@link StoreError}s; test/contracts/store.ts says what
+ * holds on both engines.
+ */
+export interface Store {
+  /** With all rights. Reads on behalf of people go through `query` and `sql`. */
+  readonly client: ClickHouseClient
+  readonly engine: 'chdb' | 'server'
+  /** Brings the schema up to date; to be called before anything else. */
+  migrate(): Promise<Migration[]>
+  /**
+   * Stores rows of one table, all or none.
+   *
+   * @param token the same token with the same rows is stored once, however often it is sent (the last 1,000 are known)
+   * @throws StoreError `INSERT_REJECTED` when trying again cannot help, else `INSERT_FAILED`
+   */
+  insert(table: TableName, rows: readonly Row[], token: string): Promise<void>
+  /** Those of the ids that the table has, as lower-case UUIDs. */
+  known(table: TableName, ids: readonly EventId[]): Promise<ReadonlySet<EventId>>
+  /** Asks a question of the library. */
+  query(name: string, params: Readonly<Record<string, unknown>>): Promise<QueryResult>
+  /** Runs a reader's own SQL under the read limits; at most `limit` rows. */
+  sql(text: string, options?: { readonly limit?: number }): Promise<QueryResult>
+  ping(): Promise<boolean>
+  /** Waits for what runs. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens the store on a server (`url`) or in this process (`path`); call {@link Store.migrate} next.
+ *
+ * @throws StoreError `OPEN_FAILED`
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const limits = { ...defaultReadLimits, ...options.limits }
+  const database = options.database ?? 'cordon'
+  const connections = await connect({ ...options, database, limits })
+  options.log.info({ engine: connections.engine, database }, 'store opened')
+  return new ClickHouseStore(connections, database, limits)
+}
+
+class ClickHouseStore implements Store {
+  readonly client: ClickHouseClient
+  readonly engine: 'chdb' | 'server'
+  readonly #connections: Connections
+  readonly #database: string
+  readonly #limits: ReadLimits
+  readonly #gate: ReadGate
+  readonly #writes = new Set<Promise<unknown>>()
+  #forbidden: Forbidden | undefined
+  #closed = false
+
+  constructor(connections: Connections, database: string, limits: ReadLimits) {
+    this.client = connections.writer
+    this.engine = connections.engine
+    this.#connections = connections
+    this.#database = database
+    this.#limits = limits
+    // The engine in process works on the few threads that the whole process shares for files and hashing.
+    this.#gate = new ReadGate(connections.engine === 'chdb' ? 2 : 8, 64)
+  }
+
+  migrate(): Promise<Migration[]> {
+    return this.#track(migrate(this.client))
+  }
+
+  async insert(table: TableName, rows: readonly Row[], token: string): Promise<void> {
+    this.#assertOpen()
+    if (!tables.includes(table)) throw new StoreError('UNKNOWN_TABLE', `storing rows: there is no table ${table}`)
+    if (!/^[\w:.-]{1,300}$/.test(token)) throw new StoreError('INSERT_REJECTED', 'storing rows: a token is letters, digits and _ : . -')
+    const [first] = rows
+    if (first === undefined) return
+    const columns = Object.keys(first)
+      .map((name) => `\`${name}\``)
+      .join(', ')
+    // In the statement rather than beside it: the engine in process would keep them for the next statement.
+    const settings = `insert_deduplication_token = '${token}', async_insert = 0, input_format_parallel_parsing = 0`
+    const query = `INSERT INTO ${table} (${columns}) SETTINGS ${settings} FORMAT JSONEachRow\n${linesOf(rows)}`
+    try {
+      await this.#track(this.client.command({ query }))
+    } catch (cause) {
+      const code = isUnreadable(cause) ? 'INSERT_REJECTED' : 'INSERT_FAILED'
+      throw new StoreError(code, `storing ${rows.length} rows of ${table}: ${engineReason(cause)}`, { cause })
+    }
+  }
+
+  async known(table: TableName, ids: readonly EventId[]): Promise<ReadonlySet<EventId>> {
+    this.#assertOpen()
+    if (!tables.includes(table)) throw new StoreError('UNKNOWN_TABLE', `looking up ids: there is no table ${table}`)
+    try {
+      return await this.#track(knownIds(this.client, table, ids))
+    } catch (cause) {
+      throw new StoreError('QUERY_FAILED', `looking up ${ids.length} ids in ${table}: ${engineReason(cause)}`, { cause })
+    }
+  }
+
+  async query(name: string, params: Readonly<Record<string, unknown>>): Promise<QueryResult> {
+    this.#assertOpen()
+    const definition = queryNamed(name)
+    return this.#read(definition.sql, this.#limits.rows, bindParameters(definition, params))
+  }
+
+  async sql(text: string, options: { readonly limit?: number } = {}): Promise<QueryResult> {
+    this.#assertOpen()
+    // On a server databases come and go; in process they are ours.
+    if (this.#forbidden === undefined || this.engine === 'server') {
+      this.#forbidden = await loadForbidden(this.#connections.reader, this.#database)
+    }
+    const statement = guardSql(text, this.#forbidden)
+    return this.#read(statement, Math.min(Math.max(1, options.limit ?? 1_000), this.#limits.rows), undefined)
+  }
+
+  async #read(query: string, limit: number, params: Record<string, unknown> | undefined): Promise<QueryResult> {
+    return this.#gate.run(async () => {
+      const started = performance.now()
+      try {
+        const result = await this.#connections.reader.query({ query, format: 'JSONCompact', query_params: params })
+        const text = await result.text()
+        return readResult(text, performance.now() - started, limit)
+      } catch (cause) {
+        if (cause instanceof StoreError) throw cause
+        throw new StoreError(isLimit(cause) ? 'QUERY_LIMIT' : 'QUERY_FAILED', `asking the store: ${engineReason(cause)}`, { cause })
+      }
+    })
+  }
+
+  async ping(): Promise<boolean> {
+    if (this.#closed) return false
+    const { success } = await this.client.ping()
+    return success
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await Promise.allSettled([...this.#writes, this.#gate.idle()])
+    await this.#connections.close()
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new StoreError('STORE_CLOSED', 'using the store: it is closed')
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    this.#writes.add(work)
+    const done = () => this.#writes.delete(work)
+    work.then(done, done)
+    return work
+  }
+}
+
+/** JSON lines. A half surrogate, which JSON may carry and the engine refuses, becomes U+FFFD. */
+function linesOf(rows: readonly Row[]): string {
+  let text = ''
+  for (const row of rows) {
+    let line = JSON.stringify(row)
+    if (line.includes('\\ud')) line = JSON.stringify(row, (_, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value))
+    text += `${line}\n`
+  }
+  return text
+}

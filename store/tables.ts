@@ -1,0 +1,142 @@
+import type { EventOf, Instant, Kind } from '../schemas/index.ts'
+
+/** Tables of events; the columns are in migrations/. */
+export const tables = [
+  'requests',
+  'fingerprints',
+  'telemetry',
+  'flows',
+  'findings',
+  'incidents',
+  'actions',
+  'containments',
+  'acknowledgements',
+  'dead_letters',
+] as const
+export type TableName = (typeof tables)[number]
+
+/** A row by column, as JSON can carry it. */
+export type Row = Readonly<Record<string, unknown>>
+
+/** Where an event stands on the bus. */
+export interface RowOrigin {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
+/** The kinds of event that the store keeps. Keys and models are control state, ticks are the host's. */
+export type StoredKind = Exclude<Kind, 'tick' | 'key' | 'model'>
+
+/** The newest instant that DateTime64 holds: the end of 2299. */
+const latest = Date.UTC(2299, 11, 31, 23, 59, 59, 999)
+
+/** Milliseconds, as the engine's DateTime64(3) reads an integer. Event time is the source's word and can be anything. */
+function instant(at: Instant): number {
+  return at > latest ? latest : at
+}
+
+function instantOrNull(at: Instant | null): number | null {
+  return at === null ? null : instant(at)
+}
+
+function envelope(event: EventOf<Kind>, origin: RowOrigin) {
+  return {
+    id: event.id,
+    time: instant(event.time),
+    source: event.source,
+    topic: origin.topic,
+    partition: origin.partition,
+    offset: origin.offset,
+  }
+}
+
+type ToRow = { [K in StoredKind]: { readonly table: TableName; readonly columns: (data: EventOf<K>['data']) => Row } }
+
+const mappings: ToRow = {
+  request: { table: 'requests', columns: (d) => ({ ...d, answeredAt: instant(d.answeredAt) }) },
+  fingerprint: {
+    table: 'fingerprints',
+    columns: ({ sketch, bands, output, ...rest }) => ({ ...rest, ...output, sketchBase64: sketch, bandsBase64: bands }),
+  },
+  telemetry: { table: 'telemetry', columns: (d) => d },
+  flow: {
+    table: 'flows',
+    columns: ({ destination, ...rest }) => ({
+      ...rest,
+      destinationAddress: destination.address,
+      destinationPort: destination.port,
+      destinationName: destination.name,
+    }),
+  },
+  finding: {
+    table: 'findings',
+    columns: ({ id, time, window, evidence, ...rest }) => ({
+      ...rest,
+      finding: id,
+      raisedAt: instant(time),
+      evidence: JSON.stringify(evidence),
+      windowFrom: instant(window.from),
+      windowUntil: instant(window.until),
+    }),
+  },
+  incident: {
+    table: 'incidents',
+    columns: ({ id, ...rest }) => ({
+      ...rest,
+      incident: id,
+      openedAt: instant(rest.openedAt),
+      updatedAt: instant(rest.updatedAt),
+      closedAt: instantOrNull(rest.closedAt),
+    }),
+  },
+  action: {
+    table: 'actions',
+    columns: ({ id, parameters, ...rest }) => ({
+      ...rest,
+      action: id,
+      parameters: JSON.stringify(parameters),
+      plannedAt: instant(rest.plannedAt),
+      until: instant(rest.until),
+      decidedAt: instantOrNull(rest.decidedAt),
+    }),
+  },
+  containment: {
+    table: 'containments',
+    columns: ({ id, from, parameters, ...rest }) => ({
+      ...rest,
+      lease: id,
+      parameters: JSON.stringify(parameters),
+      startedAt: instant(from),
+      until: instant(rest.until),
+      endedAt: instantOrNull(rest.endedAt),
+      decidedAt: instantOrNull(rest.decidedAt),
+    }),
+  },
+  acknowledgement: { table: 'acknowledgements', columns: (d) => ({ ...d, at: instant(d.at) }) },
+  'dead-letter': {
+    table: 'dead_letters',
+    columns: ({ topic, partition, offset, at, ...rest }) => ({
+      ...rest,
+      fromTopic: topic,
+      fromPartition: partition,
+      fromOffset: offset,
+      at: instant(at),
+    }),
+  },
+}
+
+/** The table that keeps a kind of event; null for kinds that are not kept. */
+export function tableOf(kind: Kind): TableName | null {
+  return kind in mappings ? mappings[kind as StoredKind].table : null
+}
+
+/**
+ * The row that keeps an event.
+ *
+ * @param event of a kind that {@link tableOf} knows
+ */
+export function rowOf<K extends StoredKind>(event: EventOf<K>, origin: RowOrigin): Row {
+  const columns: (data: EventOf<K>['data']) => Row = mappings[event.kind as K].columns
+  return { ...columns(event.data), ...envelope(event as EventOf<Kind>, origin) }
+}
