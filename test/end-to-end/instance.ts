@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { openClient } from '../../cli/client.ts'
 
 const binary = fileURLToPath(new URL('../../bin/cordon.js', import.meta.url))
 const run = promisify(execFile)
@@ -16,6 +17,8 @@ export interface Instance {
   readonly process: ChildProcess
   /** Runs a command with --json against it and parses the NDJSON. */
   cordon<T>(...args: readonly string[]): Promise<T[]>
+  /** Asks the console's API as the commands do. */
+  api<T>(path: string, body?: object): Promise<T>
   createKey(principal: string): Promise<{ keyId: string; key: string; principal: string }>
   /** What it wrote to standard error. */
   log(): string
@@ -65,17 +68,16 @@ export async function startInstance({ dataDir, environment, args = [] }: Instanc
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as T)
   }
+  const client = openClient({ dataDir })
+  const api = <T>(path: string, body?: object): Promise<T> => (body === undefined ? client.get<T>(path) : client.post<T>(path, body))
   return {
     inference: ready.inference,
     console: ready.console,
     dataDir,
     process: child,
     cordon,
-    createKey: async (principal) => {
-      const [made] = await cordon<{ keyId: string; key: string; principal: string }>('keys', 'create', '--principal', principal)
-      if (made === undefined) throw new Error('keys create printed nothing')
-      return made
-    },
+    api,
+    createKey: (principal) => api('/api/keys', { principal }),
     log: () => stderr,
     stop: () => {
       child.kill('SIGTERM')

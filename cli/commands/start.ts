@@ -1,0 +1,54 @@
+import type { Command } from 'commander'
+import { loadConfig } from '../config/load.ts'
+import { runDemo } from '../demo/demo.ts'
+import { startInstance } from '../instance/start.ts'
+import { configFlags, type StartFlags, withConfigFlags } from './config-flags.ts'
+
+/** How long an orderly stop may take before the process ends anyway; the logs and spools survive that. */
+const stopMs = 20_000
+
+export function startCommand(program: Command, version: string): void {
+  withConfigFlags(program.command('start').description('run everything in this process: node, bus, store, detectors, responders, console'))
+    .option('--demo', 'play ordinary clients and three attackers on handwritten digits, and tell what happens')
+    .option('--no-demo', 'without traffic of its own (default)')
+    .option('--json', 'print one line of JSON when ready')
+    .action(async (flags: StartFlags & { demo?: boolean; json?: boolean }) => {
+      const loaded = loadConfig({ file: flags.config, environment: process.env, flags: configFlags(flags) })
+      // The story and the log would garble each other on one terminal.
+      const quiet = flags.demo === true && !loaded.sources.has('log.level')
+      const instance = await startInstance(quiet ? { ...loaded.config, log: { level: 'warn' } } : loaded.config, version)
+      const abort = new AbortController()
+      const print = (line: string) => process.stdout.write(`${line}\n`)
+      if (flags.json === true) print(JSON.stringify({ ready: true, inference: instance.inference, console: instance.console }))
+      else
+        print(
+          `inference  ${instance.inference}/v2/models/digits\nconsole    ${instance.console}/#token=${instance.token}\nstop       Ctrl-C\n`,
+        )
+      const demo =
+        flags.demo === true
+          ? runDemo({
+              ...instance,
+              write: flags.json === true ? () => {} : print,
+              colour: process.stdout.isTTY,
+              clock: Date.now,
+              signal: abort.signal,
+            })
+          : Promise.resolve()
+      await signalled()
+      abort.abort()
+      const timer = setTimeout(() => {
+        console.error(`cordon: not stopped in order after ${stopMs / 1_000} s; ending anyway, nothing durable is lost`)
+        process.exit(1)
+      }, stopMs)
+      await demo
+      const well = await instance.stop()
+      clearTimeout(timer)
+      process.exit(well ? 0 : 1)
+    })
+}
+
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+  })
+}

@@ -1,0 +1,26 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { openFingerprinter } from '../../inference/fingerprint/fingerprint.ts'
+import type { Fingerprinter, ModelInfo } from '../../inference/port.ts'
+import type { Secrets } from './secrets.ts'
+
+/** One fingerprinter for each model version that has a reference profile; the others are served unwatched, which is said. */
+export async function openFingerprinters(
+  modelsDir: string,
+  models: readonly ModelInfo[],
+  secrets: Secrets,
+  log: Logger,
+): Promise<(model: string, version: string) => Fingerprinter | undefined> {
+  const opened = new Map<string, Fingerprinter>()
+  for (const { name, version } of models) {
+    const file = join(modelsDir, name, version, 'profile.bin')
+    const profile = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null
+      throw error
+    })
+    if (profile === null) log.warn({ model: name, version }, 'no reference profile: probing and extraction of this version cannot be seen')
+    else opened.set(`${name}/${version}`, openFingerprinter({ profile, key: secrets.fingerprintKey, epoch: secrets.fingerprintEpoch }))
+  }
+  return (model, version) => opened.get(`${model}/${version}`)
+}
