@@ -1,0 +1,183 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { BusErrorCode } from '../../bus/errors.ts'
+import type { EventBus } from '../../bus/port.ts'
+import { CordonError } from '../../schemas/index.ts'
+import type { Spool, SpooledRecord } from './spool.ts'
+
+const batchRecords = 1_000
+const batchBytes = 1_048_576
+const firstPauseMs = 50
+const longestPauseMs = 2_000
+
+/** The record itself is refused, whenever it is sent: repeating it would hold up everything behind it for ever. */
+const hopeless: ReadonlySet<string> = new Set<BusErrorCode>(['INVALID_RECORD', 'TOO_LARGE', 'UNKNOWN_PARTITION'])
+
+export interface ForwarderOptions {
+  readonly bus: EventBus
+  readonly spool: Spool
+  /** Bytes of records kept in memory on their way; what is beyond is read back from the spool. */
+  readonly memoryBytes: number
+  readonly onShipped: (records: number) => void
+  readonly onRefused: (record: SpooledRecord, error: unknown) => void
+  /** Called when the bus goes away, and when it is back (undefined). */
+  readonly onBus: (error: unknown) => void
+}
+
+/**
+ * Ships the spool to the bus in order, one batch in flight: while one is on its way the next one gathers, so
+ * that batches are as large as the bus is slow. A batch that fails is sent again until it is through.
+ */
+export class Forwarder {
+  readonly #options: ForwarderOptions
+  /** The records right after the shipped ones, as far as they are in memory. */
+  #memory: SpooledRecord[] = []
+  #memoryBytes = 0
+  /** There are spooled records after those in memory. */
+  #behind: boolean
+  #inFlight: readonly SpooledRecord[] = []
+  #wake = Promise.withResolvers<void>()
+  #idle: PromiseWithResolvers<void> | undefined
+  #away = false
+  /** How many of the next records go one by one, to find the one that is refused. */
+  #singly = 0
+  readonly #stop = new AbortController()
+  readonly #running: Promise<void>
+
+  constructor(options: ForwarderOptions) {
+    this.#options = options
+    this.#behind = options.spool.pending > 0
+    this.#running = this.#run()
+  }
+
+  get away(): boolean {
+    return this.#away
+  }
+
+  /** Timestamp of the oldest record that is not shipped, as far as it is in memory. */
+  get oldest(): number | undefined {
+    return (this.#inFlight[0] ?? this.#memory[0])?.record.timestamp
+  }
+
+  /** Takes records that were just appended to the spool. */
+  take(records: readonly SpooledRecord[]): void {
+    for (const record of records) {
+      if (this.#behind || this.#memoryBytes + record.size > this.#options.memoryBytes) this.#behind = true
+      else {
+        this.#memory.push(record)
+        this.#memoryBytes += record.size
+      }
+    }
+    this.#wake.resolve()
+  }
+
+  /** Resolves when everything taken is on the bus. */
+  drained(): Promise<void> {
+    if (this.#isIdle) return Promise.resolve()
+    this.#idle ??= Promise.withResolvers()
+    return this.#idle.promise
+  }
+
+  /** Stops after the batch in flight; what is left stays in the spool. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    this.#wake.resolve()
+    await this.#running
+  }
+
+  get #isIdle(): boolean {
+    return this.#inFlight.length === 0 && this.#memory.length === 0 && !this.#behind
+  }
+
+  async #run(): Promise<void> {
+    for (let pause = firstPauseMs; !this.#stop.signal.aborted; ) {
+      try {
+        await this.#nextBatch()
+        if (this.#inFlight.length === 0) await this.#rest()
+        else await this.#ship(this.#inFlight)
+        pause = firstPauseMs
+      } catch (error) {
+        this.#sayAway(error)
+        // Aborted only by close: then the loop ends.
+        await delay(pause, undefined, { signal: this.#stop.signal, ref: false }).catch(() => {})
+        pause = Math.min(pause * 2, longestPauseMs)
+      }
+    }
+  }
+
+  /** Puts in flight the batch that failed, or what is in memory, or what is spooled behind it. */
+  async #nextBatch(): Promise<void> {
+    if (this.#inFlight.length > 0) return
+    if (this.#memory.length === 0 && this.#behind) {
+      const { spool } = this.#options
+      this.#memory = [...(await spool.read())]
+      this.#memoryBytes = sizeOf(this.#memory)
+      const last = this.#memory.at(-1)
+      // What was appended during the read was not kept in memory: then it is still behind.
+      this.#behind = last === undefined ? spool.pending > 0 : !spool.isEnd(last.end)
+    }
+    const limit = this.#singly > 0 ? 1 : batchRecords
+    this.#singly = Math.max(0, this.#singly - 1)
+    let count = 0
+    for (let bytes = 0; count < limit && count < this.#memory.length; count++) {
+      bytes += this.#memory[count]?.size ?? 0
+      if (count > 0 && bytes > batchBytes) break
+    }
+    this.#inFlight = this.#memory.splice(0, count)
+    this.#memoryBytes -= sizeOf(this.#inFlight)
+  }
+
+  async #ship(batch: readonly SpooledRecord[]): Promise<void> {
+    const { bus, onShipped } = this.#options
+    try {
+      await bus.publish(batch.map(({ record }) => record))
+    } catch (error) {
+      if (!(error instanceof CordonError) || !hopeless.has(error.code)) throw error
+      this.#refused(batch, error)
+      return
+    }
+    this.#done(batch)
+    onShipped(batch.length)
+    if (this.#away) {
+      this.#away = false
+      this.#options.onBus(undefined)
+    }
+  }
+
+  /** One bad record fails its whole batch: send them singly, and leave out the one that fails alone. */
+  #refused(batch: readonly SpooledRecord[], error: unknown): void {
+    if (batch.length === 1 && batch[0] !== undefined) {
+      this.#options.onRefused(batch[0], error)
+      this.#done(batch)
+      return
+    }
+    this.#memory = [...batch, ...this.#memory]
+    this.#memoryBytes += sizeOf(batch)
+    this.#inFlight = []
+    this.#singly = batch.length
+  }
+
+  #done(batch: readonly SpooledRecord[]): void {
+    const last = batch.at(-1)
+    this.#inFlight = []
+    if (last !== undefined) this.#options.spool.shipped(last.end, sizeOf(batch))
+  }
+
+  async #rest(): Promise<void> {
+    if (this.#isIdle) {
+      this.#idle?.resolve()
+      this.#idle = undefined
+    }
+    await this.#wake.promise
+    this.#wake = Promise.withResolvers()
+  }
+
+  #sayAway(error: unknown): void {
+    if (this.#away) return
+    this.#away = true
+    this.#options.onBus(error)
+  }
+}
+
+function sizeOf(records: readonly SpooledRecord[]): number {
+  return records.reduce((sum, { size }) => sum + size, 0)
+}

@@ -1,0 +1,92 @@
+import { STATUS_CODES } from 'node:http'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+import type { Exchange } from './exchange.ts'
+import type { NodeLimits } from './options.ts'
+import { problemType, Refusal, refusalOfStatus } from './refusal.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set on routes that name a model. */
+    exchange: Exchange | null
+  }
+}
+
+/** A Fastify application with our bounds, JSON alone as the body, and every error as a problem. */
+export function openApp(limits: NodeLimits, log: Logger): FastifyInstance {
+  const app = Fastify({
+    logger: false,
+    bodyLimit: limits.maxBodyBytes,
+    connectionTimeout: limits.requestMs + limits.inferMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    http: { maxHeaderSize: limits.maxHeaderBytes, headersTimeout: limits.headersMs },
+    routerOptions: { maxParamLength: 512 },
+    return503OnClosing: false,
+    clientErrorHandler: (error, socket) => {
+      if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
+      socket.end(rawProblem(refusalOfStatus(clientErrorStatus(error.code), error)), () => socket.destroy())
+    },
+    frameworkErrors: (error, _request, reply) => {
+      sendRefusal(reply, refusalOfStatus(error.statusCode, error))
+    },
+  })
+  app.server.maxConnections = limits.maxConnections
+  app.decorateRequest('exchange', null)
+  app.setErrorHandler((error: FastifyError, request, reply) => sendRefusal(reply, asRefusal(error, request, log)))
+  app.setNotFoundHandler((_request, reply) => sendRefusal(reply, refusalOfStatus(404, undefined)))
+  takeJson(app)
+  return app
+}
+
+function sendRefusal(reply: FastifyReply, refusal: Refusal): FastifyReply {
+  return reply
+    .code(refusal.status)
+    .headers(refusal.details.headers ?? {})
+    .type(problemType)
+    .send(refusal.body())
+}
+
+function asRefusal(error: FastifyError, { exchange, routeOptions }: FastifyRequest, log: Logger): Refusal {
+  const refusal = error instanceof Refusal ? error : refusalOfStatus(error.statusCode, error)
+  if (refusal.code === 'FAILED') log.error({ err: error, route: routeOptions.url }, 'node: a request failed')
+  if (exchange !== null) {
+    exchange.outcome = refusal.outcome
+    exchange.lease = refusal.details.lease ?? null
+    exchange.fingerprints = []
+    exchange.confidence = null
+  }
+  return refusal
+}
+
+/** JSON, said to be so or not said at all (Triton's client says nothing). `__proto__` and `constructor` keys are refused. */
+function takeJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  const read = (request: FastifyRequest, body: Buffer, done: (error: Error | null, body?: unknown) => void) => {
+    if (request.exchange !== null) request.exchange.bytesIn = body.length
+    parse(request, body.toString(), done)
+  }
+  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, read)
+  app.addContentTypeParser<Buffer>('*', { parseAs: 'buffer' }, (request, body, done) => {
+    if (request.headers['content-type'] === undefined) read(request, body, done)
+    else done(refusalOfStatus(415, undefined))
+  })
+}
+
+function clientErrorStatus(code: string | undefined): number {
+  if (code === 'HPE_HEADER_OVERFLOW') return 431
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+}
+
+/** For requests that never became one: there is no reply object yet. */
+function rawProblem(refusal: Refusal): string {
+  const body = refusal.body()
+  const head = [
+    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}`,
+    `content-type: ${problemType}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ]
+  return `${head.join('\r\n')}\r\n\r\n${body}`
+}

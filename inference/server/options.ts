@@ -1,0 +1,85 @@
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import type { KeyRegistry } from '../../access/key-registry.ts'
+import type { View } from '../../bus/view.ts'
+import type { Containment, Instant, Model } from '../../schemas/index.ts'
+import type { Emitter } from '../emitter/emitter.ts'
+import type { Fingerprinter, ModelRuntime } from '../port.ts'
+
+/** Workers that run models together; a quarantined pool leaves its models to the others. */
+export interface Pool {
+  readonly name: string
+  readonly models: readonly string[]
+}
+
+/** An allowance of inputs in a time. */
+export interface Quota {
+  readonly requests: number
+  readonly windowMs: number
+}
+
+export interface NodeLimits {
+  /** Inputs in one request. */
+  readonly maxItems: number
+  /** Bytes of one body, beyond which 413. */
+  readonly maxBodyBytes: number
+  /** Requests being answered, beyond which 503. */
+  readonly maxInFlight: number
+  readonly maxConnections: number
+  readonly maxHeaderBytes: number
+  /** How long the headers, and the whole request, may take to arrive. */
+  readonly headersMs: number
+  readonly requestMs: number
+  /** How long an idle connection is kept. */
+  readonly keepAliveMs: number
+  /** How long the model may take, waiting included, beyond which 503. */
+  readonly inferMs: number
+  /** Ordinary allowance of each principal; null for none. */
+  readonly ordinary: Quota | null
+  /** Events of requests without a usable key, each second; more are counted and not recorded. */
+  readonly anonymousEvents: number
+  /** Between telemetry events. */
+  readonly telemetryMs: number
+}
+
+export const defaultLimits: NodeLimits = {
+  maxItems: 128,
+  maxBodyBytes: 4_194_304,
+  maxInFlight: 1_024,
+  maxConnections: 4_096,
+  maxHeaderBytes: 16_384,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  keepAliveMs: 15_000,
+  inferMs: 30_000,
+  ordinary: null,
+  anonymousEvents: 50,
+  telemetryMs: 5_000,
+}
+
+/** Cost of one input, in the price table's currency; a model that is not named costs `perItem`. */
+export interface Prices {
+  readonly perItem: number
+  readonly models?: ReadonlyMap<string, number>
+}
+
+export interface NodeOptions {
+  /** The node's name in events and acknowledgements; a valid `Name`. */
+  readonly name: string
+  readonly pools: readonly Pool[]
+  readonly runtime: ModelRuntime
+  /** Undefined where a model version has no reference profile: then its requests leave no fingerprints. */
+  readonly fingerprinterOf: (model: string, version: string) => Fingerprinter | undefined
+  readonly keys: Pick<KeyRegistry, 'verify'>
+  readonly containments: View<Containment>
+  readonly models: View<Model>
+  /** Takes events and acknowledgements; opened and closed by the caller, after the node. */
+  readonly emitter: Emitter
+  readonly clock: () => Instant
+  readonly registry: Registry
+  readonly log: Logger
+  readonly limits?: Partial<NodeLimits>
+  /** Key of the pseudonyms of addresses and agents: 32 secret bytes, the same on every node. */
+  readonly addressKey: Uint8Array
+  readonly prices: Prices
+}

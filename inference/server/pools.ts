@@ -1,0 +1,75 @@
+import type { Containment, Instant } from '../../schemas/index.ts'
+import type { ModelRuntime } from '../port.ts'
+import type { Pool } from './options.ts'
+import { Refusal } from './refusal.ts'
+
+/** Longest pause that a client is asked for: a drained pool may come back before its lease runs out. */
+const longestRetrySeconds = 60
+
+/** Chooses where a request runs. A quarantined pool gets nothing new; what runs there finishes. */
+export class Pools {
+  readonly #byModel = new Map<string, readonly string[]>()
+  readonly #runtime: Pick<ModelRuntime, 'depth'>
+  readonly #quarantine: (pool: string, now: Instant) => Containment | undefined
+  /** Where the search begins, so that equally idle pools take turns. */
+  #turn = 0
+
+  constructor(
+    pools: readonly Pool[],
+    runtime: Pick<ModelRuntime, 'depth'>,
+    quarantine: (pool: string, now: Instant) => Containment | undefined,
+  ) {
+    this.#runtime = runtime
+    this.#quarantine = quarantine
+    for (const { name, models } of pools) {
+      for (const model of models) this.#byModel.set(model, [...(this.#byModel.get(model) ?? []), name])
+    }
+  }
+
+  serves(model: string): boolean {
+    return this.#byModel.has(model)
+  }
+
+  /**
+   * The pool with the fewest requests among those that serve the model and take work.
+   *
+   * @throws Refusal `NOT_FOUND` where no pool serves it, `QUARANTINED` where none takes work
+   */
+  choose(model: string, now: Instant): string {
+    const pools = this.#byModel.get(model)
+    if (pools === undefined) throw new Refusal('NOT_FOUND', 'There is no such model.')
+    let chosen: string | undefined
+    let least = Number.POSITIVE_INFINITY
+    let lease: Containment | undefined
+    this.#turn = (this.#turn + 1) % 0x3fffffff
+    for (let i = 0; i < pools.length; i++) {
+      const pool = pools[(i + this.#turn) % pools.length] as string
+      const contained = this.#quarantine(pool, now)
+      if (contained !== undefined) {
+        if (lease === undefined || contained.until < lease.until) lease = contained
+        continue
+      }
+      const depth = this.#runtime.depth(pool)
+      if (depth >= least) continue
+      least = depth
+      chosen = pool
+    }
+    if (chosen === undefined) throw drained(lease, now)
+    return chosen
+  }
+}
+
+function drained(lease: Containment | undefined, now: Instant): Refusal {
+  const seconds = lease === undefined ? 1 : Math.min(longestRetrySeconds, Math.max(1, Math.ceil((lease.until - now) / 1_000)))
+  return busy('QUARANTINED', seconds, lease?.id)
+}
+
+/** The same words whatever the reason. */
+export function busy(code: 'QUARANTINED' | 'OVERLOADED', seconds: number, lease?: string, cause?: unknown): Refusal {
+  const headers = { 'retry-after': String(seconds) }
+  return new Refusal(code, `The model has no capacity at the moment: try again in ${seconds} s.`, {
+    headers,
+    cause,
+    ...(lease === undefined ? {} : { lease }),
+  })
+}

@@ -1,0 +1,74 @@
+import type { Instant } from '../../schemas/index.ts'
+import type { Quota } from './options.ts'
+
+/**
+ * A quota as a token bucket, kept as one number (GCRA, ITU-T I.371): the moment at which the bucket will be
+ * full again. `requests` tokens fit, and each comes back after windowMs / requests.
+ */
+export interface Bucket {
+  readonly quota: Quota
+  fullAt: Instant
+}
+
+export type Admission =
+  | { readonly ok: true; readonly remaining: number }
+  /** `retryMs`: waiting that long is enough. `never`: more than the bucket holds; waiting does not help, splitting does. */
+  | { readonly ok: false; readonly retryMs: number; readonly never: boolean }
+
+/** A bucket that holds everything. */
+export function fullBucket(quota: Quota, now: Instant): Bucket {
+  return { quota, fullAt: now }
+}
+
+/**
+ * A bucket that was empty at `from`: who is being contained has used its allowance already, so the next request
+ * is refused and not the `requests`-th after it.
+ */
+export function emptyBucket(quota: Quota, from: Instant): Bucket {
+  return { quota, fullAt: from + quota.windowMs }
+}
+
+/** Whether `items` fit now; takes nothing. */
+export function admits({ quota, fullAt }: Bucket, items: number, now: Instant): Admission {
+  const perItem = quota.windowMs / quota.requests
+  const missing = Math.max(0, fullAt - now)
+  const wanted = Math.min(items, quota.requests)
+  const retryMs = Math.ceil(missing + wanted * perItem - quota.windowMs - 1e-6)
+  const never = items > quota.requests
+  if (never || retryMs > 0) return { ok: false, retryMs: Math.max(0, retryMs), never }
+  return { ok: true, remaining: Math.floor((quota.windowMs - missing) / perItem + 1e-6) }
+}
+
+/** Takes `items`, which {@link admits} allowed. */
+export function take(bucket: Bucket, items: number, now: Instant): void {
+  bucket.fullAt = Math.max(bucket.fullAt, now) + (items * bucket.quota.windowMs) / bucket.quota.requests
+}
+
+/** Buckets by key, at most `most` of them; the ones unused for longest go first, and those had time to fill. */
+export class Buckets {
+  readonly #most: number
+  readonly #byKey = new Map<string, Bucket>()
+  readonly #make: (now: Instant) => Bucket
+
+  constructor(most: number, make: (now: Instant) => Bucket) {
+    this.#most = most
+    this.#make = make
+  }
+
+  get size(): number {
+    return this.#byKey.size
+  }
+
+  of(key: string, now: Instant): Bucket {
+    const bucket = this.#byKey.get(key) ?? this.#make(now)
+    this.#byKey.delete(key)
+    this.#byKey.set(key, bucket)
+    if (this.#byKey.size > this.#most) for (const oldest of this.#byKey.keys()) return this.#drop(oldest, bucket)
+    return bucket
+  }
+
+  #drop(key: string, used: Bucket): Bucket {
+    this.#byKey.delete(key)
+    return used
+  }
+}
