@@ -41,7 +41,8 @@ function wrap(info: ModelInfo, model: LayersModel): Network {
     info,
     run: (input, items) => {
       const output = tf.tidy(() => {
-        const answer = model.predictOnBatch(tf.tensor(input, [items, ...shape]))
+        // Not predict(): it cuts into batches of its own and adds half again to the time of one item.
+        const answer = model.apply(tf.tensor(input, [items, ...shape])) as tf.Tensor | tf.Tensor[]
         if (Array.isArray(answer)) throw new Error('the model has more than one output')
         return answer.dataSync<'float32'>()
       })

@@ -15,6 +15,8 @@ export interface PoolSpec {
   readonly models: readonly string[]
 }
 
+const defaultBatching: Batching = { maxItems: 32, maxWaitMicros: 0 }
+
 export interface RuntimeOptions {
   readonly modelsDir: string
   readonly pools: readonly PoolSpec[]
@@ -36,7 +38,7 @@ interface Pool {
 }
 
 /**
- * Opens every version of every model that a pool names: verified, built, and run once so that no first request
+ * Opens every version of every model that a pool names: verified, built, and run with one item and with a full batch, so that no first request
  * pays for it. Throws `MODEL_NOT_FOUND`, `MODEL_CORRUPT`, `BACKEND_UNAVAILABLE`.
  */
 export async function openRuntime(options: RuntimeOptions): Promise<ModelRuntime> {
@@ -46,7 +48,8 @@ export async function openRuntime(options: RuntimeOptions): Promise<ModelRuntime
   return new BatchingRuntime(backend, networks, options)
 }
 
-async function loadNetworks(models: ModelRegistry, { pools, log }: RuntimeOptions): Promise<ReadonlyMap<string, Network>> {
+async function loadNetworks(models: ModelRegistry, options: RuntimeOptions): Promise<ReadonlyMap<string, Network>> {
+  const { pools, log } = options
   const networks = new Map<string, Network>()
   try {
     for (const name of new Set(pools.flatMap((pool) => pool.models))) {
@@ -54,7 +57,10 @@ async function loadNetworks(models: ModelRegistry, { pools, log }: RuntimeOption
       if (infos.length === 0)
         throw new InferenceError('MODEL_NOT_FOUND', `A pool names the model ${name}, which is not in the models directory`)
       for (const info of infos) {
-        networks.set(keyOf(name, info.version), await loadNetwork(info, await models.read(name, info.version)))
+        const network = await loadNetwork(info, await models.read(name, info.version))
+        networks.set(keyOf(name, info.version), network)
+        const { maxItems } = options.batching ?? defaultBatching
+        network.run(new Float32Array(maxItems * itemSize(info.inputs[0].shape)), maxItems)
         log.info({ model: name, version: info.version, digest: info.digest }, 'model loaded')
       }
     }
@@ -83,8 +89,7 @@ class BatchingRuntime implements ModelRuntime {
     this.#maxQueueItems = options.maxQueueItems
     const { depth, tensorBytes } = { depth: this.depth.bind(this), tensorBytes: this.tensorBytes.bind(this) }
     this.#metrics = createMetrics(options.registry, { backend, pools: options.pools.map((pool) => pool.name), depth, tensorBytes })
-    for (const spec of options.pools)
-      this.#pools.set(spec.name, this.#createPool(spec, options.batching ?? { maxItems: 32, maxWaitMicros: 0 }))
+    for (const spec of options.pools) this.#pools.set(spec.name, this.#createPool(spec, options.batching ?? defaultBatching))
   }
 
   #createPool(spec: PoolSpec, batching: Batching): Pool {

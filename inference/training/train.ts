@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { fitCount, loadMnist, splitTraining } from '../datasets/mnist.ts'
 import { writeArtifact } from './artifact.ts'
 import { accuracy, type FitSettings, fit, type Progress } from './fit.ts'
-import { registerConvolutionGradients } from './gradients.ts'
+import { registerGradients } from './gradients.ts'
 import { buildNetwork, type NetworkShape } from './network.ts'
 
 // `npm run train [-- version …]`: trains the demo's digit classifier, every version or those named, and writes
@@ -39,7 +39,7 @@ if (unknown !== undefined)
 
 await tf.setBackend('wasm')
 await tf.ready()
-registerConvolutionGradients()
+registerGradients()
 const set = splitTraining(loadMnist('train')).fit
 const test = loadMnist('test')
 const modelsDir = fileURLToPath(new URL('../models/', import.meta.url))

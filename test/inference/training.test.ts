@@ -7,14 +7,14 @@ import * as fc from 'fast-check'
 import { fitCount, loadMnist, type Mnist, parseIdx, pixels, splitTraining } from '../../inference/datasets/mnist.ts'
 import { Manifest } from '../../inference/manifest.ts'
 import { accuracy, fit } from '../../inference/training/fit.ts'
-import { registerConvolutionGradients } from '../../inference/training/gradients.ts'
+import { registerGradients } from '../../inference/training/gradients.ts'
 import { buildNetwork } from '../../inference/training/network.ts'
 
 let train: Mnist
 before(async () => {
   await tf.setBackend('wasm')
   await tf.ready()
-  registerConvolutionGradients()
+  registerGradients()
   train = loadMnist('train')
 })
 
