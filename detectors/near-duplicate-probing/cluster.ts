@@ -1,5 +1,5 @@
 import type { Params } from './detector.ts'
-import { ceilings, weigh } from './evidence.ts'
+import { ceilings, clip, weigh } from './evidence.ts'
 import type { Scene } from './geometry.ts'
 import { seen } from './link.ts'
 import type { Point } from './memory.ts'
@@ -12,9 +12,16 @@ const maxMembers = 64
 const trailLength = 16
 const maxPrincipals = 64
 
+/** Patterns that are geometry; the others are circumstances. */
+export const structural = patterns.filter((pattern) => pattern !== 'boundary' && pattern !== 'strange')
+
 /** Log-likelihood ratio of an attack, all patterns together. */
 export function scoreOf(cluster: Cluster): number {
-  return patterns.reduce((sum, pattern) => sum + Math.min(ceilings[pattern], cluster.evidence[pattern]), 0)
+  const { evidence } = cluster
+  const geometry = structural.reduce((sum, pattern) => sum + evidence[pattern], 0)
+  const circumstances = evidence.boundary + evidence.strange
+  // An undecided or odd input seen often is one coincidence, not many: it can at most double what the geometry says.
+  return geometry + Math.min(geometry, circumstances)
 }
 
 /** Puts a linked query into its parent's cluster, or both into a new one, and weighs what the link says. */
@@ -51,7 +58,7 @@ function clusterOf(state: State, { parent }: Scene, params: Params): Cluster {
     lastAt: point.at,
     members: [point.seq],
     count: 1,
-    evidence: { bisection: 0, antithetic: 0, sparse: 0, boundary: 0, strange: 0 },
+    evidence: { bisection: 0, antithetic: 0, sparse: 0, walk: 0, boundary: 0, strange: 0 },
     principals: [],
     revisions: 0,
   }
@@ -73,7 +80,7 @@ function learn(cluster: Cluster, features: Features): number {
   const { sums, levels } = weigh(features)
   const { evidence } = cluster
   for (const [pattern, value] of Object.entries(sums) as [Pattern, number][])
-    evidence[pattern] = Math.min(ceilings[pattern], evidence[pattern] + value)
+    evidence[pattern] = clip(evidence[pattern] + value, 0, ceilings[pattern])
   for (const [pattern, value] of Object.entries(levels) as [Pattern, number][]) evidence[pattern] = value
   return Math.max(0, scoreOf(cluster) - before)
 }

@@ -82,5 +82,6 @@ function pointOf({ id, time, data }: EventOf<'fingerprint'>): Point {
     cluster: 0,
     parent: 0,
     step: 0,
+    share: 0,
   }
 }

@@ -1,4 +1,4 @@
-import type { Features } from './patterns.ts'
+import { type Features, noiseShare } from './patterns.ts'
 import type { Pattern } from './state.ts'
 
 /**
@@ -11,7 +11,7 @@ export interface Weights {
 }
 
 /** The most that one pattern can say by itself. */
-export const ceilings: Record<Pattern, number> = { bisection: 14, antithetic: 12, sparse: 12, boundary: 9, strange: 9 }
+export const ceilings: Record<Pattern, number> = { bisection: 14, antithetic: 12, sparse: 12, walk: 12, boundary: 9, strange: 9 }
 
 export function weigh(features: Features): Weights {
   return {
@@ -19,6 +19,7 @@ export function weigh(features: Features): Weights {
       bisection: bisection(features),
       antithetic: features.relative < 0.6 ? clip((features.opposite - 2.3) * 1.5, 0, 4) : 0,
       sparse: sparse(features),
+      walk: walk(features),
     },
     levels: { boundary: boundary(features), strange: strange(features) },
   }
@@ -30,15 +31,40 @@ function bisection({ inside }: Features): number {
   return inside > 0.9 ? 1 : 0
 }
 
+/** One input value changed; ordinary small changes touch many, and take evidence away. */
 function sparse({ kurtosis, relative }: Features): number {
   if (relative > 0.5) return 0
-  if (kurtosis < 1.6) return 2
-  return kurtosis < 2 ? 0.7 : 0
+  if (kurtosis < 1.3) return 2
+  if (kurtosis < 1.6) return 0.8
+  return kurtosis > 2.1 ? -0.6 : 0
 }
 
-/** Near-duplicates that stay where the model is undecided, and move. */
-function boundary({ near, doubt, flips, drift }: Features): number {
-  if (near < 4) return 0
+/**
+ * Right angles between what was tried from one point that was itself reached by a small step. Sensor noise makes
+ * wider ones and takes evidence away.
+ */
+function walk({ corner, deep, principalShare, relative, alternates }: Features): number {
+  const { siblings, widest, back, mirrored } = corner
+  if (alternates) return 2
+  if (!deep || back < -0.4) return 0
+  if (siblings === 0) return chain(back, principalShare)
+  if (principalShare >= noiseShare && relative >= 0.2) return 0
+  if (mirrored) return 1.5
+  if (widest < 0.15) return 2.2
+  if (widest < 0.25) return 1.5
+  return widest < 0.35 ? 0 : -1.2
+}
+
+/** Noise-like steps, each from where the last one ended: fresh noise would turn back. */
+function chain(back: number, principalShare: number): number {
+  if (principalShare >= 0.075 || back === 0) return 0
+  if (Math.abs(back) < 0.15) return 1
+  return back > 0.35 ? -0.8 : 0
+}
+
+/** Near-duplicates that stay where the model is undecided, and move, by steps that ordinary change does not make. */
+function boundary({ near, doubt, flips, drift, noiselike }: Features): number {
+  if (near < 4 || noiselike < 0.3) return 0
   const undecided = clip(doubt - 1.5, 0, 6)
   const moving = clip((drift - 1) * 2, 0, 2)
   return undecided * 0.8 + (undecided > 2 ? clip(flips * 4, 0, 2) + moving : 0)

@@ -1,6 +1,6 @@
 import type { EventOf } from '../../schemas/index.ts'
 import type { FindingDraft } from '../contract.ts'
-import { scoreOf } from './cluster.ts'
+import { scoreOf, structural } from './cluster.ts'
 import { seen } from './link.ts'
 import { type Cluster, type Pattern, patterns, type State } from './state.ts'
 
@@ -8,6 +8,7 @@ const titles: Record<Pattern, string> = {
   bisection: 'bisecting between inputs that the model reads differently',
   antithetic: 'probing in opposite pairs around one input',
   sparse: 'changing one input value at a time',
+  walk: 'trying random steps from one point to the next',
   boundary: 'walking where the model is undecided',
   strange: 'varying an input that is unlike any ordinary one',
 }
@@ -15,6 +16,7 @@ const families: Record<Pattern, string> = {
   bisection: 'decision-based (boundary, HopSkipJump, GeoDA, Sign-OPT)',
   antithetic: 'gradient estimate (NES, HopSkipJump)',
   sparse: 'coordinate search (SimBA, ZOO, one pixel)',
+  walk: 'random walk (boundary, SimBA, Square)',
   boundary: 'decision-based (boundary walk)',
   strange: 'random search (Square)',
 }
@@ -24,7 +26,7 @@ const prior = 5
 export function draft(state: State, cluster: Cluster, o: EventOf<'fingerprint'>, scale: number): FindingDraft {
   const score = scoreOf(cluster)
   const confidence = 1 / (1 + Math.exp(prior - score))
-  const leading = patterns.reduce((best, each) => (cluster.evidence[each] > cluster.evidence[best] ? each : best))
+  const leading = structural.reduce((best, each) => (cluster.evidence[each] > cluster.evidence[best] ? each : best))
   const points = seen(state.memory, cluster.members).map(({ point }) => point)
   const names = cluster.principals.filter((each) => each.evidence >= 0.5 || each.queries >= cluster.count * 0.2)
   return {

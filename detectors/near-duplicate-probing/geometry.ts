@@ -77,6 +77,58 @@ export function sparsity({ query, parent }: Scene): number {
   return change.length < leastLength ? 3 : remainderKurtosis(change)
 }
 
+/** The angles at the parent between the query and what else was tried from there. */
+export interface Corner {
+  /** Children of the parent whose steps are of a like length. */
+  readonly siblings: number
+  /** Largest cosine with any of them or with the way by which the parent was reached. */
+  readonly widest: number
+  /** Cosine with the way back: −1 goes straight on, as motion does. */
+  readonly back: number
+  /** Some sibling is as far away on the other side. */
+  readonly mirrored: boolean
+}
+
+/**
+ * Fresh noise in every query makes equal triangles: 60°, cosine 1/2, wherever one looks from. Steps that are
+ * tried from one point make right angles there, since random directions are orthogonal.
+ */
+export function cornerOf({ query, parent, trail }: Scene): Corner {
+  const here = difference(query.vector, parent.vector)
+  let siblings = 0
+  let widest = -1
+  let back = 0
+  let mirrored = false
+  for (const other of trail) {
+    const before = other.point.seq === parent.point.parent
+    if (!before && other.point.parent !== parent.point.seq) continue
+    const there = difference(other.vector, parent.vector)
+    const ratio = here.length / there.length
+    if (!(ratio > 0.4 && ratio < 2.5)) continue
+    const angle = cosine(here, there)
+    widest = Math.max(widest, angle)
+    if (before) back = angle
+    else siblings++
+    if (!before && angle < -0.85 && ratio > 0.75 && ratio < 1.33) mirrored = true
+  }
+  return { siblings, widest, back, mirrored }
+}
+
+/**
+ * Whether every second step goes the same way and those between do not: a sideways step, then one towards the
+ * source, and again. Motion with noise cannot do it: what makes steps i and i + 2 agree makes i and i + 1 agree.
+ */
+export function alternates(scene: Scene): boolean {
+  const path = [...scene.trail.slice(-4), scene.parent, scene.query]
+  const stepTo = (each: Seen) => {
+    const before = path.find((other) => other.point.seq === each.point.parent)
+    return before && difference(each.vector, before.vector)
+  }
+  const [first, second, third] = [...scene.trail.slice(-2), scene.query].map(stepTo)
+  if (!first || !second || !third || Math.min(first.length, second.length, third.length) < leastLength) return false
+  return cosine(first, third) > 0.8 && Math.abs(cosine(first, second)) < 0.35 && Math.abs(cosine(second, third)) < 0.35
+}
+
 /** The change from the parent. */
 export function change({ query, parent }: Scene): Difference {
   return difference(query.vector, parent.vector)

@@ -1,4 +1,4 @@
-import { sketchDistance } from '../statistics/sketch.ts'
+import { difference, sketchDistance } from '../statistics/sketch.ts'
 import type { Scene, Seen } from './geometry.ts'
 import { insideSegment } from './geometry.ts'
 import type { Memory, Point } from './memory.ts'
@@ -29,7 +29,9 @@ export function link(memory: Memory, query: Seen, share: number, scale: number):
 
 function sceneOf(query: Seen, parent: Seen, own: readonly Seen[]): Scene {
   query.point.parent = parent.point.seq
-  query.point.step = sketchDistance(query.vector, parent.vector)
+  const change = difference(query.vector, parent.vector)
+  query.point.step = change.length
+  query.point.share = change.principalShare
   return { query, parent, trail: [], own }
 }
 

@@ -25,6 +25,8 @@ export const Point = z.object({
   /** The point that it was linked to, or 0, and how far away that was. */
   parent: z.number(),
   step: z.number(),
+  /** Share of that change inside the principal subspace. */
+  share: z.number(),
 })
 export type Point = z.infer<typeof Point>
 

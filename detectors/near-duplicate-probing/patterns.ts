@@ -1,4 +1,4 @@
-import { antithetic, change, drift, insideSegment, type Scene, type Seen, sparsity } from './geometry.ts'
+import { alternates, antithetic, type Corner, change, cornerOf, drift, insideSegment, type Scene, type Seen, sparsity } from './geometry.ts'
 
 /** What one link says. All are measured on the query and its surroundings at that moment. */
 export interface Features {
@@ -12,6 +12,13 @@ export interface Features {
   readonly kurtosis: number
   /** Share of the change inside the principal subspace; sensor noise has little. */
   readonly principalShare: number
+  readonly corner: Corner
+  /** Every second step goes the same way, those between do not. */
+  readonly alternates: boolean
+  /** The parent was itself a small step from something. */
+  readonly deep: boolean
+  /** Share of near members that were reached by steps like noise: hardly any of it in the principal subspace. */
+  readonly noiselike: number
   /** The parent was read differently. */
   readonly flip: boolean
   /** Near members, the query included. */
@@ -30,6 +37,8 @@ export interface Features {
 /** Near members are those within this many parent distances, or this share of the reference distance. */
 const nearShare = 0.6
 const nearCount = 12
+/** Isotropic noise has 4 % of its energy in 32 of 784 directions; clipping to the range adds some. */
+export const noiseShare = 0.1
 
 /** @param scale input units of one step */
 export function featuresOf(scene: Scene, scale: number): Features {
@@ -44,6 +53,10 @@ export function featuresOf(scene: Scene, scale: number): Features {
     opposite: antithetic(scene),
     kurtosis: sparsity(scene),
     principalShare: link.principalShare,
+    corner: cornerOf(scene),
+    alternates: alternates(scene),
+    deep: parent.point.parent > 0 && parent.point.step * scale < 0.3 * parent.point.reference,
+    noiselike: mean(points.map((point) => (point.parent > 0 && point.share < noiseShare ? 1 : 0))),
     flip: query.point.label !== parent.point.label,
     near: near.length,
     doubt: mean(points.map((point) => point.doubt)),

@@ -22,6 +22,7 @@ export function boundaryAttack(oracle: Oracle, target: Target, options: Boundary
   const attempt = new Attempt(oracle, target, options.budget)
   return attempt.run(async () => {
     let current = options.start ?? (await noiseStart(attempt, options.random))
+    if (current === null) return
     if (options.start !== undefined && !(await attempt.fools(current))) return
     if (options.bisect ?? true) current = await bisectToBoundary(attempt, current, 0.005)
     let orthogonal = options.orthogonal ?? 0.05
@@ -49,12 +50,16 @@ export function boundaryAttack(oracle: Oracle, target: Target, options: Boundary
   })
 }
 
-/** Uniform noise images until the model reads one as something else than the target. */
-export async function noiseStart(attempt: Attempt, random: Random): Promise<Float32Array> {
-  for (;;) {
-    const noise = Float32Array.from(attempt.target.source, () => random.next())
+/**
+ * Noise that the model reads as something else than the target: uniform, weaker at every try, since a model may
+ * read all strong noise as one class. Null after 12 tries.
+ */
+export async function noiseStart(attempt: Attempt, random: Random): Promise<Float32Array | null> {
+  for (let strength = 1; strength > 0.04; strength *= 0.75) {
+    const noise = Float32Array.from(attempt.target.source, () => strength * random.next())
     if (await attempt.fools(noise)) return noise
   }
+  return null
 }
 
 /** Binary search between the source and a misread image; returns the misread end. `tolerance` is a share of the segment. */

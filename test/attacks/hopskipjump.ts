@@ -21,6 +21,7 @@ export function hopSkipJump(oracle: Oracle, target: Target, options: HopSkipJump
   const theta = 1 / (Math.sqrt(width) * width)
   return attempt.run(async () => {
     const begin = options.start ?? (await noiseStart(attempt, options.random))
+    if (begin === null) return
     if (options.start !== undefined && !(await attempt.fools(begin))) return
     let current = await bisectToBoundary(attempt, begin, Math.max(theta, 1e-3))
     for (let iteration = 1; ; iteration++) {
