@@ -34,7 +34,7 @@ interface Example {
   readonly detectors: readonly HostedDetector[]
   readonly options?: Partial<PartitionHostOptions>
   readonly given: readonly HostInput[]
-  readonly then: readonly string[]
+  readonly expected: readonly string[]
 }
 
 const examples: readonly Example[] = [
@@ -42,26 +42,26 @@ const examples: readonly Example[] = [
     name: 'routes by kind and by scope',
     detectors: [hosted(burst)],
     given: [request(1, 0), request(2, 1, 'bob'), flow(3, 2, 'x'), request(4, 3), request(5, 4, 'bob'), request(6, 5)],
-    then: ['5 burst alice: burst of 3'],
+    expected: ['5 burst alice: burst of 3'],
   },
   {
     name: 'fires a timer before the event that passes it, at the instant asked for',
     detectors: [hosted(burst)],
     // The third request is at 2 s, so the pause is complete at 2 + 5 = 7 s; the event at 9 s opens a new episode.
     given: [request(1, 0), request(2, second), request(3, 2 * second), request(4, 9 * second)],
-    then: ['2000 burst alice: burst of 3', '7000 burst alice: burst over'],
+    expected: ['2000 burst alice: burst of 3', '7000 burst alice: burst over'],
   },
   {
     name: 'an event at the very instant of a timer comes after it',
     detectors: [hosted(burst)],
     given: [request(1, 0), request(2, 0), request(3, 0), request(4, 5 * second)],
-    then: ['0 burst alice: burst of 3', '5000 burst alice: burst over'],
+    expected: ['0 burst alice: burst of 3', '5000 burst alice: burst over'],
   },
   {
     name: 'fires timers in the order of time, detector and key',
     detectors: [hosted(metronome), hosted(burst, { limit: 1, quietMs: 1_000 })],
     given: [flow(1, 0, 'z'), flow(2, 0, 'b'), request(3, 0), tick(4, epoch + 2 * second)],
-    then: [
+    expected: [
       '0 burst alice: burst of 1',
       '1000 burst alice: burst over',
       '1000 metronome b: beat 1',
@@ -76,7 +76,7 @@ const examples: readonly Example[] = [
     name: 'a repetition has no effect, and is not blindness',
     detectors: [hosted(burst)],
     given: [request(1, 0), request(1, 0), request(2, 1), request(2, 1), request(1, 0), request(3, 2)],
-    then: ['2 burst alice: burst of 3'],
+    expected: ['2 burst alice: burst of 3'],
   },
   {
     name: 'late events are given to the detector as they are, and stated once a minute with exact counts',
@@ -84,26 +84,26 @@ const examples: readonly Example[] = [
     options: { latenessMs: 10 * second },
     given: [request(1, 20 * second), request(2, 9 * second), request(3, 8 * second), request(4, 10 * second), tick(5, epoch + 2 * minute)],
     // 20 − 10 s: events 2 and 3 are late, event 4 just is not. The first is noted at a watermark of 20 s.
-    then: ['8000 burst alice: burst of 3', '10000 burst alice: burst of 4', '80000 blindness requests/2/late: 2 of 2'],
+    expected: ['8000 burst alice: burst of 3', '10000 burst alice: burst of 4', '80000 blindness requests/2/late: 2 of 2'],
   },
   {
     name: 'a clock in 2099 moves nothing',
     detectors: [hosted(burst)],
     given: [request(1, 0), request(2, second), request(3, Date.UTC(2099, 0, 1) - epoch), request(4, 2 * second)],
-    then: ['1000 burst alice: burst of 3', '2000 burst alice: burst of 4'],
+    expected: ['1000 burst alice: burst of 3', '2000 burst alice: burst of 4'],
   },
   {
     name: 'nor does it when it comes first',
     detectors: [hosted(burst)],
     given: [request(1, Date.UTC(2099, 0, 1) - epoch), request(2, 0), request(3, 1), request(4, 2), request(5, 5_003)],
-    then: ['2 burst alice: burst of 3', '5002 burst alice: burst over'],
+    expected: ['2 burst alice: burst of 3', '5002 burst alice: burst over'],
   },
   {
     name: 'three events in a row that agree on a far future are believed',
     detectors: [hosted(burst, { limit: 2 })],
     // The first two are told the old time and so look like one burst; the third moves time to what the first claimed.
     given: [request(1, 0), request(2, 5 * 60 * minute), request(3, 5 * 60 * minute + 1), request(4, 5 * 60 * minute + 2)],
-    then: [
+    expected: [
       '0 burst alice: burst of 2',
       '0 burst alice: burst of 3',
       '5000 burst alice: burst over',
@@ -114,20 +114,20 @@ const examples: readonly Example[] = [
     name: 'a tick may cross any gap',
     detectors: [hosted(burst, { limit: 1 })],
     given: [request(1, 0), tick(2, epoch + 5 * 60 * minute), request(3, 5 * 60 * minute + 1)],
-    then: ['0 burst alice: burst of 1', '5000 burst alice: burst over', '18000001 burst alice: burst of 1'],
+    expected: ['0 burst alice: burst of 1', '5000 burst alice: burst over', '18000001 burst alice: burst of 1'],
   },
   {
     name: 'state is dropped, timers and all, when nothing touched it for idleMs',
     detectors: [hosted(metronome, { everyMs: 4 * second })],
     // 10 s after the only event the state goes; the beat at 12 s does not come.
     given: [request(1, 0), tick(2, epoch + minute)],
-    then: ['4000 metronome digits: beat 1', '8000 metronome digits: beat 2'],
+    expected: ['4000 metronome digits: beat 1', '8000 metronome digits: beat 2'],
   },
   {
     name: 'a failing detector loses the key it failed on, and the others go on',
     detectors: [hosted(brittle), hosted(burst)],
     given: [request(1, 0), request(2, 1), request(3, 2, 'bob'), request(4, 3, 'alice', 13), request(5, 4), tick(6, epoch + 2 * minute)],
-    then: [
+    expected: [
       '0 brittle alice: seen 1',
       '1 brittle alice: seen 2',
       '2 brittle bob: seen 1',
@@ -142,13 +142,13 @@ const examples: readonly Example[] = [
     name: 'an invalid finding is refused and the state stays',
     detectors: [hosted(brittle)],
     given: [request(1, 0, 'alice', 14), request(2, 1), tick(3, epoch + 2 * minute)],
-    then: ['1 brittle alice: seen 2', '60000 blindness requests/2/threw: 1 of 1'],
+    expected: ['1 brittle alice: seen 2', '60000 blindness requests/2/threw: 1 of 1'],
   },
   {
     name: 'a wake time that is no number is a failure',
     detectors: [hosted(brittle)],
     given: [request(1, 0), request(2, 1, 'alice', 15), request(3, 2), tick(4, epoch + 2 * minute)],
-    then: ['0 brittle alice: seen 1', '2 brittle alice: seen 1', '60001 blindness requests/2/threw: 1 of 1'],
+    expected: ['0 brittle alice: seen 1', '2 brittle alice: seen 1', '60001 blindness requests/2/threw: 1 of 1'],
   },
   {
     name: 'the least recently touched key makes room, and that is stated',
@@ -158,36 +158,36 @@ const examples: readonly Example[] = [
       ...['a', 'b', 'c', 'd', 'a', 'e', 'b', 'b', 'a'].map((principal, index) => request(index, index, principal)),
       tick(20, epoch + 2 * minute),
     ],
-    then: ['8 burst a: burst of 3', '50008 burst a: burst over', '60005 blindness requests/2/evicted: 2 of 2'],
+    expected: ['8 burst a: burst of 3', '50008 burst a: burst over', '60005 blindness requests/2/evicted: 2 of 2'],
   },
   {
     name: 'what an episode said already is not said again',
     detectors: [hosted(parrot)],
     given: [request(1, 0), request(2, 1), request(3, 2)],
-    then: ['0 parrot alice: polly'],
+    expected: ['0 parrot alice: polly'],
   },
   {
     name: 'a second minute of blindness is a second finding; the total goes on',
     detectors: [],
     options: { latenessMs: 0 },
     given: [request(1, 1), request(2, 0), tick(3, epoch + minute + 1), request(4, 2), request(5, 3), tick(6, epoch + 3 * minute)],
-    then: ['60001 blindness requests/2/late: 1 of 1', '120001 blindness requests/2/late: 2 of 3'],
+    expected: ['60001 blindness requests/2/late: 1 of 1', '120001 blindness requests/2/late: 2 of 3'],
   },
   {
     name: 'an event as old as ids that are forgotten could be a repetition, which is stated',
     detectors: [hosted(burst, { limit: 4 })],
     options: { rememberIds: 2 },
     given: [request(1, 0), request(2, 1), request(3, 2), request(1, 0), tick(4, epoch + 2 * minute)],
-    then: ['0 burst alice: burst of 4', '5002 burst alice: burst over', '60002 blindness requests/2/unverifiable: 1 of 1'],
+    expected: ['0 burst alice: burst of 4', '5002 burst alice: burst over', '60002 blindness requests/2/unverifiable: 1 of 1'],
   },
 ]
 
 describe('partition host', () => {
-  for (const { name, detectors, options, given, then } of examples) {
+  for (const { name, detectors, options, given, expected } of examples) {
     it(name, () => {
       const host = open(detectors, options)
       const findings = given.flatMap((event, offset) => host.apply(event, offset))
-      assert.deepEqual(findings.map(said), then)
+      assert.deepEqual(findings.map(said), expected)
     })
   }
 

@@ -1,0 +1,196 @@
+import { EventEmitter, once } from 'node:events'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { BusError } from '../../bus/errors.ts'
+import { partitionOf } from '../../bus/partitioner.ts'
+import type { BusRecord, Consumer, ConsumerOptions, EventBus, GroupState, OutgoingRecord, Position, TopicConfig } from '../../bus/port.ts'
+
+/** What survives a crash. */
+export class MemoryLog {
+  readonly topics = new Map<string, BusRecord[][]>()
+  readonly commits = new Map<string, GroupState>()
+  readonly appended = new EventEmitter().setMaxListeners(100)
+
+  constructor(topics: readonly Pick<TopicConfig, 'name' | 'partitions'>[]) {
+    for (const { name, partitions } of topics) this.create(name, partitions)
+  }
+
+  create(name: string, partitions: number): void {
+    if (!this.topics.has(name)) {
+      this.topics.set(
+        name,
+        Array.from({ length: partitions }, () => []),
+      )
+    }
+  }
+
+  partitions(topic: string): BusRecord[][] {
+    const partitions = this.topics.get(topic)
+    if (partitions === undefined) throw new BusError('UNKNOWN_TOPIC', `no topic ${topic}`)
+    return partitions
+  }
+
+  append(record: OutgoingRecord): Position {
+    const partitions = this.partitions(record.topic)
+    const partition = record.partition ?? (record.key === null ? 0 : partitionOf(record.key, partitions.length))
+    const records = partitions[partition] ?? []
+    const position = { topic: record.topic, partition, offset: records.length }
+    records.push({ ...record, ...position, value: record.value === null ? null : Uint8Array.from(record.value) })
+    return position
+  }
+
+  all(topic: string): BusRecord[] {
+    return this.partitions(topic).flat()
+  }
+}
+
+/**
+ * The process dies at the `at`-th write: before it has an effect, after it has, or with half of its records written.
+ * `refused`: it lives, and only that write fails.
+ */
+export interface Crash {
+  readonly at: number
+  readonly when: 'before' | 'after' | 'during' | 'refused'
+}
+
+/**
+ * A bus of one process on a log that outlives it, for tests of what restarts do. One member a group. After a crash
+ * every call is refused, so nothing that the dead process still does has an effect.
+ */
+export class MemoryBus implements EventBus {
+  readonly adapter = 'embedded'
+  readonly log: MemoryLog
+  readonly crashed: Promise<void>
+  dead = false
+  writes = 0
+  readonly #crash: Crash | null
+  readonly #die: () => void
+  readonly #running = new Set<Promise<void>>()
+
+  constructor(log: MemoryLog, crash: Crash | null = null) {
+    this.log = log
+    this.#crash = crash
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.crashed = promise
+    this.#die = resolve
+  }
+
+  async ensureTopics(topics: readonly TopicConfig[]): Promise<void> {
+    for (const { name, partitions } of topics) this.log.create(name, partitions)
+  }
+
+  async publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
+    let positions: Position[] = []
+    await this.#write(
+      () => {
+        positions = records.map((record) => this.log.append(record))
+      },
+      () => {
+        for (const record of records.slice(0, Math.floor(records.length / 2))) this.log.append(record)
+      },
+    )
+    this.log.appended.emit('appended')
+    return positions
+  }
+
+  async consume(options: ConsumerOptions): Promise<Consumer> {
+    const closing = new AbortController()
+    const loops = options.topics.flatMap((topic) =>
+      this.log.partitions(topic).map((_, partition) => this.#pump(options, topic, partition, closing.signal)),
+    )
+    const running = Promise.all(loops).then(() => {})
+    this.#running.add(running)
+    return {
+      close: async () => {
+        closing.abort()
+        this.log.appended.emit('appended')
+        await running
+      },
+    }
+  }
+
+  async tail(): Promise<Consumer> {
+    throw new BusError('BUS_UNAVAILABLE', 'the memory bus has no tail')
+  }
+
+  async *read(topic: string, partition: number, from: number, until?: number): AsyncIterable<readonly BusRecord[]> {
+    this.#alive()
+    const records = this.log.partitions(topic)[partition] ?? []
+    const stop = until ?? records.length
+    for (let at = from; at < stop; at += 100) yield records.slice(at, Math.min(stop, at + 100))
+  }
+
+  async offsetsAt(topic: string, at: number): Promise<ReadonlyMap<number, number>> {
+    return new Map(
+      this.log.partitions(topic).map((records, partition) => {
+        const found = records.findIndex(({ timestamp }) => timestamp >= at)
+        return [partition, found < 0 ? records.length : found]
+      }),
+    )
+  }
+
+  async partitions(topic: string) {
+    return this.log.partitions(topic).map((records, partition) => ({ topic, partition, start: 0, end: records.length }))
+  }
+
+  async groups(): Promise<readonly GroupState[]> {
+    this.#alive()
+    return [...this.log.commits.values()]
+  }
+
+  async close(): Promise<void> {
+    this.dead = true
+    this.log.appended.emit('appended')
+    await Promise.all(this.#running)
+  }
+
+  async #pump(options: ConsumerOptions, topic: string, partition: number, closing: AbortSignal): Promise<void> {
+    const commitKey = `${options.group}/${topic}/${partition}`
+    const signal = closing
+    const records = this.log.partitions(topic)[partition] ?? []
+    const over = () => closing.aborted || this.dead
+    try {
+      let at = (await options.onAssigned?.(topic, partition)) ?? this.log.commits.get(commitKey)?.committed ?? 0
+      while (!over()) {
+        const batch = records.slice(at, at + (options.maxBatch ?? 1_000))
+        if (batch.length === 0) {
+          await once(this.log.appended, 'appended')
+          continue
+        }
+        const commit = (offset: number) =>
+          this.#write(() => this.log.commits.set(commitKey, { group: options.group, topic, partition, committed: offset }))
+        try {
+          await options.onBatch({ topic, partition, records: batch, end: records.length }, { commit, signal })
+          at += batch.length
+        } catch (error) {
+          options.onError?.(error)
+          await nextTurn()
+        }
+      }
+      if (!this.dead) await options.onRevoked?.(topic, partition)
+    } catch (error) {
+      options.onError?.(error)
+    }
+  }
+
+  #alive(): void {
+    if (this.dead) throw new BusError('BUS_CLOSED', 'the process is dead')
+  }
+
+  async #write(effect: () => void, half: () => void = () => {}): Promise<void> {
+    await nextTurn()
+    this.#alive()
+    const dies = this.#crash !== null && this.#crash.at === this.writes
+    this.writes += 1
+    if (!dies) {
+      effect()
+      return
+    }
+    if (this.#crash?.when === 'after') effect()
+    if (this.#crash?.when === 'during') half()
+    if (this.#crash?.when === 'refused') throw new BusError('BUS_UNAVAILABLE', 'this once')
+    this.dead = true
+    this.#die()
+    this.log.appended.emit('appended')
+    this.#alive()
+  }
+}
