@@ -9,7 +9,7 @@ import { Batcher, type Batching } from './batcher.ts'
 import { createMetrics, type RuntimeMetrics } from './metrics.ts'
 import { itemSize, loadNetwork, type Network } from './network.ts'
 
-export interface PoolSpec {
+interface PoolSpec {
   readonly name: string
   /** Names of the models that the pool serves, in all their versions. */
   readonly models: readonly string[]

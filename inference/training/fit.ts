@@ -105,7 +105,7 @@ function shuffle(order: Uint32Array, random: () => number): void {
 }
 
 /** Tommy Ettinger's 32-bit generator: small, seeded, uniform in [0, 1). */
-export function mulberry32(seed: number): () => number {
+function mulberry32(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
