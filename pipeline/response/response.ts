@@ -194,7 +194,9 @@ export class Response {
     const { incident, change, closed } = this.#book.fold(finding, now, (held) => this.#counts(held, record))
     for (const one of closed) this.#noteClosed(one)
     if (change !== 'known') {
-      this.#through.set(incident.id, { ...this.#through.get(incident.id), [record.partition]: record.offset })
+      const through = this.#through.get(incident.id)
+      const offset = Math.max(record.offset, through?.[record.partition] ?? -1)
+      this.#through.set(incident.id, { ...through, [record.partition]: offset })
       this.#noteIncident(incident)
     }
     this.#findings++

@@ -46,7 +46,7 @@ export function mergeFinding(incident: Incident, finding: Finding, counted: bool
     workloads: union(incident.workloads, some(finding.workload), 32),
     pools: union(incident.pools, some(finding.pool), 32),
     targets: union(incident.targets, subjectsOf(finding), 512),
-    findings: union(incident.findings, [finding.id], 100),
+    findings: counted ? incident.findings : union(incident.findings, [finding.id], 100),
     findingCount: incident.findingCount + (counted ? 0 : 1),
     updatedAt: Math.max(incident.updatedAt, finding.time),
   }
