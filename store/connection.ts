@@ -1,6 +1,7 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import { createClient } from '@clickhouse/client'
 import { engineReason, StoreError } from './errors.ts'
+import { SerialConnection } from './serial-connection.ts'
 import type { ReadLimits } from './settings.ts'
 import { readSettings } from './settings.ts'
 
@@ -21,7 +22,8 @@ type Connection = NonNullable<NonNullable<Parameters<typeof createClient>[0]>['c
 export interface Connections {
   readonly engine: 'chdb' | 'server'
   readonly writer: ClickHouseClient
-  readonly reader: ClickHouseClient
+  /** Each serves one question at a time in process, many at a time on a server. */
+  readonly readers: readonly ClickHouseClient[]
   close(): Promise<void>
 }
 
@@ -64,7 +66,7 @@ async function connectServer(options: ConnectionOptions): Promise<Connections> {
   return {
     engine: 'server',
     writer,
-    reader,
+    readers: Array.from({ length: 8 }, () => reader),
     close: async () => {
       await Promise.all([writer.close(), reader.close()])
     },
@@ -78,23 +80,26 @@ async function connectServer(options: ConnectionOptions): Promise<Connections> {
 async function connectEmbedded(path: string, options: ConnectionOptions): Promise<Connections> {
   const [{ drainPending }, { createChdbConnection }] = await Promise.all([import('chdb'), import('chdb/connection')])
   // The same interface twice: chdb names it by the package that the client has since taken in as its own copy.
-  const open = () => createChdbConnection({ path }) as unknown as Connection
-  const writer = createClient({ connection: open() })
-  let reader: ClickHouseClient | undefined
+  const open = () => createClient({ connection: new SerialConnection(createChdbConnection({ path })) as unknown as Connection })
+  const writer = open()
+  const readers: ClickHouseClient[] = []
   const close = async () => {
-    await Promise.all([writer.close(), reader?.close()])
+    await Promise.all([writer, ...readers].map((client) => client.close()))
     // An engine that still computes must not lose its connection: that aborts it for the whole process.
     await drainPending()
   }
   try {
     await writer.command({ query: `CREATE DATABASE IF NOT EXISTS ${options.database}` })
     await writer.command({ query: `USE ${options.database}` })
-    reader = createClient({ connection: open() })
-    await reader.command({ query: `USE ${options.database}` })
-    for (const [name, value] of Object.entries(readSettings(options.limits))) {
-      await reader.command({ query: `SET ${name} = ${typeof value === 'number' ? value : `'${value}'`}` })
+    // Two, since they work on the few threads that the whole process shares for files and hashing.
+    for (const reader of [open(), open()]) {
+      readers.push(reader)
+      await reader.command({ query: `USE ${options.database}` })
+      for (const [name, value] of Object.entries(readSettings(options.limits))) {
+        await reader.command({ query: `SET ${name} = ${typeof value === 'number' ? value : `'${value}'`}` })
+      }
     }
-    return { engine: 'chdb', writer, reader, close }
+    return { engine: 'chdb', writer, readers, close }
   } catch (error) {
     await close()
     throw error

@@ -28,7 +28,24 @@ export type StoreErrorCode =
 export class StoreError extends CordonError<StoreErrorCode> {}
 
 /** ClickHouse's numbers for "this text is not a value of that type" (src/Common/ErrorCodes.cpp). */
-const unreadable: ReadonlySet<string> = new Set(['6', '25', '26', '27', '38', '41', '53', '69', '70', '72', '117', '131', '321', '349', '376', '407'])
+const unreadable: ReadonlySet<string> = new Set([
+  '6',
+  '25',
+  '26',
+  '27',
+  '38',
+  '41',
+  '53',
+  '69',
+  '70',
+  '72',
+  '117',
+  '131',
+  '321',
+  '349',
+  '376',
+  '407',
+])
 /** Time, memory, rows, result size, expression depth. */
 const limits: ReadonlySet<string> = new Set(['158', '159', '160', '161', '162', '167', '168', '191', '241', '306', '307', '396'])
 

@@ -87,10 +87,14 @@ export function parseDefinition(file: string, text: string): QueryDefinition {
  *
  * @throws StoreError `BAD_PARAMETER`
  */
-export function bindParameters(query: QueryDefinition, given: Readonly<Record<string, unknown>>): Record<string, string | number | boolean | null> {
+export function bindParameters(
+  query: QueryDefinition,
+  given: Readonly<Record<string, unknown>>,
+): Record<string, string | number | boolean | null> {
   const known = new Set(query.parameters.map(({ name }) => name))
   for (const name of Object.keys(given)) {
-    if (!known.has(name)) throw new StoreError('BAD_PARAMETER', `${query.name} has no parameter ${name}; it has ${[...known].join(', ') || 'none'}`)
+    if (!known.has(name))
+      throw new StoreError('BAD_PARAMETER', `${query.name} has no parameter ${name}; it has ${[...known].join(', ') || 'none'}`)
   }
   const bound: Record<string, string | number | boolean | null> = {}
   for (const parameter of query.parameters) bound[parameter.name] = bind(query.name, parameter, given[parameter.name])

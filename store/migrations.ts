@@ -32,7 +32,10 @@ export async function migrate(client: ClickHouseClient): Promise<Migration[]> {
     const checksum = createHash('sha256').update(text).digest('hex')
     const before = applied.get(file)
     if (before !== undefined && before !== checksum) {
-      throw new StoreError('MIGRATION_CHANGED', `migration ${file} was changed after it was applied; put it back, and add a new one instead`)
+      throw new StoreError(
+        'MIGRATION_CHANGED',
+        `migration ${file} was changed after it was applied; put it back, and add a new one instead`,
+      )
     }
     if (before === undefined) await apply(client, file, text, checksum)
     migrations.push({ name: file, checksum, applied: before === undefined })

@@ -1,37 +1,43 @@
 import { StoreError } from './errors.ts'
 
-/** Lets so many reads run at a time, and so many wait in order; the next is refused. */
-export class ReadGate {
-  readonly #width: number
+/** Lends each of so many things to one user at a time, in the order of asking; so many may wait, the next is refused. */
+export class ReadGate<T> {
+  readonly #things: readonly T[]
+  readonly #free: T[]
   readonly #depth: number
-  #running = 0
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting: ((thing: T) => void)[] = []
   readonly #onIdle: (() => void)[] = []
 
-  constructor(width: number, depth: number) {
-    this.#width = width
+  constructor(things: readonly T[], depth: number) {
+    this.#things = things
+    this.#free = [...things]
     this.#depth = depth
   }
 
   /** @throws StoreError `STORE_BUSY` when too many wait already */
-  async run<T>(read: () => Promise<T>): Promise<T> {
-    if (this.#running < this.#width) this.#running++
-    else {
-      if (this.#waiting.length >= this.#depth) throw new StoreError('STORE_BUSY', `asking the store: ${this.#depth} questions wait already; ask again later`)
-      // Whoever ends hands its place on, so the count stays.
-      await new Promise<void>((resume) => this.#waiting.push(resume))
-    }
+  async run<R>(read: (thing: T) => Promise<R>): Promise<R> {
+    const thing = await this.#take()
     try {
-      return await read()
+      return await read(thing)
     } finally {
       const next = this.#waiting.shift()
-      if (next !== undefined) next()
-      else if (--this.#running === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
+      if (next === undefined) this.#free.push(thing)
+      else next(thing)
+      if (this.#free.length === this.#things.length) for (const resolve of this.#onIdle.splice(0)) resolve()
     }
   }
 
-  /** Resolves when nothing runs or waits. */
+  /** Resolves when nothing is lent. */
   idle(): Promise<void> {
-    return this.#running === 0 ? Promise.resolve() : new Promise((resolve) => this.#onIdle.push(resolve))
+    return this.#free.length === this.#things.length ? Promise.resolve() : new Promise((resolve) => this.#onIdle.push(resolve))
+  }
+
+  async #take(): Promise<T> {
+    const free = this.#free.pop()
+    if (free !== undefined) return free
+    if (this.#waiting.length >= this.#depth) {
+      throw new StoreError('STORE_BUSY', `asking the store: ${this.#depth} questions wait already; ask again later`)
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve))
   }
 }

@@ -8,7 +8,10 @@ export interface QueryColumn {
 
 export interface QueryResult {
   readonly columns: readonly QueryColumn[]
-  /** Instants are ISO 8601 in UTC; 64-bit integers are numbers where a number holds them exactly, else strings. */
+  /**
+   * Instants are ISO 8601 in UTC; 64-bit integers are numbers where a number holds them exactly, else
+   * strings; NaN and infinities are null.
+   */
   readonly rows: readonly Record<string, unknown>[]
   readonly elapsedMs: number
   /** There was more than the limit. */
@@ -16,6 +19,7 @@ export interface QueryResult {
 }
 
 const wide = /^(?:Nullable\(|LowCardinality\()*U?Int(?:64|128|256)\)*$/
+const float = /^(?:Nullable\(|LowCardinality\()*Float(?:32|64)\)*$/
 const wideList = /^Array\(U?Int(?:64|128|256)\)$/
 
 /**
@@ -25,7 +29,7 @@ const wideList = /^Array\(U?Int(?:64|128|256)\)$/
  */
 export function readResult(text: string, elapsedMs: number, limit: number): QueryResult {
   const { meta, data } = parse(text)
-  const readers = meta.map(({ type }) => (wide.test(type) ? exact : wideList.test(type) ? exactList : undefined))
+  const readers = meta.map(({ type }) => readerOf(type))
   const rows = data.slice(0, limit).map((values) => {
     const row: Record<string, unknown> = {}
     for (const [index, column] of meta.entries()) {
@@ -47,6 +51,17 @@ function parse(text: string): { meta: QueryColumn[]; data: unknown[][] } {
   } catch (error) {
     throw new StoreError('QUERY_FAILED', 'reading an answer of the store: it is no JSON', { cause: error })
   }
+}
+
+function readerOf(type: string): ((value: unknown) => unknown) | undefined {
+  if (wide.test(type)) return exact
+  if (wideList.test(type)) return exactList
+  return float.test(type) ? finite : undefined
+}
+
+/** NaN and infinities come as strings, since JSON has none; there is no such number to show. */
+function finite(value: unknown): unknown {
+  return typeof value === 'string' ? null : value
 }
 
 function exact(value: unknown): unknown {

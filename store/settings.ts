@@ -29,6 +29,7 @@ export function readSettings(limits: ReadLimits): Readonly<Record<string, string
     max_query_size: 1 << 18,
     date_time_output_format: 'iso',
     output_format_json_quote_64bit_integers: 1,
+    output_format_json_quote_denormals: 1,
     allow_introspection_functions: 0,
     allow_ddl: 0,
     readonly: 1,

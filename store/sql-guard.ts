@@ -11,7 +11,18 @@ export interface Forbidden {
 }
 
 /** Table functions that compute from their arguments alone. Every other one that the engine has is refused, new ones too. */
-const harmlessTableFunctions = ['numbers', 'numbers_mt', 'zeros', 'zeros_mt', 'values', 'generateseries', 'generate_series', 'null', 'view', 'format']
+const harmlessTableFunctions = [
+  'numbers',
+  'numbers_mt',
+  'zeros',
+  'zeros_mt',
+  'values',
+  'generateseries',
+  'generate_series',
+  'null',
+  'view',
+  'format',
+]
 
 /** Of the tables that describe the server, those without queries of others, settings, users or credentials. */
 const harmlessSystemTables: ReadonlySet<string> = new Set(['one', 'numbers', 'columns', 'parts'])
@@ -53,7 +64,20 @@ const reachingFunctions = [
 /** Statements that only look. */
 const statements: ReadonlySet<string> = new Set(['select', 'with', 'show', 'describe', 'desc', 'explain'])
 const showable: ReadonlySet<string> = new Set(['tables', 'columns', 'create', 'indexes', 'indices', 'index'])
-const explainable: ReadonlySet<string> = new Set(['select', 'with', 'ast', 'syntax', 'query', 'plan', 'pipeline', 'estimate', 'header', 'description', 'indexes', 'actions'])
+const explainable: ReadonlySet<string> = new Set([
+  'select',
+  'with',
+  'ast',
+  'syntax',
+  'query',
+  'plan',
+  'pipeline',
+  'estimate',
+  'header',
+  'description',
+  'indexes',
+  'actions',
+])
 /** Words that write, leave the limits, or choose where the answer goes. As a column they can be quoted. */
 const refusedWords: ReadonlySet<string> = new Set([
   'insert',

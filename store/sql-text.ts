@@ -34,7 +34,8 @@ export function readSql(text: string): SqlText {
   while (token.lastIndex < text.length) {
     const at = token.lastIndex
     const groups = token.exec(text)?.groups
-    if (groups === undefined) throw refused(`${describe(text, at)} is not understood; comments are -- and /* */, strings are in single quotes`)
+    if (groups === undefined)
+      throw refused(`${describe(text, at)} is not understood; comments are -- and /* */, strings are in single quotes`)
     const piece = text.slice(at, token.lastIndex)
     statement += groups.space === undefined ? piece : ' '
     const found = tokenOf(groups)

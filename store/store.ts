@@ -78,7 +78,7 @@ class ClickHouseStore implements Store {
   readonly #connections: Connections
   readonly #database: string
   readonly #limits: ReadLimits
-  readonly #gate: ReadGate
+  readonly #gate: ReadGate<ClickHouseClient>
   readonly #writes = new Set<Promise<unknown>>()
   #forbidden: Forbidden | undefined
   #closed = false
@@ -89,8 +89,7 @@ class ClickHouseStore implements Store {
     this.#connections = connections
     this.#database = database
     this.#limits = limits
-    // The engine in process works on the few threads that the whole process shares for files and hashing.
-    this.#gate = new ReadGate(connections.engine === 'chdb' ? 2 : 8, 64)
+    this.#gate = new ReadGate(connections.readers, 64)
   }
 
   migrate(): Promise<Migration[]> {
@@ -137,17 +136,17 @@ class ClickHouseStore implements Store {
     this.#assertOpen()
     // On a server databases come and go; in process they are ours.
     if (this.#forbidden === undefined || this.engine === 'server') {
-      this.#forbidden = await loadForbidden(this.#connections.reader, this.#database)
+      this.#forbidden = await this.#gate.run((reader) => loadForbidden(reader, this.#database))
     }
     const statement = guardSql(text, this.#forbidden)
     return this.#read(statement, Math.min(Math.max(1, options.limit ?? 1_000), this.#limits.rows), undefined)
   }
 
   async #read(query: string, limit: number, params: Record<string, unknown> | undefined): Promise<QueryResult> {
-    return this.#gate.run(async () => {
+    return this.#gate.run(async (reader) => {
       const started = performance.now()
       try {
-        const result = await this.#connections.reader.query({ query, format: 'JSONCompact', query_params: params })
+        const result = await reader.query({ query, format: 'JSONCompact', query_params: params })
         const text = await result.text()
         return readResult(text, performance.now() - started, limit)
       } catch (cause) {

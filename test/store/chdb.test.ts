@@ -1,0 +1,4 @@
+import { storeContract } from '../contracts/store.ts'
+import { chdb } from './chdb-factory.ts'
+
+storeContract('chDB', chdb)
