@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core'
  *
  * `Conv2DBackpropFilter` does not exist there. `Conv2DBackpropInput` and `MaxPoolGrad` do, as plain loops, five times
  * slower than what is written here: convolutions and matrix products, which XNNPACK is fast at, and a loop that
- * knows its window.
+ * knows its window (tfjs's own also drops the gradient of a window without a positive value).
  */
 export function registerGradients(): void {
   replaceKernel(tf.Conv2DBackpropFilter, (inputs, attrs) => {
@@ -73,7 +73,7 @@ function inputGradient(dy: tf.Tensor4D, filter: tf.Tensor4D): tf.Tensor4D {
   return tf.conv2d(padded, turned, 1, 'valid')
 }
 
-/** dy at the largest of each window of 2 by 2, the first where several are; 0 elsewhere. */
+/** dy at the largest of each window of 2 by 2, the last where several are; 0 elsewhere. */
 function poolGradient(dy: tf.Tensor4D, input: tf.Tensor4D): tf.Tensor4D {
   const [batch, rows, columns, depth] = dy.shape
   const [, , width] = input.shape
@@ -94,11 +94,11 @@ function poolGradient(dy: tf.Tensor4D, input: tf.Tensor4D): tf.Tensor4D {
   return tf.tensor4d(result, input.shape)
 }
 
-/** Index of the first largest of the four values of a window. */
+/** Index of the last largest of the four values of a window. */
 function largest(values: Float32Array, first: number, right: number, down: number): number {
   let best = first
-  if ((values[first + right] as number) > (values[best] as number)) best = first + right
-  if ((values[first + down] as number) > (values[best] as number)) best = first + down
-  if ((values[first + down + right] as number) > (values[best] as number)) best = first + down + right
+  if ((values[first + right] as number) >= (values[best] as number)) best = first + right
+  if ((values[first + down] as number) >= (values[best] as number)) best = first + down
+  if ((values[first + down + right] as number) >= (values[best] as number)) best = first + down + right
   return best
 }

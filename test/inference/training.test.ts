@@ -82,6 +82,14 @@ test('the gradients of a convolution agree with finite differences', () => {
   tf.dispose([x, filter, weight, dx, dFilter])
 })
 
+test('the gradient of pooling goes to the largest of each window, below zero too', () => {
+  // Two windows side by side, and a row and a column that are in none.
+  const x = tf.tensor4d([-3, -1, 0, 0, 9, -2, -4, 0, 5, 9, 9, 9, 9, 9, 9], [1, 3, 5, 1])
+  const gradient = tf.grad((x) => tf.mul(tf.maxPool(x as tf.Tensor4D, 2, 2, 'valid'), tf.tensor4d([10, 20], [1, 1, 2, 1])))(x)
+  assert.deepEqual([...gradient.dataSync()], [0, 10, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0, 0, 0, 0])
+  tf.dispose([x, gradient])
+})
+
 test('training learns, and twice from the same seed gives the same weights', async () => {
   const few = { images: train.images.subarray(0, 1_280 * pixels), labels: train.labels.subarray(0, 1_280), count: 1_280 }
   const unseen = { images: train.images.subarray(59_000 * pixels), labels: train.labels.subarray(59_000), count: 1_000 }
