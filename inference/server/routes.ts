@@ -31,6 +31,8 @@ export async function modelRoutes(app: FastifyInstance, { service, recorder, clo
     if (encoding !== undefined && encoding !== 'identity') throw refusalOfStatus(415, undefined)
   })
   app.addHook('onSend', (request, reply, payload, done) => {
+    // Else the client keeps an idle connection that closing would wait for.
+    if (closing()) reply.header('connection', 'close')
     if (request.exchange !== null) {
       const bytes = typeof payload === 'string' ? Buffer.byteLength(payload) : 0
       const peer = { address: request.ip, agent: request.headers['user-agent'] ?? '' }

@@ -10,6 +10,8 @@ export class MemoryBus implements EventBus {
   readonly records: BusRecord[] = []
   /** While set, `publish` fails with it. */
   failure: Error | undefined
+  /** While set, what is published is kept and not told to tails. */
+  silent = false
   /** Topics whose records are refused for good. */
   readonly refused = new Set<string>()
   /** Records in each `publish` that went through. */
@@ -70,7 +72,7 @@ export class MemoryBus implements EventBus {
   #append({ topic, key, value, headers, timestamp }: OutgoingRecord): Position {
     const record: BusRecord = { topic, key, value, headers, timestamp, partition: 0, offset: this.of(topic).length }
     this.records.push(record)
-    for (const { onRecords } of this.#tails.get(topic) ?? []) setImmediate(() => onRecords([record]))
+    if (!this.silent) for (const { onRecords } of this.#tails.get(topic) ?? []) setImmediate(() => onRecords([record]))
     return { topic, partition: 0, offset: record.offset }
   }
 }
