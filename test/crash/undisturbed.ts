@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
 import { Config } from '../../cli/config/schema.ts'
 import { configuredDetectors } from '../../cli/instance/detection.ts'
+import { topicsObserved } from '../../pipeline/host/input.ts'
 import { replay } from '../../pipeline/replay.ts'
 
 /** Every finding, as `id/revision`, that a host which was never disturbed makes of the log in a data directory. */
@@ -11,7 +12,7 @@ export async function undisturbed(dataDir: string): Promise<Set<string>> {
   try {
     const found = new Set<string>()
     const detectors = configuredDetectors(config)
-    for await (const finding of replay({ bus, detectors, latenessMs: config.detection.latenessMs }))
+    for await (const finding of replay({ bus, detectors, topics: topicsObserved(detectors), latenessMs: config.detection.latenessMs }))
       found.add(`${finding.id}/${finding.revision}`)
     return found
   } finally {
