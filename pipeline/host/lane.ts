@@ -57,6 +57,7 @@ export class Lane {
   #saving: Promise<void> | null = null
   #committing: Promise<void> | null = null
   #committed = -1
+  #control: BatchControl | null = null
   #tickedTo = -1
   #fedAt: Instant
   /** Whoever touches the host waits for the one before. */
@@ -117,6 +118,9 @@ export class Lane {
     })
     await this.#saving
     while (this.#committing !== null) await this.#committing
+    if (this.#control === null || this.#owed.length > 0 || this.#committed >= this.host.next) return
+    // The signal is aborted by now; the partition is still ours until this is over.
+    await this.#control.commit(this.host.next).catch((error: unknown) => this.#notCommitted(error))
   }
 
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
@@ -171,6 +175,7 @@ export class Lane {
 
   /** One commit under way at a time, and the newest offset next: the batch does not wait for it. */
   #commit(control: BatchControl): void {
+    this.#control = control
     if (this.#committing !== null || this.#committed >= this.host.next || control.signal.aborted) return
     const offset = this.host.next
     this.#committing = control
@@ -178,11 +183,16 @@ export class Lane {
       .then(() => {
         this.#committed = offset
       })
-      .catch((error: unknown) => this.#context.log.warn({ err: error, topic: this.topic, partition: this.partition }, 'commit failed'))
+      .catch((error: unknown) => this.#notCommitted(error))
       .finally(() => {
         this.#committing = null
         if (this.#owed.length === 0 && this.#committed === offset) this.#commit(control)
       })
+  }
+
+  #notCommitted(error: unknown): void {
+    const { topic, partition } = this
+    this.#context.log.warn({ err: error, topic, partition }, 'an offset could not be committed; its findings may be published again')
   }
 
   #snapshotDue(): boolean {

@@ -43,35 +43,15 @@ export class MemoryLog {
   }
 }
 
-/**
- * The process dies at the `at`-th write: before it has an effect, after it has, or with half of its records written.
- * `refused`: it lives, and only that write fails.
- */
-export interface Crash {
-  readonly at: number
-  readonly when: 'before' | 'after' | 'during' | 'refused'
-}
-
-/**
- * A bus of one process on a log that outlives it, for tests of what restarts do. One member a group. After a crash
- * every call is refused, so nothing that the dead process still does has an effect.
- */
+/** A bus of one process on a log that outlives it, for tests of what restarts do. One member a group. */
 export class MemoryBus implements EventBus {
   readonly adapter = 'embedded'
   readonly log: MemoryLog
-  readonly crashed: Promise<void>
-  dead = false
-  writes = 0
-  readonly #crash: Crash | null
-  readonly #die: () => void
+  #closed = false
   readonly #running = new Set<Promise<void>>()
 
-  constructor(log: MemoryLog, crash: Crash | null = null) {
+  constructor(log: MemoryLog) {
     this.log = log
-    this.#crash = crash
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.crashed = promise
-    this.#die = resolve
   }
 
   async ensureTopics(topics: readonly TopicConfig[]): Promise<void> {
@@ -79,15 +59,8 @@ export class MemoryBus implements EventBus {
   }
 
   async publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
-    let positions: Position[] = []
-    await this.#write(
-      () => {
-        positions = records.map((record) => this.log.append(record))
-      },
-      () => {
-        for (const record of records.slice(0, Math.floor(records.length / 2))) this.log.append(record)
-      },
-    )
+    await nextTurn()
+    const positions = records.map((record) => this.log.append(record))
     this.log.appended.emit('appended')
     return positions
   }
@@ -113,7 +86,6 @@ export class MemoryBus implements EventBus {
   }
 
   async *read(topic: string, partition: number, from: number, until?: number): AsyncIterable<readonly BusRecord[]> {
-    this.#alive()
     const records = this.log.partitions(topic)[partition] ?? []
     const stop = until ?? records.length
     for (let at = from; at < stop; at += 100) yield records.slice(at, Math.min(stop, at + 100))
@@ -133,12 +105,11 @@ export class MemoryBus implements EventBus {
   }
 
   async groups(): Promise<readonly GroupState[]> {
-    this.#alive()
     return [...this.log.commits.values()]
   }
 
   async close(): Promise<void> {
-    this.dead = true
+    this.#closed = true
     this.log.appended.emit('appended')
     await Promise.all(this.#running)
   }
@@ -147,7 +118,7 @@ export class MemoryBus implements EventBus {
     const commitKey = `${options.group}/${topic}/${partition}`
     const signal = closing
     const records = this.log.partitions(topic)[partition] ?? []
-    const over = () => closing.aborted || this.dead
+    const over = () => closing.aborted || this.#closed
     try {
       let at = (await options.onAssigned?.(topic, partition)) ?? this.log.commits.get(commitKey)?.committed ?? 0
       while (!over()) {
@@ -156,8 +127,10 @@ export class MemoryBus implements EventBus {
           await once(this.log.appended, 'appended')
           continue
         }
-        const commit = (offset: number) =>
-          this.#write(() => this.log.commits.set(commitKey, { group: options.group, topic, partition, committed: offset }))
+        const commit = async (offset: number) => {
+          await nextTurn()
+          this.log.commits.set(commitKey, { group: options.group, topic, partition, committed: offset })
+        }
         try {
           await options.onBatch({ topic, partition, records: batch, end: records.length }, { commit, signal })
           at += batch.length
@@ -166,31 +139,9 @@ export class MemoryBus implements EventBus {
           await nextTurn()
         }
       }
-      if (!this.dead) await options.onRevoked?.(topic, partition)
+      await options.onRevoked?.(topic, partition)
     } catch (error) {
       options.onError?.(error)
     }
-  }
-
-  #alive(): void {
-    if (this.dead) throw new BusError('BUS_CLOSED', 'the process is dead')
-  }
-
-  async #write(effect: () => void, half: () => void = () => {}): Promise<void> {
-    await nextTurn()
-    this.#alive()
-    const dies = this.#crash !== null && this.#crash.at === this.writes
-    this.writes += 1
-    if (!dies) {
-      effect()
-      return
-    }
-    if (this.#crash?.when === 'after') effect()
-    if (this.#crash?.when === 'during') half()
-    if (this.#crash?.when === 'refused') throw new BusError('BUS_UNAVAILABLE', 'this once')
-    this.dead = true
-    this.#die()
-    this.log.appended.emit('appended')
-    this.#alive()
   }
 }

@@ -1,0 +1,104 @@
+import { BusError } from '../../bus/errors.ts'
+import type {
+  BatchControl,
+  Consumer,
+  ConsumerOptions,
+  EventBus,
+  OutgoingRecord,
+  Position,
+  TailOptions,
+  TopicConfig,
+} from '../../bus/port.ts'
+
+/**
+ * The process dies at the `at`-th write (publish or commit): before it has an effect, after it has, or with half of its
+ * records written. `refused`: it lives, and only that write fails.
+ */
+export interface Crash {
+  readonly at: number
+  readonly when: 'before' | 'after' | 'during' | 'refused'
+}
+
+/**
+ * A bus as seen by a process that dies. After its death every call is refused, so nothing that the dead process still
+ * does has an effect; what it had written stays in `inner`.
+ */
+export class MortalBus implements EventBus {
+  readonly adapter: EventBus['adapter']
+  dead = false
+  readonly #inner: EventBus
+  readonly #crash: Crash | null
+  #writes = 0
+
+  constructor(inner: EventBus, crash: Crash | null) {
+    this.adapter = inner.adapter
+    this.#inner = inner
+    this.#crash = crash
+  }
+
+  async ensureTopics(topics: readonly TopicConfig[]): Promise<void> {
+    await this.#inner.ensureTopics(topics)
+  }
+
+  async publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
+    return this.#write(
+      () => this.#inner.publish(records),
+      () => this.#inner.publish(records.slice(0, Math.floor(records.length / 2))),
+    )
+  }
+
+  async consume(options: ConsumerOptions): Promise<Consumer> {
+    return this.#inner.consume({
+      ...options,
+      onBatch: async (batch, control) => {
+        this.#alive()
+        const { signal } = control
+        const mortal: BatchControl = { signal, commit: (offset) => this.#write(() => control.commit(offset)) }
+        await options.onBatch(batch, mortal)
+      },
+    })
+  }
+
+  async tail(options: TailOptions): Promise<Consumer> {
+    return this.#inner.tail(options)
+  }
+
+  read(topic: string, partition: number, from: number, until?: number) {
+    this.#alive()
+    return this.#inner.read(topic, partition, from, until)
+  }
+
+  async offsetsAt(topic: string, at: number) {
+    return this.#inner.offsetsAt(topic, at)
+  }
+
+  async partitions(topic: string) {
+    return this.#inner.partitions(topic)
+  }
+
+  async groups() {
+    this.#alive()
+    return this.#inner.groups()
+  }
+
+  async close(): Promise<void> {
+    this.dead = true
+  }
+
+  #alive(): void {
+    if (this.dead) throw new BusError('BUS_CLOSED', 'the process is dead')
+  }
+
+  async #write<T>(effect: () => Promise<T>, half: () => Promise<unknown> = async () => {}): Promise<T> {
+    this.#alive()
+    const number = this.#writes
+    this.#writes += 1
+    if (this.#crash?.at !== number) return effect()
+    const { when } = this.#crash
+    if (when === 'refused') throw new BusError('BUS_UNAVAILABLE', 'this once')
+    this.dead = true
+    if (when === 'after') await effect()
+    if (when === 'during') await half()
+    throw new BusError('BUS_CLOSED', 'the process is dead')
+  }
+}
