@@ -1,4 +1,5 @@
-import { type Features, noiseShare } from './patterns.ts'
+import { noiseShare } from './geometry.ts'
+import type { Features } from './patterns.ts'
 import type { Pattern } from './state.ts'
 
 /**
@@ -31,12 +32,16 @@ function bisection({ inside }: Features): number {
   return inside > 0.9 ? 1 : 0
 }
 
-/** One input value changed; ordinary small changes touch many, and take evidence away. */
-function sparse({ kurtosis, relative }: Features): number {
+/**
+ * One input value changed, and by as much as another was from the same point. Ordinary small changes touch many
+ * values and take evidence away; a pen never goes back to try another pixel.
+ */
+function sparse({ kurtosis, relative, principalShare, corner }: Features): number {
   if (relative > 0.5) return 0
-  if (kurtosis < 1.3) return 2
-  if (kurtosis < 1.6) return 0.8
-  return kurtosis > 2.1 ? -0.6 : 0
+  if (kurtosis > 2.1) return -0.6
+  const tried = corner.siblings > 0 && corner.even
+  if (kurtosis < 1.3 && principalShare < 0.15) return tried ? 2 : 0.6
+  return kurtosis < 1.6 ? (tried ? 0.8 : 0.2) : 0
 }
 
 /**
@@ -44,22 +49,24 @@ function sparse({ kurtosis, relative }: Features): number {
  * wider ones and takes evidence away.
  */
 function walk({ corner, deep, principalShare, relative, alternates }: Features): number {
-  const { siblings, widest, back, mirrored } = corner
-  if (alternates) return 2
+  const { siblings, widest, back, mirrored, even } = corner
+  if (alternates && relative < 0.3) return 2
   if (!deep || back < -0.4) return 0
-  if (siblings === 0) return chain(back, principalShare)
-  if (principalShare >= noiseShare && relative >= 0.2) return 0
+  if (siblings === 0) return chain(corner, principalShare)
+  // What is no noise must at least be as regular as a basis vector times a step size.
+  if (principalShare >= noiseShare && !(relative < 0.2 && even)) return 0
   if (mirrored) return 1.5
-  if (widest < 0.15) return 2.2
-  if (widest < 0.25) return 1.5
-  return widest < 0.35 ? 0 : -1.2
+  const sure = siblings > 1 ? 1 : 0.6
+  if (widest < 0.15) return 2.2 * sure
+  if (widest < 0.25) return 1.5 * sure
+  return widest < 0.35 ? 0 : -1.5
 }
 
-/** Noise-like steps, each from where the last one ended: fresh noise would turn back. */
-function chain(back: number, principalShare: number): number {
+/** Noise-like steps, each from where the last one ended: fresh noise would turn back, motion would go on. */
+function chain({ back, onward }: Features['corner'], principalShare: number): number {
   if (principalShare >= 0.075 || back === 0) return 0
-  if (Math.abs(back) < 0.15) return 1
-  return back > 0.35 ? -0.8 : 0
+  if (Math.abs(back) < 0.15 && Math.abs(onward) < 0.15) return 1
+  return back > 0.35 || onward > 0.25 ? -0.8 : 0
 }
 
 /** Near-duplicates that stay where the model is undecided, and move, by steps that ordinary change does not make. */

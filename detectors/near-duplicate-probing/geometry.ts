@@ -1,6 +1,9 @@
 import { cosine, type Difference, difference, remainderKurtosis, sketchDistance } from '../statistics/sketch.ts'
 import type { Point } from './memory.ts'
 
+/** Isotropic noise has 4 % of its energy in 32 of 784 directions; clipping to the range adds some. */
+export const noiseShare = 0.1
+
 /** A remembered query with its sketch. */
 export interface Seen {
   readonly point: Point
@@ -54,10 +57,14 @@ export function antithetic({ query, trail }: Scene): number {
     const there = difference(other.vector, center)
     // A lamp that flickers or a camera that swings goes to and fro along one line: no search.
     const swings = rest.some((each) => Math.abs(cosine(here, difference(each.vector, center))) > 0.7)
-    if (!swings) best = Math.max(best, -cosine(here, there) / spread(query.vector.length))
+    // The search noise is isotropic; what ordinary change does to and fro is mostly inside the principal subspace.
+    const plain = Math.max(here.principalShare, there.principalShare) < searchShare
+    if (!swings && plain) best = Math.max(best, -cosine(here, there) / spread(query.vector.length))
   }
   return best
 }
+
+const searchShare = 0.15
 
 /** Standard deviation of the cosine of independent isotropic differences: all but their remainder is negligible. */
 function spread(dimensions: number): number {
@@ -87,6 +94,10 @@ export interface Corner {
   readonly back: number
   /** Some sibling is as far away on the other side. */
   readonly mirrored: boolean
+  /** Steps from the parent are of one length. */
+  readonly even: boolean
+  /** Cosine with the step before the one that led to the parent: motion goes on, a random walk forgets. */
+  readonly onward: number
 }
 
 /**
@@ -99,6 +110,8 @@ export function cornerOf({ query, parent, trail }: Scene): Corner {
   let widest = -1
   let back = 0
   let mirrored = false
+  let shortest = here.length
+  let longest = here.length
   for (const other of trail) {
     const before = other.point.seq === parent.point.parent
     if (!before && other.point.parent !== parent.point.seq) continue
@@ -107,11 +120,19 @@ export function cornerOf({ query, parent, trail }: Scene): Corner {
     if (!(ratio > 0.4 && ratio < 2.5)) continue
     const angle = cosine(here, there)
     widest = Math.max(widest, angle)
+    shortest = Math.min(shortest, there.length)
+    longest = Math.max(longest, there.length)
     if (before) back = angle
     else siblings++
     if (!before && angle < -0.85 && ratio > 0.75 && ratio < 1.33) mirrored = true
   }
-  return { siblings, widest, back, mirrored }
+  return { siblings, widest, back, mirrored, even: longest < 1.25 * shortest, onward: onwardOf({ query, parent, trail, own: [] }) }
+}
+
+function onwardOf({ query, parent, trail }: Scene): number {
+  const grand = trail.find((each) => each.point.seq === parent.point.parent)
+  const great = grand && trail.find((each) => each.point.seq === grand.point.parent)
+  return great ? cosine(difference(query.vector, parent.vector), difference(grand.vector, great.vector)) : 1
 }
 
 /**
@@ -126,6 +147,7 @@ export function alternates(scene: Scene): boolean {
   }
   const [first, second, third] = [...scene.trail.slice(-2), scene.query].map(stepTo)
   if (!first || !second || !third || Math.min(first.length, second.length, third.length) < leastLength) return false
+  if (Math.min(first.principalShare, second.principalShare, third.principalShare) > noiseShare) return false
   return cosine(first, third) > 0.8 && Math.abs(cosine(first, second)) < 0.35 && Math.abs(cosine(second, third)) < 0.35
 }
 

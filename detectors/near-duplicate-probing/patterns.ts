@@ -1,4 +1,16 @@
-import { alternates, antithetic, type Corner, change, cornerOf, drift, insideSegment, type Scene, type Seen, sparsity } from './geometry.ts'
+import {
+  alternates,
+  antithetic,
+  type Corner,
+  change,
+  cornerOf,
+  drift,
+  insideSegment,
+  noiseShare,
+  type Scene,
+  type Seen,
+  sparsity,
+} from './geometry.ts'
 
 /** What one link says. All are measured on the query and its surroundings at that moment. */
 export interface Features {
@@ -37,8 +49,6 @@ export interface Features {
 /** Near members are those within this many parent distances, or this share of the reference distance. */
 const nearShare = 0.6
 const nearCount = 12
-/** Isotropic noise has 4 % of its energy in 32 of 784 directions; clipping to the range adds some. */
-export const noiseShare = 0.1
 
 /** @param scale input units of one step */
 export function featuresOf(scene: Scene, scale: number): Features {

@@ -33,9 +33,14 @@ export class Driver {
     return { kind: 'fingerprint', id, time, source: 'lab', data: { ...about, ...fingerprint } }
   }
 
-  /** The highest score of any cluster now. */
-  highest(): number {
-    return Math.max(0, ...this.#state.clusters.map(scoreOf))
+  /** The evidence of the cluster that scores highest now. */
+  leading(): { score: number; evidence: Readonly<Record<string, number>> } {
+    let best = { score: 0, evidence: {} }
+    for (const cluster of this.#state.clusters) {
+      const score = scoreOf(cluster)
+      if (score > best.score) best = { score, evidence: { ...cluster.evidence } }
+    }
+    return best
   }
 
   /** The state as a host stores it. */

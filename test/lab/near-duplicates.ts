@@ -90,6 +90,10 @@ async function attackRow(suite: AttackSuite): Promise<Record<string, unknown>> {
   }
 }
 
+function tenths(values: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(values).flatMap(([name, value]) => (value === 0 ? [] : [[name, Math.round(value * 10) / 10]])))
+}
+
 function tally(names: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const name of names) counts[name] = (counts[name] ?? 0) + 1
@@ -154,7 +158,7 @@ async function benignRow(kind: (typeof benignKinds)[number]): Promise<Record<str
   let alarms = 0
   let requests = 0
   const why: string[] = []
-  let highest = 0
+  let highest: ReturnType<Driver['leading']> = { score: 0, evidence: {} }
   for (let client = 0; client < number('clients'); client++) {
     const driver = new Driver().restore(background)
     const random = seeded(5_000 + client + (held ? 10_000 : 0))
@@ -162,10 +166,21 @@ async function benignRow(kind: (typeof benignKinds)[number]): Promise<Record<str
     requests += images.length
     const found: FindingDraft[] = []
     for (let at = 0; at < images.length; at += 100)
-      for (const { fingerprint } of await victim.observe(images.slice(at, at + 100))) found.push(...driver.feed('client', fingerprint))
+      for (const { fingerprint } of await victim.observe(images.slice(at, at + 100))) {
+        found.push(...driver.feed('client', fingerprint))
+        const leading = driver.leading()
+        if (leading.score > highest.score) highest = leading
+      }
     if (found.length > 0) alarms++
     for (const each of found.slice(0, 1)) why.push(leadingOf(each))
-    highest = Math.max(highest, driver.highest())
   }
-  return { benign: kind.name, clients: number('clients'), alarms, requests, highest, by: tally(why) }
+  return {
+    benign: kind.name,
+    clients: number('clients'),
+    alarms,
+    requests,
+    highest: highest.score,
+    evidence: tenths(highest.evidence),
+    by: tally(why),
+  }
 }
