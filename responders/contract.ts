@@ -58,7 +58,3 @@ export interface LeaseRequest {
   readonly until: Instant
   readonly decidedAt: Instant | null
 }
-
-export function defineResponder<P extends z.ZodType>(definition: ResponderDefinition<P>): ResponderDefinition<P> {
-  return definition
-}

@@ -18,7 +18,8 @@ export interface ContainmentResponder<P extends z.ZodType = z.ZodType> extends R
   strongest(held: Parameters, asked: Parameters): Parameters
 }
 
-export function defineContainment<P extends z.ZodType>(definition: ContainmentResponder<P>): ContainmentResponder<P> {
+/** Types a definition; parameters infer. */
+export function defineResponder<P extends z.ZodType>(definition: ContainmentResponder<P>): ContainmentResponder<P> {
   return definition
 }
 

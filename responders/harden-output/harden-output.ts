@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { holdLease, planLeases, releaseLease } from '../leases/hold.ts'
-import { DurationMs, defineContainment, numberOf } from '../responder.ts'
+import { DurationMs, defineResponder, numberOf } from '../responder.ts'
 
 const levels = ['rounded', 'label-only'] as const
 
 /** Tells less with every answer: probabilities rounded, or the label alone. Decision-based attacks still see labels. */
-export const hardenOutput = defineContainment({
+export const hardenOutput = defineResponder({
   id: 'harden-output',
   summary: 'Rounds the probabilities that a principal gets, or answers with the label alone.',
   params: z.strictObject({
@@ -16,7 +16,7 @@ export const hardenOutput = defineContainment({
   }),
   effect: 'degrade',
   permissions: ['leases:grant', 'leases:release'],
-  targets: ['principal', 'model'],
+  targets: ['principal', 'organization', 'key', 'model'],
   once: false,
   example: { target: 'principal:mallory', parameters: { level: 'rounded', decimals: 1, durationMs: 1_800_000 } },
   plan: (incident, { level, decimals, durationMs }, now) => planLeases(incident, 'principal', { level, decimals }, durationMs, now),

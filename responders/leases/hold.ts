@@ -6,7 +6,7 @@ import type { LeaseRequest, Outcome, PlannedAction, ResponderPorts } from '../co
 export const anonymous = 'anonymous'
 
 /** What an incident names of one kind, as targets. */
-export function targetsOf(incident: Incident, kind: TargetKind): readonly Target[] {
+function targetsOf(incident: Incident, kind: TargetKind): readonly Target[] {
   const names = { principal: incident.principals, model: incident.models, pool: incident.pools, workload: incident.workloads }
   if (kind === 'organization' || kind === 'key') return []
   return names[kind].filter((name) => name !== anonymous).map((name) => targetOf(kind, name))
@@ -23,7 +23,7 @@ export function planLeases(
   return targetsOf(incident, kind).map((target) => ({ target, parameters, reason: incident.title, until: now + durationMs }))
 }
 
-export function leaseRequest(action: Action, parameters: Parameters = action.parameters): LeaseRequest {
+function leaseRequest(action: Action, parameters: Parameters = action.parameters): LeaseRequest {
   return {
     target: action.target,
     action: action.responder,

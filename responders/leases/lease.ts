@@ -20,7 +20,7 @@ export type LeaseCommand =
   | { readonly kind: 'release'; readonly by: string }
   | { readonly kind: 'expire' }
 
-export type LeaseRefusal =
+type LeaseRefusal =
   | 'unchanged' // what stands is already as strong and as long
   | 'decided' // this very decision was granted before, and its lease has ended since
   | 'past' // it would end before it began
@@ -67,7 +67,7 @@ export function holds(lease: Containment | null | undefined, now: Instant): leas
   return lease !== null && lease !== undefined && lease.state === 'active' && lease.until > now
 }
 
-export function sameParameters(a: Parameters, b: Parameters): boolean {
+function sameParameters(a: Parameters, b: Parameters): boolean {
   const keys = Object.keys(a)
   return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && a[key] === b[key])
 }

@@ -46,7 +46,7 @@ export function planActions(
   )
 }
 
-export function aboutOf(finding: Finding): About | null {
+function aboutOf(finding: Finding): About | null {
   if (finding.principals.some((name) => name !== anonymous)) return 'principal'
   if (finding.pool !== null) return 'pool'
   if (finding.workload !== null) return 'workload'

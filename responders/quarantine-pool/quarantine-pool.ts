@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { holdLease, planLeases, releaseLease } from '../leases/hold.ts'
-import { DurationMs, defineContainment, latest } from '../responder.ts'
+import { DurationMs, defineResponder, latest } from '../responder.ts'
 
 /** Takes a pool of nodes out of service: what runs finishes, new requests get 503 or go to another pool. */
-export const quarantinePool = defineContainment({
+export const quarantinePool = defineResponder({
   id: 'quarantine-pool',
   summary: 'Drains a pool; new requests to it get 503 while other pools go on.',
   params: z.strictObject({ durationMs: DurationMs }),

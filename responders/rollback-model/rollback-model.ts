@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { Name, splitTarget } from '../../schemas/index.ts'
 import { holdLease, planLeases, releaseLease } from '../leases/hold.ts'
-import { DurationMs, defineContainment, latest } from '../responder.ts'
+import { DurationMs, defineResponder, latest } from '../responder.ts'
 
 /** Serves an earlier version under a model's bare name while the lease lasts. */
-export const rollbackModel = defineContainment({
+export const rollbackModel = defineResponder({
   id: 'rollback-model',
   summary: "Points a model's name at its last good version, or at the version given.",
   params: z.strictObject({

@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { splitTarget } from '../../schemas/index.ts'
 import { holdLease, planLeases } from '../leases/hold.ts'
-import { DurationMs, defineContainment, numberOf } from '../responder.ts'
+import { DurationMs, defineResponder, numberOf } from '../responder.ts'
 
 const hour = 60 * 60 * 1_000
 
 /** Takes a stolen key out of use: a successor that only its owner can claim, and the old key dies after an overlap. */
-export const rotateKey = defineContainment({
+export const rotateKey = defineResponder({
   id: 'rotate-key',
   summary: "Starts a rotation of a principal's keys; the old ones die after an overlap.",
   params: z.strictObject({
@@ -20,7 +20,7 @@ export const rotateKey = defineContainment({
   }),
   effect: 'restrict',
   permissions: ['leases:grant', 'leases:release', 'keys:rotate'],
-  targets: ['principal'],
+  targets: ['principal', 'key'],
   once: true,
   example: { target: 'principal:mallory', parameters: { overlapMs: 600_000, durationMs: 3_600_000 } },
   plan: (incident, { overlapMs, durationMs }, now) => planLeases(incident, 'principal', { overlapMs }, durationMs, now),

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { holdLease, planLeases, releaseLease } from '../leases/hold.ts'
-import { DurationMs, defineContainment, numberOf } from '../responder.ts'
+import { DurationMs, defineResponder, numberOf } from '../responder.ts'
 
 const hour = 60 * 60 * 1_000
 
 /** Fewer requests for each window; the node answers the rest with 429 and an honest Retry-After. */
-export const throttlePrincipal = defineContainment({
+export const throttlePrincipal = defineResponder({
   id: 'throttle-principal',
   summary: 'Limits a principal to some requests for each window; the rest get 429 with Retry-After.',
   params: z.strictObject({
@@ -15,7 +15,7 @@ export const throttlePrincipal = defineContainment({
   }),
   effect: 'restrict',
   permissions: ['leases:grant', 'leases:release'],
-  targets: ['principal'],
+  targets: ['principal', 'organization', 'key', 'model'],
   once: false,
   example: { target: 'principal:mallory', parameters: { requests: 1, windowMs: 60_000, durationMs: 600_000 } },
   plan: (incident, { requests, windowMs, durationMs }, now) => planLeases(incident, 'principal', { requests, windowMs }, durationMs, now),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { PlannedAction } from '../../responders/contract.ts'
 import type { ContainmentResponder } from '../../responders/responder.ts'
 import { Action, leaseId, splitTarget } from '../../schemas/index.ts'

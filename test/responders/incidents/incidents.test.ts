@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { IncidentBook, incidentDefaults } from '../../../responders/incidents/incidents.ts'
 import { type Finding, Incident } from '../../../schemas/index.ts'
 import { egress, finding, hash, hour, minute, second, start } from '../given.ts'

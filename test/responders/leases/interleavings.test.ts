@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { LeaseBook } from '../../../responders/leases/book.ts'
 import { decide, holds, type LeaseCommand } from '../../../responders/leases/lease.ts'
 import { throttlePrincipal } from '../../../responders/throttle-principal/throttle-principal.ts'
