@@ -98,7 +98,7 @@ export class Forwarder {
       } catch (error) {
         this.#sayAway(error)
         // Aborted only by close: then the loop ends.
-        await delay(pause, undefined, { signal: this.#stop.signal, ref: false }).catch(() => {})
+        await delay(pause, undefined, { signal: this.#stop.signal }).catch(() => {})
         pause = Math.min(pause * 2, longestPauseMs)
       }
     }

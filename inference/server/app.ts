@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { Exchange } from './exchange.ts'
@@ -20,18 +21,25 @@ export function openApp(limits: NodeLimits, log: Logger): FastifyInstance {
     connectionTimeout: limits.requestMs + limits.inferMs,
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.keepAliveMs,
-    http: { maxHeaderSize: limits.maxHeaderBytes, headersTimeout: limits.headersMs },
+    // Checked below, to answer with a problem.
+    http: { maxHeaderSize: limits.maxHeaderBytes, headersTimeout: limits.headersMs, requireHostHeader: false },
     routerOptions: { maxParamLength: 512 },
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => {
       if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
-      socket.end(rawProblem(refusalOfStatus(clientErrorStatus(error.code), error)), () => socket.destroy())
+      endWith(socket, refusalOfStatus(clientErrorStatus(error.code), error))
     },
     frameworkErrors: (error, _request, reply) => {
       sendRefusal(reply, refusalOfStatus(error.statusCode, error))
     },
   })
   app.server.maxConnections = limits.maxConnections
+  // Node answers these two by itself, with an empty body or with nothing.
+  app.server.on('connect', (_request, socket) => endWith(socket, refusalOfStatus(400, undefined)))
+  app.server.on('checkExpectation', (request) => endWith(request.socket, refusalOfStatus(417, undefined)))
+  app.addHook('onRequest', async (request) => {
+    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) throw refusalOfStatus(400, undefined)
+  })
   app.decorateRequest('exchange', null)
   app.setErrorHandler((error: FastifyError, request, reply) => sendRefusal(reply, asRefusal(error, request, log)))
   app.setNotFoundHandler((_request, reply) => sendRefusal(reply, refusalOfStatus(404, undefined)))
@@ -80,6 +88,10 @@ function clientErrorStatus(code: string | undefined): number {
 }
 
 /** For requests that never became one: there is no reply object yet. */
+function endWith(socket: Duplex, refusal: Refusal): void {
+  socket.end(rawProblem(refusal), () => socket.destroy())
+}
+
 function rawProblem(refusal: Refusal): string {
   const body = refusal.body()
   const head = [

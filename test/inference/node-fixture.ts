@@ -106,9 +106,14 @@ export interface Fixture {
   close(): Promise<void>
 }
 
-export async function openFixture(options: Partial<NodeOptions> = {}): Promise<Fixture> {
-  const dir = mkdtempSync(join(tmpdir(), 'cordon-node-'))
-  const bus = new MemoryBus()
+export interface Place {
+  readonly dir?: string
+  readonly bus?: MemoryBus
+}
+
+export async function openFixture(options: Partial<NodeOptions> = {}, place: Place = {}): Promise<Fixture> {
+  const dir = place.dir ?? mkdtempSync(join(tmpdir(), 'cordon-node-'))
+  const bus = place.bus ?? new MemoryBus()
   const clock = { now: start }
   const read = () => clock.now
   const registry = new Registry()

@@ -202,6 +202,23 @@ test('a served request leaves one request event and one fingerprint event an ite
   assert.equal(fixture.bus.of('requests')[0]?.timestamp, fixture.clock.now, 'event time is the arrival')
 })
 
+test('an answer leaves the node only when its events are in the spool', async () => {
+  const { url } = await fixture.node.start({ host: '127.0.0.1', port: 0 })
+  const emittedAtAnswer: number[] = []
+  fixture.node.app.server.prependListener('request', (_request, response) => {
+    const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => typeof response
+    Object.assign(response, {
+      writeHead: (...args: unknown[]) => {
+        emittedAtAnswer.push(fixture.emitter.state().emitted)
+        return writeHead(...args)
+      },
+    })
+  })
+  const send = { method: 'POST', headers: { ...alice, 'content-type': 'application/json' }, body: JSON.stringify(inferBody(3)) }
+  await fetch(`${url}/v2/models/tiny/infer`, send)
+  assert.deepEqual(emittedAtAnswer, [4], 'one request event and three fingerprints')
+})
+
 test('every exit leaves a request event that says so', async () => {
   await infer(inferBody(), {})
   await infer({}, alice)
