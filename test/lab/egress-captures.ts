@@ -100,7 +100,6 @@ function replay(
     if (f.attack) attacks++
     for (const finding of see(eventOf('flow', f.at, n++, f.data))) {
       if (f.attack && caught === null) [caught, reason] = [attacks, `${String(finding.evidence['reason'])} ${finding.severity}`]
-      else if (!f.attack && process.env['SHOW']) console.log(f.at - first, finding.title, JSON.stringify(finding.evidence))
       if (!f.attack) others.add(finding.opened)
     }
   }

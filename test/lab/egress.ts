@@ -71,7 +71,6 @@ function benign(name: string, backups: boolean, expected: readonly string[]): vo
         if (opened.has(f.opened)) continue
         opened.add(f.opened)
         touched.add(traits.workload)
-        if (process.env['SHOW']) console.log(JSON.stringify([traits, (flow.at - start) / 60_000, f.title, f.evidence, f.eventsSeen]))
         const key = `${String(f.evidence['reason'])} ${f.severity} ${String(f.evidence['name'] ?? f.evidence['port'])}`
         reasons[key] = (reasons[key] ?? 0) + 1
       }
