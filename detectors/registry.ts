@@ -1,5 +1,7 @@
 import type { z } from 'zod'
 import type { DetectorDefinition } from './contract.ts'
+import { egressAnomaly } from './egress-anomaly/egress-anomaly.ts'
+import { nearDuplicateProbing } from './near-duplicate-probing/detector.ts'
 
 /**
  * Forgets a definition's own types, so that different ones fit one array; `start` then parses what it is given.
@@ -10,4 +12,4 @@ export function listed<P extends z.ZodType, S extends z.ZodType>(definition: Det
 }
 
 /** Every detector there is. One line each; the host runs those that the configuration names. */
-export const detectors: readonly DetectorDefinition[] = []
+export const detectors: readonly DetectorDefinition[] = [listed(egressAnomaly), listed(nearDuplicateProbing)]
