@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { newEventId } from '../../bus/event-id.ts'
 import type { Instant } from '../../schemas/index.ts'
@@ -75,15 +74,14 @@ export class Service {
     const { options, pools } = this.#parts
     const { rollback } = this.#standing(exchange, options.clock())
     const registered = options.models.get(name)
-    const known = pools.serves(name) ? options.runtime.list().filter((info) => info.name === name) : []
-    if (known.length === 0) throw new Refusal('NOT_FOUND', 'There is no such model.')
+    if (!pools.serves(name)) throw new Refusal('NOT_FOUND', 'There is no such model.')
     if (version !== undefined && rollback !== undefined && version !== rollback.version) {
       const good = registered?.versions.find((one) => one.version === version)?.good ?? false
       if (!good || version === registered?.current)
         throw new Refusal('DENIED', 'This version is not available: leave the version out.', { lease: rollback.lease })
     }
-    const wanted = version ?? rollback?.version ?? registered?.current ?? known.at(-1)?.version
-    const info = known.find((one) => one.version === wanted)
+    const wanted = version ?? rollback?.version ?? registered?.current ?? this.versionsOf(name).at(-1)
+    const info = wanted === undefined ? undefined : options.runtime.info(name, wanted)
     if (info !== undefined) return info
     if (version !== undefined) throw new Refusal('NOT_FOUND', 'There is no such version of the model.')
     throw busy('OVERLOADED', 5, rollback?.lease)
@@ -117,18 +115,16 @@ export class Service {
 
   async #run(model: ModelInfo, pool: string, { input, items }: InferRequest): Promise<Inference> {
     const { options, limits } = this.#parts
-    const finished = new AbortController()
+    const late = Promise.withResolvers<never>()
+    const timer = setTimeout(() => late.reject(busy('OVERLOADED', 1)), limits.inferMs)
     this.#inFlight++
     try {
-      const late = delay(limits.inferMs, undefined, { signal: finished.signal, ref: false }).then(() => {
-        throw busy('OVERLOADED', 1)
-      })
-      return await Promise.race([options.runtime.infer(model.name, model.version, pool, input, items), late])
+      return await Promise.race([options.runtime.infer(model.name, model.version, pool, input, items), late.promise])
     } catch (error) {
       throw refusalOf(error)
     } finally {
       this.#inFlight--
-      finished.abort()
+      clearTimeout(timer)
     }
   }
 
