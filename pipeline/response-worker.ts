@@ -72,12 +72,20 @@ export interface ResponseWorker {
   close(): Promise<void>
 }
 
-/** Rebuilds its state from the log, then follows `findings`. */
+/**
+ * Rebuilds its state from the log, then follows `findings`. A second process of the same group stands by: it rebuilds
+ * its state again when it is given the partition.
+ */
 export async function startResponseWorker(options: ResponseWorkerOptions): Promise<ResponseWorker> {
-  const response = await Response.restored(options, { ...executionDefaults, ...options.execution })
+  const response = new Response(options, { ...executionDefaults, ...options.execution })
+  await response.remember()
   const consumer = await options.bus.consume({
     group: options.group ?? 'respond',
     topics: ['findings'],
+    onAssigned: async () => {
+      await response.remember()
+      return undefined
+    },
     onBatch: (batch, control) => response.handle(batch, control),
     onError: (error) => response.noteTrouble(error),
   })

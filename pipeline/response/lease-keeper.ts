@@ -7,7 +7,7 @@ import { ResponderError } from '../../responders/errors.ts'
 import { LeaseBook } from '../../responders/leases/book.ts'
 import { decide, type LeaseCommand, type LeaseDecision, type LeaseLimits, leaseLimits } from '../../responders/leases/lease.ts'
 import { latest } from '../../responders/responder.ts'
-import { type Containment, type CordonEvent, type Instant, leaseId } from '../../schemas/index.ts'
+import { type Containment, type Instant, leaseId } from '../../schemas/index.ts'
 import { Turn } from './turn.ts'
 
 /** Owners that are people are written so; their grants replace what stands, where a machine's only strengthen. */
@@ -73,7 +73,7 @@ class LoggedLeases implements LeaseKeeper {
     this.#view = view
     this.#book = new LeaseBook(options.maxEnded ?? 10_000)
     for (const lease of view.values()) this.#book.apply(lease)
-    view.onChange((id, lease, event) => this.#follow(id, lease, event))
+    view.onChange((id, lease) => this.#follow(id, lease))
     const { sweepMs = 1_000 } = options
     if (sweepMs !== null) this.#timer = setInterval(() => this.#sweepQuietly(), sweepMs).unref()
   }
@@ -163,9 +163,8 @@ class LoggedLeases implements LeaseKeeper {
     return decision
   }
 
-  /** What another process wrote. Our own records come back too, later than we knew them. */
-  #follow(id: string, lease: Containment | undefined, event: CordonEvent | null): void {
-    if (event?.source === this.#options.source) return
+  /** What another process wrote, or an earlier owner of the role. Our own records come back too and change nothing. */
+  #follow(id: string, lease: Containment | undefined): void {
     if (lease === undefined) {
       if (this.#book.get(id)?.state !== 'active') this.#book.forget(id)
     } else if (this.#book.apply(lease)) this.#tell(lease)

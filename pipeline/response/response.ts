@@ -3,7 +3,7 @@ import type { Batch, BatchControl, BusRecord } from '../../bus/port.ts'
 import { type ContainmentRequest, planRequest } from '../../responders/containment-request.ts'
 import { ResponderError } from '../../responders/errors.ts'
 import { judge, type Situation } from '../../responders/guard/guard.ts'
-import { type ClosedIncident, IncidentBook, incidentDefaults } from '../../responders/incidents/incidents.ts'
+import type { ClosedIncident } from '../../responders/incidents/incidents.ts'
 import { holds } from '../../responders/leases/lease.ts'
 import { choose, planActions } from '../../responders/playbooks/choose.ts'
 import type { ContainmentResponder } from '../../responders/responder.ts'
@@ -11,16 +11,12 @@ import { type Action, type Containment, CordonError, type Finding, type Incident
 import type { ResponseWorkerOptions, ResponseWorkerState } from '../response-worker.ts'
 import { digest } from './digest.ts'
 import { type ExecutionOptions, perform } from './execution.ts'
-import { Journal, type Through } from './journal.ts'
 import { personPrefix } from './lease-keeper.ts'
-import { ActionLedger } from './ledger.ts'
+import { emptyMemory, type Memory } from './memory.ts'
 import { ResponseMetrics } from './metrics.ts'
 import { readFinding } from './reader.ts'
-import { restore } from './restore.ts'
+import { endsOf, restore } from './restore.ts'
 import { Turn } from './turn.ts'
-
-const maxActions = 20_000
-const maxClosedIncidents = 5_000
 
 /**
  * The worker's inside. Everything that changes incidents or actions runs in turn. Leases go to the log first, since
@@ -30,10 +26,9 @@ const maxClosedIncidents = 5_000
 export class Response {
   readonly #options: ResponseWorkerOptions
   readonly #execution: ExecutionOptions
-  readonly #book: IncidentBook
-  readonly #ledger = new ActionLedger(maxActions)
-  readonly #journal: Journal
-  readonly #through = new Map<string, Through>()
+  #memory: Memory
+  /** How far the log went when the memory was made of it. */
+  #ends = ''
   readonly #turn = new Turn()
   readonly #closing = new AbortController()
   readonly #metrics: ResponseMetrics
@@ -42,26 +37,32 @@ export class Response {
   #lastFindingAt: Instant | null = null
   #trouble: ResponseWorkerState['trouble'] = null
 
-  static async restored(options: ResponseWorkerOptions, execution: ExecutionOptions): Promise<Response> {
-    const response = new Response(options, execution)
-    const targets = { book: response.#book, ledger: response.#ledger, journal: response.#journal, through: response.#through }
-    await restore(options.bus, options.log, targets)
-    for (const lease of options.ports.leases.list()) response.#noteEnded(lease)
-    return response
-  }
-
-  private constructor(options: ResponseWorkerOptions, execution: ExecutionOptions) {
+  /** It knows nothing until `remember`. */
+  constructor(options: ResponseWorkerOptions, execution: ExecutionOptions) {
     this.#options = options
     this.#execution = execution
-    this.#book = new IncidentBook({ ...incidentDefaults, quietMs: options.quietMs ?? incidentDefaults.quietMs, hash: digest })
-    this.#journal = new Journal(options.bus, options.source, maxClosedIncidents)
+    this.#memory = emptyMemory(options)
     this.#metrics = new ResponseMetrics(options.registry, {
-      incidents: () => this.#book.size,
+      incidents: () => this.#memory.book.size,
       leases: () => this.#activeLeases(),
       waiting: () => this.waiting().length,
     })
     this.#unsubscribe = options.ports.leases.onChange((lease) => {
       if (lease.state === 'released') this.#inTurn(async () => this.#noteEnded(lease)).catch((error: unknown) => this.noteTrouble(error))
+    })
+  }
+
+  /** Rebuilds the memory where the log went on without us: another process may have had the role since. */
+  remember(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { bus, log, ports } = this.#options
+      const ends = await endsOf(bus)
+      if (ends === this.#ends) return
+      const memory = emptyMemory(this.#options)
+      await restore(bus, log, memory)
+      this.#memory = memory
+      this.#ends = ends
+      for (const lease of ports.leases.list()) this.#noteEnded(lease)
     })
   }
 
@@ -88,7 +89,7 @@ export class Response {
       // A person decides now: the effect lasts as long as was planned, from now.
       const until = now + (waiting.until - waiting.plannedAt)
       await this.#carryOut({ ...waiting, plannedAt: now, until, decidedAt: null, note: `Approved by ${by}.` })
-      return this.#ledger.get(id) ?? null
+      return this.#memory.ledger.get(id) ?? null
     })
   }
 
@@ -104,7 +105,7 @@ export class Response {
       const { responders, clock, ports } = this.#options
       const action = planRequest(request, responders, digest(randomUUID()), clock())
       await this.#carryOut(action)
-      const done = this.#ledger.get(action.id)
+      const done = this.#memory.ledger.get(action.id)
       const lease = ports.leases.get(leaseId(action.target, action.responder))
       if (done?.state !== 'executed' || lease === undefined) {
         throw new ResponderError('LEASE_REFUSED', `${action.responder} on ${action.target} could not be done. ${done?.note ?? ''}`)
@@ -119,7 +120,7 @@ export class Response {
     const lease = await this.#inTurn(async () => {
       const held = ports.leases.get(id)
       if (held === undefined) return null
-      const action = this.#ledger.ofLease(id).findLast(({ state }) => state === 'executed')
+      const action = this.#memory.ledger.ofLease(id).findLast(({ state }) => state === 'executed')
       const responder = responders.find((candidate) => candidate.id === held.action)
       if (action === undefined || responder?.revert === undefined) return ports.leases.release(id, owner)
       await responder.revert({ ...action, owner }, ports, this.#closing.signal)
@@ -133,7 +134,7 @@ export class Response {
   tick(): Promise<void> {
     return this.#inTurn(async () => {
       const now = this.#options.clock()
-      for (const closed of this.#book.tick(now)) this.#noteClosed(closed)
+      for (const closed of this.#memory.book.tick(now)) this.#noteClosed(closed)
     })
   }
 
@@ -149,20 +150,20 @@ export class Response {
   }
 
   incidents(): readonly Incident[] {
-    return this.#book.list()
+    return this.#memory.book.list()
   }
 
   actionsOf(incident: string): readonly Action[] {
-    return this.#ledger.ofIncident(incident)
+    return this.#memory.ledger.ofIncident(incident)
   }
 
   waiting(): readonly Action[] {
-    return this.#ledger.inState('awaiting-approval')
+    return this.#memory.ledger.inState('awaiting-approval')
   }
 
   state(): ResponseWorkerState {
     return {
-      incidents: this.#book.size,
+      incidents: this.#memory.book.size,
       leases: this.#activeLeases(),
       waiting: this.waiting().length,
       findings: this.#findings,
@@ -181,7 +182,7 @@ export class Response {
   #inTurn<T>(work: () => Promise<T>, after?: () => Promise<void>): Promise<T> {
     return this.#turn.run(async () => {
       const result = await work()
-      await this.#journal.flush(this.#options.clock())
+      await this.#memory.journal.flush(this.#options.clock())
       await after?.()
       this.#trouble = null
       return result
@@ -189,14 +190,13 @@ export class Response {
   }
 
   /** Folds, chooses, plans and judges at once; what comes back is the carrying out. */
-  #consider(finding: Finding, record: BusRecord): readonly Promise<void>[] {
+  #consider(finding: Finding, { partition, offset }: BusRecord): readonly Promise<void>[] {
     const now = this.#options.clock()
-    const { incident, change, closed } = this.#book.fold(finding, now, (held) => this.#counts(held, record))
+    const { incident, change, closed } = this.#memory.book.fold(finding, now, ({ id }) => this.#throughOf(id, partition) >= offset)
     for (const one of closed) this.#noteClosed(one)
     if (change !== 'known') {
-      const through = this.#through.get(incident.id)
-      const offset = Math.max(record.offset, through?.[record.partition] ?? -1)
-      this.#through.set(incident.id, { ...through, [record.partition]: offset })
+      const newest = Math.max(offset, this.#throughOf(incident.id, partition))
+      this.#memory.through.set(incident.id, { ...this.#memory.through.get(incident.id), [partition]: newest })
       this.#noteIncident(incident)
     }
     this.#findings++
@@ -206,11 +206,11 @@ export class Response {
     const rule = choose(playbook, finding, incident.repetitions)
     if (rule === null) return []
     const planned = planActions(playbook, rule, finding, incident, now, digest)
-    return planned.filter(({ id }) => this.#ledger.isOpen(id)).map((action) => this.#admit(action, now))
+    return planned.filter(({ id }) => this.#memory.ledger.isOpen(id)).map((action) => this.#admit(action, now))
   }
 
-  #counts(incident: Incident, { partition, offset }: BusRecord): boolean {
-    return (this.#through.get(incident.id)?.[partition] ?? -1) >= offset
+  #throughOf(incident: string, partition: number): number {
+    return this.#memory.through.get(incident)?.[partition] ?? -1
   }
 
   async #admit(action: Action, now: Instant): Promise<void> {
@@ -218,9 +218,9 @@ export class Response {
     const situation: Situation = {
       now,
       leases: ports.leases.list(),
-      pending: this.#ledger.running,
+      pending: this.#memory.ledger.running,
       inventory: inventory(),
-      recentActions: this.#ledger.recent(now),
+      recentActions: this.#memory.ledger.recent(now),
     }
     const verdict = judge(action, situation, guard)
     if (verdict.decision === 'allow') await this.#carryOut(action)
@@ -230,59 +230,59 @@ export class Response {
   /** Rejects only when the worker closes: the finding is delivered again then. */
   async #carryOut(action: Action): Promise<void> {
     const { ports, clock } = this.#options
-    this.#ledger.begin(action)
+    this.#memory.ledger.begin(action)
     try {
       const outcome = await perform(action, this.#responder(action), ports, this.#closing.signal, this.#execution)
       const note = [action.note, outcome.note].filter((part) => part !== '').join(' ')
       if (outcome.ok) this.#noteExecuted(action, clock())
       this.#record({ ...action, state: outcome.ok ? 'executed' : 'failed', note })
     } finally {
-      this.#ledger.end(action.id)
+      this.#memory.ledger.end(action.id)
     }
   }
 
   #noteExecuted(action: Action, now: Instant): void {
-    this.#ledger.noteExecuted(now)
+    this.#memory.ledger.noteExecuted(now)
     if (action.decidedAt !== null) this.#metrics.executed(now - action.decidedAt)
     if (action.incident === null || action.effect === 'notify') return
-    this.#book.contain(action.incident, leaseId(action.target, action.responder), action.until)
-    const incident = this.#book.get(action.incident)
+    this.#memory.book.contain(action.incident, leaseId(action.target, action.responder), action.until)
+    const incident = this.#memory.book.get(action.incident)
     if (incident !== undefined) this.#noteIncident(incident)
   }
 
   #record(action: Action): Action {
-    this.#ledger.put(action)
-    this.#journal.action(action)
+    this.#memory.ledger.put(action)
+    this.#memory.journal.action(action)
     this.#metrics.action(action.responder, action.state)
     const { id, incident, responder, target, state, note } = action
     this.#options.log.info({ action: id, incident, responder, target, state, note }, 'action')
     return action
   }
 
-  #noteIncident(incident: Incident): void {
-    const contained = this.#book.wasContained(incident.id)
-    this.#journal.incident({ incident, through: this.#through.get(incident.id) ?? {}, contained })
+  #noteIncident(incident: Incident, contained = this.#memory.book.wasContained(incident.id)): void {
+    const through = this.#memory.through.get(incident.id) ?? {}
+    this.#memory.journal.incident({ incident, through, contained })
   }
 
   #noteClosed({ incident, contained }: ClosedIncident): void {
-    this.#journal.incident({ incident, through: this.#through.get(incident.id) ?? {}, contained })
-    this.#through.delete(incident.id)
+    this.#noteIncident(incident, contained)
+    this.#memory.through.delete(incident.id)
   }
 
   /** Somebody released a lease: what led to it is undone, except what cannot be. */
   #noteEnded(lease: Containment): void {
     if (lease.state !== 'released' || lease.endedAt === null) return
     const note = `Released by ${lease.endedBy}.`
-    for (const action of this.#ledger.ofLease(lease.id)) {
+    for (const action of this.#memory.ledger.ofLease(lease.id)) {
       const lasts = this.#options.responders.find(({ id }) => id === action.responder)?.once === true
       if (action.state !== 'executed' || action.plannedAt > lease.endedAt || lasts) continue
       this.#record({ ...action, state: 'reverted', note })
     }
-    for (const incident of this.#book.release(lease.id)) this.#noteIncident(incident)
+    for (const incident of this.#memory.book.release(lease.id)) this.#noteIncident(incident)
   }
 
   #waitingAction(id: string): Action | null {
-    const action = this.#ledger.get(id)
+    const action = this.#memory.ledger.get(id)
     return action?.state === 'awaiting-approval' ? action : null
   }
 

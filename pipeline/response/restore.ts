@@ -4,20 +4,13 @@ import { decode } from '../../bus/codec.ts'
 import type { BusRecord, EventBus } from '../../bus/port.ts'
 import type { IncidentBook } from '../../responders/incidents/incidents.ts'
 import { type Action, type Incident, type Instant, leaseId } from '../../schemas/index.ts'
-import { containedHeader, type IncidentEntry, type Journal, type Through, throughHeader } from './journal.ts'
-import type { ActionLedger } from './ledger.ts'
+import { containedHeader, type IncidentEntry, type Through, throughHeader } from './journal.ts'
+import type { Memory } from './memory.ts'
 
 const Offsets = z.record(z.string(), z.int())
 
-export interface RestoreTargets {
-  readonly book: IncidentBook
-  readonly ledger: ActionLedger
-  readonly journal: Journal
-  readonly through: Map<string, Through>
-}
-
-/** Rebuilds what the worker knew from the log: incidents that are open, who was contained before, and what was done. */
-export async function restore(bus: EventBus, log: Logger, targets: RestoreTargets): Promise<void> {
+/** Fills a memory from the log: open incidents, who was contained before, and what was done. */
+export async function restore(bus: EventBus, log: Logger, targets: Memory): Promise<void> {
   const entries = await readIncidents(bus, log)
   let since: Instant | null = null
   for (const { incident, through, contained } of entries) {
@@ -29,6 +22,12 @@ export async function restore(bus: EventBus, log: Logger, targets: RestoreTarget
     }
   }
   if (since !== null) await readActions(bus, log, since, targets)
+}
+
+/** How far the topics go that a memory is made of: unequal ends mean that somebody wrote since. */
+export async function endsOf(bus: EventBus): Promise<string> {
+  const states = await Promise.all([bus.partitions('incidents'), bus.partitions('actions')])
+  return JSON.stringify(states.flat().map(({ topic, partition, end }) => [topic, partition, end]))
 }
 
 async function readIncidents(bus: EventBus, log: Logger): Promise<readonly IncidentEntry[]> {
@@ -46,7 +45,7 @@ async function readIncidents(bus: EventBus, log: Logger): Promise<readonly Incid
 }
 
 /** An action's records carry the time of writing, which is never before its incident opened by the same clock, give or take. */
-async function readActions(bus: EventBus, log: Logger, since: Instant, { book, ledger }: RestoreTargets): Promise<void> {
+async function readActions(bus: EventBus, log: Logger, since: Instant, { book, ledger }: Memory): Promise<void> {
   const slack = 60 * 60 * 1_000
   for (const [partition, offset] of await bus.offsetsAt('actions', Math.max(0, since - slack))) {
     for await (const records of bus.read('actions', partition, offset)) {

@@ -57,9 +57,9 @@ export function decide(command: LeaseCommand, lease: Containment | null, context
   }
 }
 
-/** The lease after a revision that was read or written: the highest revision stands, whatever the order of arrival. */
+/** The lease after a revision that was read or written: the highest stands, whatever the order of arrival, and of equal ones the first. */
 export function evolve(lease: Containment | null, revision: Containment): Containment {
-  return lease !== null && lease.revision > revision.revision ? lease : revision
+  return lease !== null && lease.revision >= revision.revision ? lease : revision
 }
 
 /** Whether it contains at `now`: a lease whose time is up does not, even where nobody has marked it yet. */

@@ -122,6 +122,22 @@ describe('a restart', () => {
     assert.equal((await given.leases()).at(-1)?.action, 'deny-principal')
   })
 
+  it('or a second process that stood by goes on where the first stopped', async () => {
+    const first = await given.start()
+    const second = await given.start()
+    await given.publish(finding(), finding({ id: hash('other') }))
+    await given.handled()
+    await given.stop(first)
+    await given.publish(finding({ revision: 1 }), finding({ id: hash('third') }))
+    await given.handled()
+    assert.deepEqual(
+      (await given.leases()).map(({ revision }) => revision),
+      [0, 0],
+    )
+    assert.equal(second.worker.incidents()[0]?.findingCount, 3)
+    assert.equal(second.worker.state().leases, 2)
+  })
+
   it('counts each finding once, even beyond the hundred that an incident names', async () => {
     const many = Array.from({ length: 130 }, (_, i) => finding({ id: hash(`f${i}`) }))
     // Two leases, then incident and actions are written; the offset is not.

@@ -1,0 +1,31 @@
+import type { EventBus } from '../../bus/port.ts'
+import { IncidentBook, incidentDefaults } from '../../responders/incidents/incidents.ts'
+import { digest } from './digest.ts'
+import { Journal, type Through } from './journal.ts'
+import { ActionLedger } from './ledger.ts'
+
+const maxActions = 20_000
+const maxClosedIncidents = 5_000
+
+/** What the worker knows: incidents that are open, who was contained before, and what was done. */
+export interface Memory {
+  readonly book: IncidentBook
+  readonly ledger: ActionLedger
+  readonly journal: Journal
+  readonly through: Map<string, Through>
+}
+
+export interface MemoryOptions {
+  readonly bus: EventBus
+  readonly source: string
+  readonly quietMs?: number
+}
+
+export function emptyMemory({ bus, source, quietMs = incidentDefaults.quietMs }: MemoryOptions): Memory {
+  return {
+    book: new IncidentBook({ ...incidentDefaults, quietMs, hash: digest }),
+    ledger: new ActionLedger(maxActions),
+    journal: new Journal(bus, source, maxClosedIncidents),
+    through: new Map(),
+  }
+}
