@@ -11,7 +11,7 @@ export interface HostedDetector {
 }
 
 /** What must be equal for two runs to give the same findings, and for a snapshot of one to serve the other. */
-export interface DetectorIdentity {
+interface DetectorIdentity {
   readonly id: string
   readonly version: number
   /** SHA-256 of the parsed parameters. */

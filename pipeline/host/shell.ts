@@ -35,7 +35,7 @@ export interface DetectorHostOptions {
   readonly source?: string
 }
 
-export interface AssignedPartition {
+interface AssignedPartition {
   readonly topic: string
   readonly partition: number
   /** The next offset to be applied, and one past the newest known. */
@@ -50,7 +50,7 @@ export interface AssignedPartition {
   readonly snapshot: { readonly offset: number; readonly ageMs: number }
 }
 
-export interface DetectorHostState {
+interface DetectorHostState {
   readonly partitions: readonly AssignedPartition[]
   readonly lag: number
   readonly keys: Readonly<Record<string, number>>

@@ -44,7 +44,7 @@ export function noCounts(): HostCounts {
 }
 
 /** One (detector, key), least recently touched first within a detector. */
-export const EntrySnapshot = z.object({
+const EntrySnapshot = z.object({
   detector: z.string(),
   key: z.string(),
   touched: Instant,
@@ -54,7 +54,6 @@ export const EntrySnapshot = z.object({
   /** Guarded by the detector's own schema. */
   state: z.unknown(),
 })
-export type EntrySnapshot = z.infer<typeof EntrySnapshot>
 
 /** Everything of a partition but its states. */
 export const SnapshotHead = z.object({
