@@ -100,7 +100,12 @@ export class Lane {
 
   /** What the clock asks for on a partition without traffic: a tick on its log, or a snapshot. */
   async onClock(): Promise<void> {
-    if (this.#snapshotDue()) await this.#exclusively(() => this.#snapshot())
+    if (this.#snapshotDue()) {
+      // Again when it is our turn: the batch before may have left findings that could not be published.
+      await this.#exclusively(async () => {
+        if (this.#snapshotDue()) await this.#snapshot()
+      })
+    }
     const until = this.#tickDue()
     if (until === null) return
     const event = newEvent('tick', { until }, this.#context.source, until)

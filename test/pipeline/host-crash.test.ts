@@ -19,7 +19,7 @@ import { type Crash, MortalBus } from './mortal-bus.ts'
 import { until } from './until.ts'
 
 const detectors = [hosted(burst, { limit: 2 }), hosted(metronome, { everyMs: 3_000 }), hosted(brittle)]
-const limits = { latenessMs: 2_000, rememberIds: 8 }
+const limits = { latenessMs: 2_000, aheadMs: 60_000, rememberIds: 8 }
 const topics: readonly { name: string; partitions: number; retentionMs?: null }[] = [
   { name: 'requests', partitions: 2 },
   { name: 'findings', partitions: 1 },
@@ -69,6 +69,7 @@ async function live(inner: EventBus, dies: Crash | null): Promise<{ died: boolea
     topics: ['requests'],
     snapshotEvery: { events: 5, ms: 1e9 },
     maxBatch: 4,
+    tickMs: 1,
     clock: () => epoch,
     registry: new Registry(),
     log: pino({ level: 'silent' }),
