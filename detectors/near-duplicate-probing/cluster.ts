@@ -10,6 +10,9 @@ import { type Cluster, type Pattern, patterns, type State } from './state.ts'
 const maxMembers = 64
 /** Members that a new one is compared with. */
 const trailLength = 16
+/** The long run is looked at once in so many members, over so many. */
+const pastEvery = 12
+const pastLength = 36
 const maxPrincipals = 64
 
 /** Patterns that are geometry; the others are circumstances. */
@@ -20,16 +23,17 @@ export function scoreOf(cluster: Cluster): number {
   const { evidence } = cluster
   const geometry = structural.reduce((sum, pattern) => sum + evidence[pattern], 0)
   const circumstances = evidence.boundary + evidence.strange
-  // An undecided or odd input seen often is one coincidence, not many: it can at most double what the geometry says.
-  return geometry + Math.min(geometry, circumstances)
+  // An undecided or odd input seen often is one coincidence, not many: it adds to what the geometry says, in proportion.
+  return geometry + Math.min(1 + 1.5 * geometry, circumstances)
 }
 
 /** Puts a linked query into its parent's cluster, or both into a new one, and weighs what the link says. */
 export function grow(state: State, found: Scene, added: Point, params: Params, scale: number): Cluster {
   const cluster = clusterOf(state, found, params)
   const trail = seen(state.memory, cluster.members.slice(-trailLength))
+  const past = cluster.count % pastEvery === 0 && cluster.count >= pastLength ? seen(state.memory, cluster.members.slice(-pastLength)) : []
   const own = found.own.filter((each) => each.point.cluster !== cluster.id)
-  const scene = { ...found, query: { point: added, vector: found.query.vector }, trail, own }
+  const scene = { ...found, query: { point: added, vector: found.query.vector }, trail, own, past }
   const features = featuresOf(scene, scale)
   decay(cluster, added.at, params.halfLifeMs)
   const gained = learn(cluster, features)
@@ -58,7 +62,7 @@ function clusterOf(state: State, { parent }: Scene, params: Params): Cluster {
     lastAt: point.at,
     members: [point.seq],
     count: 1,
-    evidence: { bisection: 0, antithetic: 0, sparse: 0, walk: 0, boundary: 0, strange: 0 },
+    evidence: { bisection: 0, antithetic: 0, sparse: 0, walk: 0, creep: 0, boundary: 0, strange: 0 },
     principals: [],
     revisions: 0,
   }

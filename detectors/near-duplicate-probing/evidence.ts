@@ -12,7 +12,7 @@ export interface Weights {
 }
 
 /** The most that one pattern can say by itself. */
-export const ceilings: Record<Pattern, number> = { bisection: 14, antithetic: 12, sparse: 12, walk: 12, boundary: 9, strange: 9 }
+export const ceilings: Record<Pattern, number> = { bisection: 14, antithetic: 12, sparse: 12, walk: 12, creep: 8, boundary: 9, strange: 9 }
 
 export function weigh(features: Features): Weights {
   return {
@@ -21,6 +21,7 @@ export function weigh(features: Features): Weights {
       antithetic: features.relative < 0.6 ? clip((features.opposite - 2.3) * 1.5, 0, 4) : 0,
       sparse: sparse(features),
       walk: walk(features),
+      creep: creep(features),
     },
     levels: { boundary: boundary(features), strange: strange(features) },
   }
@@ -29,7 +30,9 @@ export function weigh(features: Features): Weights {
 function bisection({ inside }: Features): number {
   if (inside > 0.99) return 3
   if (inside > 0.97) return 2
-  return inside > 0.9 ? 1 : 0
+  // Under noise the points leave the line; ordinary queries hardly come as near to it.
+  if (inside > 0.85) return 1.2
+  return inside > 0.7 ? 0.6 : 0
 }
 
 /**
@@ -69,9 +72,15 @@ function chain({ back, onward }: Features['corner'], principalShare: number): nu
   return back > 0.35 || onward > 0.25 ? -0.8 : 0
 }
 
+/** The middle of many noisy queries moves off the subspace in which ordinary change happens. */
+function creep({ shift }: Features): number {
+  if (!shift || shift.principalShare > 0.15) return 0
+  return clip((shift.drift - 1.6) * 2, 0, 3)
+}
+
 /** Near-duplicates that stay where the model is undecided, and move, by steps that ordinary change does not make. */
 function boundary({ near, doubt, flips, drift, noiselike }: Features): number {
-  if (near < 4 || noiselike < 0.3) return 0
+  if (near < 4 || noiselike < 0.5) return 0
   const undecided = clip(doubt - 1.5, 0, 6)
   const moving = clip((drift - 1) * 2, 0, 2)
   return undecided * 0.8 + (undecided > 2 ? clip(flips * 4, 0, 2) + moving : 0)

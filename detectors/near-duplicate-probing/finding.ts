@@ -9,6 +9,7 @@ const titles: Record<Pattern, string> = {
   antithetic: 'probing in opposite pairs around one input',
   sparse: 'changing one input value at a time',
   walk: 'trying random steps from one point to the next',
+  creep: 'creeping away from ordinary inputs under noise',
   boundary: 'walking where the model is undecided',
   strange: 'varying an input that is unlike any ordinary one',
 }
@@ -17,6 +18,7 @@ const families: Record<Pattern, string> = {
   antithetic: 'gradient estimate (NES, HopSkipJump)',
   sparse: 'coordinate search (SimBA, ZOO, one pixel)',
   walk: 'random walk (boundary, SimBA, Square)',
+  creep: 'gradient estimate or random walk, noise added',
   boundary: 'decision-based (boundary walk)',
   strange: 'random search (Square)',
 }

@@ -19,6 +19,8 @@ export interface Scene {
   readonly trail: readonly Seen[]
   /** The principal's own last queries that are not in the trail. */
   readonly own: readonly Seen[]
+  /** Every so often, many members, for what shows only in the long run; else empty. */
+  readonly past: readonly Seen[]
 }
 
 /**
@@ -126,7 +128,14 @@ export function cornerOf({ query, parent, trail }: Scene): Corner {
     else siblings++
     if (!before && angle < -0.85 && ratio > 0.75 && ratio < 1.33) mirrored = true
   }
-  return { siblings, widest, back, mirrored, even: longest < 1.25 * shortest, onward: onwardOf({ query, parent, trail, own: [] }) }
+  return {
+    siblings,
+    widest,
+    back,
+    mirrored,
+    even: longest < 1.25 * shortest,
+    onward: onwardOf({ query, parent, trail, own: [], past: [] }),
+  }
 }
 
 function onwardOf({ query, parent, trail }: Scene): number {
@@ -156,23 +165,29 @@ export function change({ query, parent }: Scene): Difference {
   return difference(query.vector, parent.vector)
 }
 
-/**
- * How much further the later half of the trail lies from the earlier half than their scatter explains: about 1
- * for independent noise around one scene, more for a walk.
- */
-export function drift(points: readonly Seen[]): number {
-  if (points.length < 6) return 1
+/** How far the later half of some queries lies from the earlier half. */
+export interface Shift {
+  /** Against what their scatter explains: about 1 for independent noise around one scene, more for a walk. */
+  readonly drift: number
+  /** Share of the way inside the principal subspace: motion and light have much, a search has little. */
+  readonly principalShare: number
+}
+
+export function shiftOf(points: readonly Seen[]): Shift {
+  if (points.length < 6) return { drift: 1, principalShare: 1 }
   const half = points.length >> 1
   const early = points.slice(0, half)
   const late = points.slice(half)
   const from = centerOf(early)
   const to = centerOf(late)
-  const scatter = (group: readonly Seen[], center: Float64Array) => {
-    let sum = 0
-    for (const { vector } of group) sum += difference(vector, center).length ** 2
-    return sum / Math.max(1, group.length - 1)
-  }
   const expected = scatter(early, from) / early.length + scatter(late, to) / late.length
-  const found = difference(to, from).length ** 2
-  return expected > 0 ? found / expected : 1
+  const way = difference(to, from)
+  return { drift: expected > 0 ? way.length ** 2 / expected : 1, principalShare: way.principalShare }
+}
+
+/** Mean squared distance from the center, unbiased. */
+function scatter(group: readonly Seen[], center: Float64Array): number {
+  let sum = 0
+  for (const { vector } of group) sum += difference(vector, center).length ** 2
+  return sum / Math.max(1, group.length - 1)
 }

@@ -6,6 +6,9 @@ import type { Memory, Point } from './memory.ts'
 /** How exactly a query must lie between two earlier ones to belong to them however far they are. */
 const segmentFit = 0.97
 
+/** Nobody bisects where the model is sure; ordinary queries are above this one time in four. */
+const leastDoubt = 1.4
+
 /**
  * Finds what a query is a near-duplicate of: the nearest remembered query if it is near for this part of the
  * input space, or else the nearest of the principal's own if the query lies on a segment between two of them.
@@ -19,7 +22,8 @@ export function link(memory: Memory, query: Seen, share: number, scale: number):
   const nearest = memory.nearest(query.vector, query.point.residual, radius)
   if (nearest) {
     const parent = seen(memory, [nearest.point.seq])[0]
-    return parent && sceneOf(query, parent, own)
+    const end = parent && endOf(memory, query, parent, own)
+    return parent && sceneOf(query, parent, end ? [...own, ...seen(memory, [end.seq])] : own)
   }
   const parent = nearestOf(query, own)
   if (!parent) return undefined
@@ -27,12 +31,20 @@ export function link(memory: Memory, query: Seen, share: number, scale: number):
   return insideSegment({ ...scene, trail: own }) > segmentFit ? scene : undefined
 }
 
+/** Whoever sent it: the far end of the segment that the query and its parent may be on, unless the principal's own shows it. */
+function endOf(memory: Memory, query: Seen, parent: Seen, own: readonly Seen[]): Point | undefined {
+  const known = own.some(
+    (each) => each.point.seq !== parent.point.seq && insideSegment({ query, parent, trail: [each], own: [], past: [] }) > segmentFit,
+  )
+  return known || query.point.doubt < leastDoubt ? undefined : memory.across(query.vector, parent.point, segmentFit)
+}
+
 function sceneOf(query: Seen, parent: Seen, own: readonly Seen[]): Scene {
   query.point.parent = parent.point.seq
   const change = difference(query.vector, parent.vector)
   query.point.step = change.length
   query.point.share = change.principalShare
-  return { query, parent, trail: [], own }
+  return { query, parent, trail: [], own, past: [] }
 }
 
 export function seen(memory: Memory, seqs: readonly number[]): Seen[] {

@@ -4,11 +4,12 @@ import {
   type Corner,
   change,
   cornerOf,
-  drift,
   insideSegment,
   noiseShare,
   type Scene,
   type Seen,
+  type Shift,
+  shiftOf,
   sparsity,
 } from './geometry.ts'
 
@@ -42,6 +43,8 @@ export interface Features {
   readonly flips: number
   /** About 1 for noise around one scene, more for a walk. */
   readonly drift: number
+  /** Over many members, now and then. */
+  readonly shift: Shift | null
   /** Largest number of near members that share one parent, against their number. */
   readonly star: number
 }
@@ -72,7 +75,8 @@ export function featuresOf(scene: Scene, scale: number): Features {
     doubt: mean(points.map((point) => point.doubt)),
     strangeness: mean(points.map((point) => point.strangeness)),
     flips: changes(points.map((point) => point.label)),
-    drift: drift(near),
+    drift: shiftOf(near).drift,
+    shift: scene.past.length > 0 ? shiftOf(scene.past) : null,
     star: commonest(points.map((point) => point.parent)),
   }
 }

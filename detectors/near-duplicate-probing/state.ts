@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { MemoryState } from './memory.ts'
 
 /** Evidence by pattern, in nats of log-likelihood ratio. */
-export const patterns = ['bisection', 'antithetic', 'sparse', 'walk', 'boundary', 'strange'] as const
+export const patterns = ['bisection', 'antithetic', 'sparse', 'walk', 'creep', 'boundary', 'strange'] as const
 export type Pattern = (typeof patterns)[number]
 
 export const Cluster = z.object({

@@ -133,7 +133,7 @@ async function attackRun(suite: AttackSuite, random: Random) {
 }
 
 function leadingOf({ evidence }: FindingDraft): string {
-  const names = ['bisection', 'antithetic', 'sparse', 'walk', 'boundary', 'strange']
+  const names = ['bisection', 'antithetic', 'sparse', 'walk', 'creep', 'boundary', 'strange']
   return names.reduce((best, each) => (Number(evidence[each]) > Number(evidence[best]) ? each : best))
 }
 

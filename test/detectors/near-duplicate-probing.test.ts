@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { FindingDraft } from '../../detectors/contract.ts'
+import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/detector.ts'
+import { loadMnist, pixels } from '../../inference/datasets/mnist.ts'
+import type { Fingerprint } from '../../inference/port.ts'
+import { Finding } from '../../schemas/index.ts'
+import { boundaryAttack } from '../attacks/boundary.ts'
+import { nes } from '../attacks/nes.ts'
+import type { AttackResult, Oracle, Target } from '../attacks/oracle.ts'
+import { type Random, seeded } from '../attacks/random.ts'
+import { simba } from '../attacks/simba.ts'
+import { benignKinds } from '../benign/clients.ts'
+import { Driver } from '../lab/driver.ts'
+import { openVictim, type Victim } from '../lab/victim.ts'
+
+const images = loadMnist('test')
+const image = (i: number) => images.images.subarray(i * pixels, (i + 1) * pixels)
+
+let victim: Victim
+let ordinary: Fingerprint[]
+before(async () => {
+  victim = await openVictim()
+  ordinary = []
+  for (let at = 0; at < images.count; at += 250) {
+    const batch = Array.from({ length: 250 }, (_, i) => image(at + i))
+    ordinary.push(...(await victim.observe(batch)).map((each) => each.fingerprint))
+  }
+})
+after(() => victim.close())
+
+/** An image that the model reads rightly. */
+function targetOf(random: Random): Target {
+  for (;;) {
+    const i = random.below(images.count)
+    const label = images.labels[i] ?? 0
+    if (ordinary[i]?.output.label === label) return { source: image(i), label }
+  }
+}
+
+/** An oracle that answers truly and shows every query to the detector; `accounts` take turns. */
+function watched(driver: Driver, accounts = 1) {
+  const findings: FindingDraft[] = []
+  let queries = 0
+  let first: number | null = null
+  const oracle: Oracle = {
+    query: async (asked) => {
+      if (first !== null) return { refused: true, status: 429, retryAfterMs: null }
+      const [seen] = await victim.observe([asked])
+      assert.ok(seen)
+      findings.push(...driver.feed(`attacker-${queries++ % accounts}`, seen.fingerprint))
+      if (findings.length > 0) first = queries
+      return { refused: false, label: seen.fingerprint.output.label, probabilities: seen.probabilities }
+    },
+  }
+  return { oracle, findings, caughtAt: () => first }
+}
+
+function boundary(oracle: Oracle, random: Random, budget = 40, bisect = true): Promise<AttackResult> {
+  const target = targetOf(random)
+  let start = targetOf(random)
+  while (start.label === target.label) start = targetOf(random)
+  return boundaryAttack(oracle, target, { random, budget, start: start.source, bisect })
+}
+
+describe('near-duplicate probing fires on', () => {
+  for (const bisect of [true, false]) {
+    test(`a boundary attack${bisect ? '' : ' that does not bisect'} within 20 queries, on 20 of 20 seeds`, async () => {
+      for (let seed = 0; seed < 20; seed++) {
+        const { oracle, caughtAt } = watched(new Driver())
+        await boundary(oracle, seeded(seed), 40, bisect)
+        assert.ok((caughtAt() ?? 41) <= 20, `seed ${seed}: ${caughtAt()}`)
+      }
+    })
+  }
+
+  test('a boundary attack split over ten accounts, naming those that took part', async () => {
+    for (let seed = 0; seed < 8; seed++) {
+      const { oracle, caughtAt, findings } = watched(new Driver(), 10)
+      await boundary(oracle, seeded(100 + seed))
+      assert.ok((caughtAt() ?? 41) <= 25, `seed ${seed}: ${caughtAt()}`)
+      assert.ok((findings[0]?.principals.length ?? 0) > 1)
+    }
+  })
+
+  test('NES and SimBA within 30 queries', async () => {
+    for (let seed = 0; seed < 5; seed++) {
+      for (const attack of [nes, simba]) {
+        const { oracle, caughtAt } = watched(new Driver())
+        const random = seeded(200 + seed)
+        await attack(oracle, targetOf(random), { random, budget: 40 })
+        assert.ok((caughtAt() ?? 41) <= 30, `${attack.name} seed ${seed}: ${caughtAt()}`)
+      }
+    }
+  })
+})
+
+describe('near-duplicate probing is silent on', () => {
+  test('10,000 ordinary images from 100 principals, one in twenty sent again', () => {
+    const driver = new Driver()
+    const random = seeded(7)
+    const order = [...ordinary.keys()].sort(() => random.next() - 0.5)
+    const found: FindingDraft[] = []
+    for (const i of order) {
+      const fingerprint = ordinary[i]
+      assert.ok(fingerprint)
+      const principal = `client-${random.below(100)}`
+      for (let again = random.next() < 0.05 ? 2 : 1; again > 0; again--) found.push(...driver.feed(principal, fingerprint))
+    }
+    assert.deepEqual(found, [])
+  })
+
+  for (const name of ['retries', 'video', 'static camera 0.01', 'static camera 0.05', 'augmentation', 're-encoding']) {
+    test(`${name}, 5 clients`, async () => {
+      const kind = benignKinds.find((each) => each.name === name)
+      assert.ok(kind)
+      for (let client = 0; client < 5; client++) {
+        const driver = new Driver()
+        const random = seeded(300 + client)
+        const requests = kind.requests(() => image(random.below(images.count)), random).slice(0, 100)
+        for (const { fingerprint } of await victim.observe(requests)) assert.deepEqual(driver.feed('client', fingerprint), [])
+      }
+    })
+  }
+
+  test('one image sent a thousand times', () => {
+    const driver = new Driver()
+    const fingerprint = ordinary[0]
+    assert.ok(fingerprint)
+    for (let i = 0; i < 1_000; i++) assert.deepEqual(driver.feed(`client-${i % 3}`, fingerprint), [])
+  })
+})
+
+describe('near-duplicate probing', () => {
+  /** An attack of 30 queries among ordinary ones, as events. */
+  async function mixed() {
+    const { oracle } = watched(new Driver())
+    const seen: [string, Fingerprint][] = []
+    const keep: Oracle = {
+      query: async (asked) => {
+        const [observed] = await victim.observe([asked])
+        assert.ok(observed)
+        seen.push(['attacker', observed.fingerprint])
+        const other = ordinary[seen.length]
+        if (other) seen.push(['client', other])
+        return { refused: false, label: observed.fingerprint.output.label, probabilities: observed.probabilities }
+      },
+    }
+    assert.ok(oracle)
+    await boundary(keep, seeded(11), 30)
+    return seen
+  }
+
+  test('finds the same after a snapshot anywhere', async () => {
+    const events = await mixed()
+    const straight = new Driver()
+    const expected = events.map(([principal, fingerprint]) => straight.feed(principal, fingerprint))
+    assert.ok(expected.flat().length > 0)
+    for (const at of [0, 1, 7, 20]) {
+      const first = new Driver()
+      const begin = events.slice(0, at).map(([principal, fingerprint]) => first.feed(principal, fingerprint))
+      const second = new Driver().restore(first.snapshot())
+      assert.equal(second.snapshot(), first.snapshot())
+      const end = events.slice(at).map(([principal, fingerprint]) => second.feed(principal, fingerprint))
+      assert.deepEqual([...begin, ...end], expected)
+    }
+  })
+
+  test('states few findings, and what the console draws', async () => {
+    const driver = new Driver()
+    const drafts = (await mixed()).flatMap(([principal, fingerprint]) => driver.feed(principal, fingerprint))
+    assert.ok(drafts.length >= 1 && drafts.length <= 4, `${drafts.length} findings`)
+    const [draft] = drafts
+    assert.ok(draft)
+    assert.deepEqual(draft.principals, ['attacker'])
+    assert.ok(drafts.every((each) => each.opened === draft.opened))
+    const { opened: _, ...rest } = draft
+    const finding = {
+      ...rest,
+      id: '0'.repeat(32),
+      revision: 0,
+      time: 1,
+      detector: nearDuplicateProbing.id,
+      version: 1,
+      scope: 's',
+      threats: [...nearDuplicateProbing.threats],
+      decidedBy: null,
+    }
+    assert.deepEqual(Finding.parse(finding), finding)
+    const { labels, distances, margins, order } = draft.evidence
+    assert.ok(Array.isArray(labels) && Array.isArray(distances) && Array.isArray(margins) && Array.isArray(order))
+    assert.equal(new Set([labels.length, distances.length, margins.length, order.length]).size, 1)
+  })
+
+  test('keeps models, profiles and key epochs apart', () => {
+    const driver = new Driver()
+    const fingerprint = ordinary[0]
+    assert.ok(fingerprint)
+    const scope = (changes: Partial<Fingerprint>) => nearDuplicateProbing.scope(driver.event('a', { ...fingerprint, ...changes }))
+    assert.notEqual(scope({ epoch: 1 }), scope({}))
+    assert.notEqual(scope({ profile: 'other' }), scope({}))
+  })
+
+  test('ignores a sketch that is cut or no base64 rather than throw', () => {
+    const driver = new Driver()
+    for (const [i, sketch] of ['', 'AA==', '!!!!', ordinary[1]?.sketch.slice(0, 8) ?? ''].entries()) {
+      const fingerprint = ordinary[i]
+      assert.ok(fingerprint)
+      assert.deepEqual(driver.feed('client', { ...fingerprint, sketch }), [])
+    }
+  })
+
+  test('memory and clusters stay within their bounds', () => {
+    const logic = nearDuplicateProbing.start(nearDuplicateProbing.params.parse({ window: 64, maxClusters: 4, linkShare: 1 }))
+    const driver = new Driver()
+    let state = logic.initial(0)
+    for (let i = 0; i < 2_000; i++) {
+      const fingerprint = ordinary[i]
+      assert.ok(fingerprint)
+      state = logic.onEvent(state, driver.event(`client-${i}`, fingerprint))?.state ?? state
+    }
+    assert.equal(state.memory.size, 64)
+    assert.ok(state.clusters.length <= 4)
+    const { points, recent } = state.memory.toJSON()
+    assert.equal(points.length, 64)
+    assert.ok(recent.length <= 64)
+  })
+})
