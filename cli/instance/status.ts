@@ -1,7 +1,9 @@
 import type { EventBus } from '../../bus/port.ts'
 import type { InstanceStatus, RoleStatus } from '../../console/port.ts'
+import { detectors } from '../../detectors/registry.ts'
 import type { InferenceNode } from '../../inference/server/node.ts'
-import type { Sink } from '../../ingest/sink.ts'
+import { type Sink, sinkTopics } from '../../ingest/sink.ts'
+import { topicsObserved } from '../../pipeline/host/input.ts'
 import type { DetectorHost } from '../../pipeline/host/shell.ts'
 import type { ResponseWorker } from '../../pipeline/response-worker.ts'
 import type { Instant } from '../../schemas/index.ts'
@@ -33,6 +35,7 @@ export async function statusOf(observed: Observed): Promise<InstanceStatus> {
     ),
   ])
   const sinkState = sink.state()
+  const { blocked } = sinkState
   const hostState = host.state()
   const workerState = worker.state()
   const nodeStatus = node.status()
@@ -40,11 +43,11 @@ export async function statusOf(observed: Observed): Promise<InstanceStatus> {
     { role: 'node', ...nodeStatus },
     {
       role: 'ingest',
-      ok: sinkState.blockedSince === null && lag.sink < behindRecords,
+      ok: blocked === null && lag.sink < behindRecords,
       summary:
-        sinkState.blockedSince === null
+        blocked === null
           ? `${lag.sink} records behind`
-          : `stopped since ${new Date(sinkState.blockedSince).toISOString()}: the store does not take rows; nothing is lost, the log keeps them`,
+          : `stopped since ${new Date(blocked.since).toISOString()}, the log keeps what comes: ${blocked.reason}`,
       detail: { ...sinkState },
     },
     {
@@ -67,19 +70,24 @@ export async function statusOf(observed: Observed): Promise<InstanceStatus> {
   return { version, startedAt, ready: true, lag, roles }
 }
 
+const readers: Readonly<Record<keyof InstanceStatus['lag'], readonly string[]>> = {
+  sink: sinkTopics,
+  detect: topicsObserved(detectors.map((definition) => ({ definition, params: {} }))),
+  respond: ['findings'],
+}
+
 /** Records on each group's topics that it has not committed. */
 async function lagOf(bus: EventBus): Promise<InstanceStatus['lag']> {
+  const groups = await bus.groups()
+  const committed = new Map(groups.map((g) => [`${g.group}/${g.topic}/${g.partition}`, g.committed]))
   const lag = { sink: 0, detect: 0, respond: 0 }
-  const ends = new Map<string, Promise<ReadonlyMap<number, { start: number; end: number }>>>()
-  for (const { group, topic, partition, committed } of await bus.groups()) {
-    if (group !== 'sink' && group !== 'detect' && group !== 'respond') continue
-    let of = ends.get(topic)
-    if (of === undefined) {
-      of = bus.partitions(topic).then((all) => new Map(all.map((p) => [p.partition, p])))
-      ends.set(topic, of)
+  for (const topic of new Set(Object.values(readers).flat())) {
+    for (const { partition, start, end } of await bus.partitions(topic)) {
+      for (const group of Object.keys(readers) as (keyof typeof readers)[]) {
+        if (!readers[group].includes(topic)) continue
+        lag[group] += Math.max(0, end - Math.max(committed.get(`${group}/${topic}/${partition}`) ?? 0, start))
+      }
     }
-    const place = (await of).get(partition)
-    if (place !== undefined) lag[group] += Math.max(0, place.end - Math.max(committed ?? 0, place.start))
   }
   return lag
 }
