@@ -13,6 +13,8 @@ export interface KeyRegistryOptions {
   readonly source: string
   /** Most keys, dead ones included. Default 100,000. */
   readonly maxKeys?: number
+  /** Told of records that cannot be read as keys, and of trouble with the bus. */
+  readonly onError?: (error: unknown) => void
   /** How long a written key may take to come back in the view. Default 10,000 ms. */
   readonly visibleWithinMs?: number
 }
@@ -62,12 +64,12 @@ export interface KeyRegistry {
 }
 
 export async function openKeyRegistry(options: KeyRegistryOptions): Promise<KeyRegistry> {
-  const view = await openView(options.bus, 'keys')
+  const view = await openView(options.bus, 'keys', options.onError === undefined ? {} : { onError: options.onError })
   return new LoggedKeyRegistry(options, view)
 }
 
 class LoggedKeyRegistry implements KeyRegistry {
-  readonly #options: Required<KeyRegistryOptions>
+  readonly #options: KeyRegistryOptions & Required<Pick<KeyRegistryOptions, 'maxKeys' | 'visibleWithinMs'>>
   readonly #view: View<Key>
   readonly #waiting = new Map<EventId, () => void>()
   readonly #forget: () => void

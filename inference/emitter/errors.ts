@@ -3,7 +3,7 @@ import { CordonError } from '../../schemas/index.ts'
 /**
  * What can go wrong with the spool.
  *
- * - `SPOOL_UNUSABLE`: its directory cannot be made, read or written; the node must not start without one.
+ * - `SPOOL_UNUSABLE`: its directory cannot be made, read or written, or another process has it; the node must not start without one.
  * - `FRAME_TOO_LARGE`: one record is larger than the spool takes.
  */
 export type EmitterErrorCode = 'SPOOL_UNUSABLE' | 'FRAME_TOO_LARGE'

@@ -2,6 +2,7 @@ import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readdirSync, 
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
+import { lockDirectory } from '../../bus/embedded/lock.ts'
 import type { OutgoingRecord } from '../../bus/port.ts'
 import { EmitterError } from './errors.ts'
 import { decodeFrame, maxFrameBytes } from './frame.ts'
@@ -45,6 +46,7 @@ export class Spool {
   readonly #options: SpoolOptions
   readonly #segments: Segment[]
   readonly #cursor: number
+  readonly #unlock: () => void
   /** Open file of the newest segment; undefined until the first write. */
   #file: number | undefined
   #next: number
@@ -56,6 +58,7 @@ export class Spool {
     this.#options = options
     try {
       mkdirSync(options.dir, { recursive: true, mode: 0o700 })
+      this.#unlock = lockDirectory(options.dir)
       this.#cursor = openSync(join(options.dir, 'cursor'), 'a+', 0o600)
       closeSync(this.#cursor)
       this.#cursor = openSync(join(options.dir, 'cursor'), 'r+')
@@ -64,9 +67,13 @@ export class Spool {
       this.#head = this.#resume(shipped)
       this.#next = Math.max(shipped?.segment ?? 0, this.#segments.at(-1)?.number ?? 0) + 1
     } catch (error) {
-      throw new EmitterError('SPOOL_UNUSABLE', `Opening the spool in ${options.dir}: check that the directory can be written.`, {
-        cause: error,
-      })
+      throw new EmitterError(
+        'SPOOL_UNUSABLE',
+        `Opening the spool in ${options.dir}: check that the directory can be written, and that no other process has it.`,
+        {
+          cause: error,
+        },
+      )
     }
     this.#pending = this.bytes - (this.#segments[0]?.number === this.#head.segment ? this.#head.offset : 0)
   }
@@ -148,6 +155,7 @@ export class Spool {
     if (this.#pending <= 0) for (const { path } of this.#segments.splice(0)) unlinkSync(path)
     closeSync(this.#cursor)
     if (this.#segments.length === 0) unlinkSync(join(dir, 'cursor'))
+    this.#unlock()
   }
 
   /** Where a new process goes on: at the cursor when its segment is there, else at the oldest segment. */

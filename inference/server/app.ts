@@ -22,7 +22,12 @@ export function openApp(limits: NodeLimits, log: Logger): FastifyInstance {
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.keepAliveMs,
     // Checked below, to answer with a problem.
-    http: { maxHeaderSize: limits.maxHeaderBytes, headersTimeout: limits.headersMs, requireHostHeader: false },
+    http: {
+      maxHeaderSize: limits.maxHeaderBytes,
+      headersTimeout: limits.headersMs,
+      requireHostHeader: false,
+      connectionsCheckingInterval: Math.min(limits.headersMs, 1_000),
+    },
     routerOptions: { maxParamLength: 512 },
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => {
@@ -61,6 +66,8 @@ function asRefusal(error: FastifyError, { exchange, routeOptions }: FastifyReque
   if (exchange !== null) {
     exchange.outcome = refusal.outcome
     exchange.lease = refusal.details.lease ?? null
+    exchange.hardening = 'none'
+    exchange.version = null
     exchange.fingerprints = []
     exchange.confidence = null
   }

@@ -22,7 +22,7 @@ type ModelParams = { Params: { model: string; version?: string } }
 /** Open Inference Protocol v2 under `/v2/models`: all of it needs a key, and all of it is recorded. */
 export async function modelRoutes(app: FastifyInstance, { service, recorder, clock, closing, onRecordError }: ModelRoutes): Promise<void> {
   app.addHook<ModelParams>('onRequest', async (request) => {
-    const exchange = newExchange(clock(), performance.now(), Number(request.headers['content-length'] ?? 0) || 0)
+    const exchange = newExchange(clock(), performance.now(), declaredLength(request.headers['content-length']))
     request.exchange = exchange
     exchange.model = request.params.model
     if (closing()) throw busy('OVERLOADED', 1)
@@ -57,6 +57,12 @@ export async function modelRoutes(app: FastifyInstance, { service, recorder, clo
       return reply.headers(headers).type('application/json; charset=utf-8').send(body)
     })
   }
+}
+
+/** What a refused body would have had; the bytes themselves are counted where it is read. */
+function declaredLength(header: string | undefined): number {
+  const length = Number(header ?? 0)
+  return Number.isSafeInteger(length) && length >= 0 ? length : 0
 }
 
 function resolve(service: Service, request: FastifyRequest<ModelParams>): ModelInfo {

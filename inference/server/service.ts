@@ -136,6 +136,7 @@ export class Service {
     const fingerprinter = options.fingerprinterOf(model.name, model.version)
     const fingerprints: Fingerprint[] = []
     let confidence = 0
+    if (!output.every(Number.isFinite)) throw new InferenceError('INFERENCE_FAILED', `${model.name} answered with a number that is none`)
     for (let item = 0; item < items; item++) {
       const row = output.subarray(item * classes, (item + 1) * classes)
       confidence += row.reduce((top, p) => Math.max(top, p), 0) / items

@@ -46,7 +46,7 @@ test('events come out in the order they went in, in as few batches as the bus al
   assert.ok(bus.batches.length <= 3, `${bus.batches}`)
   assert.deepEqual(emitter.state(), { spoolBytes: 0, emitted: 900, dropped: 0, oldestMs: null, bus: 'ok', since: 1_000 })
   await emitter.close()
-  assert.deepEqual(readdirSync(dir), [], 'nothing is left of a spool that is done')
+  assert.deepEqual(readdirSync(dir), ['lock'], 'nothing is left of a spool that is done')
 })
 
 test('a flushed event is in the file, and one that is not flushed follows at the end of the turn', async () => {
@@ -236,6 +236,13 @@ test('a disk that refuses costs events and no answers', async () => {
   emitter.flush()
   assert.deepEqual([emitter.state().emitted, emitter.state().dropped], [0, 3])
   await assert.doesNotReject(emitter.drain(10))
+})
+
+test('one process a directory', async () => {
+  const emitter = await open()
+  await assert.rejects(open(), { code: 'SPOOL_UNUSABLE' })
+  await emitter.close()
+  await (await open()).close()
 })
 
 test('a directory that cannot be is refused at once', async () => {

@@ -37,6 +37,7 @@ export class TinyRuntime implements ModelRuntime {
   readonly models = [tinyModel('1'), tinyModel('2')]
   readonly ran: { version: string; pool: string }[] = []
   failure: Error | undefined
+  factor = 1
   /** While set, requests wait for it. */
   gate: Promise<void> | undefined
   readonly depths = new Map<string, number>()
@@ -57,7 +58,7 @@ export class TinyRuntime implements ModelRuntime {
     this.depths.set(pool, this.depth(pool) - 1)
     const output = new Float32Array(items * 3)
     for (let item = 0; item < items; item++) {
-      const p = input[item * 4] ?? 0
+      const p = (input[item * 4] ?? 0) * this.factor
       output.set([p, (1 - p) * 0.75, (1 - p) * 0.25], item * 3)
     }
     return { output, queueMs: 0 }

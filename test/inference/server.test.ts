@@ -167,6 +167,12 @@ test('500 tells nothing, and is the only answer to a backend that fails', async 
   assert.equal(event?.outcome, 'failed')
 })
 
+test('an answer that is not a number is no answer', async () => {
+  fixture.runtime.factor = Number.NaN
+  assertProblem(await infer(inferBody()), 500)
+  assert.deepEqual(await fixture.eventsOf('fingerprints'), [])
+})
+
 test('503 with Retry-After when the runtime is full', async () => {
   fixture.runtime.failure = new InferenceError('OVERLOADED', 'full')
   const reply = await infer(inferBody())
@@ -282,6 +288,14 @@ test('closing: a running request finishes, one that is still arriving gets 503',
   gate.resolve()
   assert.equal((await running).status, 200)
   await closed
+})
+
+test('a request that trickles in is cut off with a problem', async () => {
+  await fixture.close()
+  fixture = await openFixture({ limits: { headersMs: 50, requestMs: 100 } })
+  const { port } = await fixture.node.start({ host: '127.0.0.1', port: 0 })
+  const slow = ['GET /v2 HTTP/1.1\r\nhost: a\r\n', 'POST /v2/models/tiny/infer HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{']
+  for (const bytes of slow) assert.match(await new Arriving(port, bytes).finish(''), /^HTTP\/1.1 (408|401) [^]*problem/)
 })
 
 test('what is not HTTP, or has too large headers, gets a problem and no hang', async () => {
