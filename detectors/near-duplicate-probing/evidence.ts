@@ -27,12 +27,14 @@ export function weigh(features: Features): Weights {
   }
 }
 
-function bisection({ inside }: Features): number {
-  if (inside > 0.99) return 3
-  if (inside > 0.97) return 2
+/** A binary search asks in the middle, again and again; a fade or a slider passes in equal steps. */
+function bisection({ between: { fit, balance }, shrinkage }: Features): number {
+  const central = balance < (fit > 0.97 ? 1.2 : 1.6) ? 1 : balance < 2.5 && shrinkage < 0.7 ? 0.6 : 0.15
+  if (fit > 0.99) return 3 * central
+  if (fit > 0.97) return 2 * central
   // Under noise the points leave the line; ordinary queries hardly come as near to it.
-  if (inside > 0.85) return 1.2
-  return inside > 0.7 ? 0.6 : 0
+  if (fit > 0.85) return 1.2 * central
+  return fit > 0.7 ? 0.6 * central : 0
 }
 
 /**
@@ -51,11 +53,11 @@ function sparse({ kurtosis, relative, principalShare, corner }: Features): numbe
  * Right angles between what was tried from one point that was itself reached by a small step. Sensor noise makes
  * wider ones and takes evidence away.
  */
-function walk({ corner, deep, principalShare, relative, alternates }: Features): number {
+function walk({ corner, deep, principalShare, relative, alternates, kurtosis }: Features): number {
   const { siblings, widest, back, mirrored, even } = corner
   if (alternates && relative < 0.3) return 2
   if (!deep || back < -0.4) return 0
-  if (siblings === 0) return chain(corner, principalShare)
+  if (siblings === 0) return kurtosis > 2.2 && relative < 0.25 ? chain(corner, principalShare) : 0
   // What is no noise must at least be as regular as a basis vector times a step size.
   if (principalShare >= noiseShare && !(relative < 0.2 && even)) return 0
   if (mirrored) return 1.5

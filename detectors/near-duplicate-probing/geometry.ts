@@ -23,21 +23,32 @@ export interface Scene {
   readonly past: readonly Seen[]
 }
 
-/**
- * How well the query lies inside a segment between two earlier ones that the model read differently, as the
- * points of a binary search for the boundary do: −cos of the angle at the query, 1 when exactly inside.
- */
-export function insideSegment({ query, parent, trail, own }: Scene): number {
+/** A query between two earlier ones that the model read differently. */
+export interface Between {
+  /** −cos of the angle at the query: 1 when it is exactly on their segment. */
+  readonly fit: number
+  /** The longer way to an end against the shorter: 1 in the middle, where a binary search asks. */
+  readonly balance: number
+}
+
+/** The pair of earlier queries, the parent one of them, between which the query lies best: exactly, then centrally. */
+export function insideSegment({ query, parent, trail, own }: Scene): Between {
+  let best: Between = { fit: 0, balance: Number.POSITIVE_INFINITY }
   const toParent = difference(parent.vector, query.vector)
-  if (toParent.length < leastLength) return 0
-  let best = 0
+  if (toParent.length < leastLength) return best
   for (const other of [...trail, ...own]) {
     if (other.point.seq === parent.point.seq || other.point.label === parent.point.label) continue
     const toOther = difference(other.vector, query.vector)
     if (toOther.length < leastLength) continue
-    best = Math.max(best, -cosine(toParent, toOther))
+    const fit = -cosine(toParent, toOther)
+    const balance = Math.max(toOther.length / toParent.length, toParent.length / toOther.length)
+    if (preference(fit, balance) > preference(best.fit, best.balance)) best = { fit, balance }
   }
   return best
+}
+
+function preference(fit: number, balance: number): number {
+  return Math.min(fit, 0.97) - 0.02 * Math.min(balance, 10)
 }
 
 /** Below this many steps rounding bends the directions. */

@@ -25,18 +25,18 @@ export function link(memory: Memory, query: Seen, share: number, scale: number):
     const end = parent && endOf(memory, query, parent, own)
     return parent && sceneOf(query, parent, end ? [...own, ...seen(memory, [end.seq])] : own)
   }
+  if (query.point.doubt < leastDoubt) return undefined
   const parent = nearestOf(query, own)
   if (!parent) return undefined
   const scene = sceneOf(query, parent, own)
-  return insideSegment({ ...scene, trail: own }) > segmentFit ? scene : undefined
+  return insideSegment({ ...scene, trail: own }).fit > segmentFit ? scene : undefined
 }
 
 /** Whoever sent it: the far end of the segment that the query and its parent may be on, unless the principal's own shows it. */
 function endOf(memory: Memory, query: Seen, parent: Seen, own: readonly Seen[]): Point | undefined {
-  const known = own.some(
-    (each) => each.point.seq !== parent.point.seq && insideSegment({ query, parent, trail: [each], own: [], past: [] }) > segmentFit,
-  )
-  return known || query.point.doubt < leastDoubt ? undefined : memory.across(query.vector, parent.point, segmentFit)
+  if (query.point.doubt < leastDoubt) return undefined
+  const known = insideSegment({ query, parent, trail: own, own: [], past: [] }).fit > segmentFit
+  return known ? undefined : memory.across(query.vector, parent.point, segmentFit)
 }
 
 function sceneOf(query: Seen, parent: Seen, own: readonly Seen[]): Scene {

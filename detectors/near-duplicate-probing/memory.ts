@@ -167,8 +167,8 @@ export class Memory {
   }
 
   /**
-   * The point, read differently from `parent`, that lies most nearly straight across the query from it: the other
-   * end of a segment that somebody bisects. A full scan (0.4 ms at 4,096), so for linked queries only.
+   * The point, read differently from `parent`, that lies straight across the query from it and about as far: the
+   * other end of a segment that somebody bisects. A scan of everything, so for linked queries only.
    *
    * @param fit least −cos of the angle at the query
    */
@@ -176,23 +176,27 @@ export class Memory {
     const from = this.vector(parent.seq)
     if (!from) return undefined
     const dimensions = this.#dimensions
-    const way = Float64Array.from(from, (value, i) => value - (vector[i] as number))
-    const length = Math.sqrt(way.reduce((sum, value) => sum + value * value, 0))
-    let best = fit
+    const vectors = this.#vectors
+    const way = Float64Array.from(from, (value, i) => (vector[i] as number) - value)
+    const near = way.reduce((sum, value) => sum + value * value, 0)
+    let best = Number.POSITIVE_INFINITY
     let found: Point | undefined
-    for (const [slot, point] of this.#points.entries()) {
+    for (let slot = 0; slot < this.#points.length; slot++) {
+      const point = this.#points[slot] as Point
       if (point.label === parent.label) continue
       const base = slot * dimensions
       let along = 0
       let squared = 0
       for (let i = 0; i < dimensions; i++) {
-        const other = (this.#vectors[base + i] as number) - (vector[i] as number)
-        along -= other * (way[i] as number)
+        const other = (vectors[base + i] as number) - (vector[i] as number)
+        along += other * (way[i] as number)
         squared += other * other
+        // Beyond four times the distance the query is in no middle.
+        if (squared > 16 * near) break
       }
-      const cosine = along / (length * Math.sqrt(squared))
-      if (cosine <= best) continue
-      best = cosine
+      const imbalance = Math.abs(squared - near)
+      if (imbalance >= best || along <= fit * Math.sqrt(near * squared)) continue
+      best = imbalance
       found = point
     }
     return found

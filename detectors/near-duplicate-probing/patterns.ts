@@ -1,6 +1,7 @@
 import {
   alternates,
   antithetic,
+  type Between,
   type Corner,
   change,
   cornerOf,
@@ -17,8 +18,9 @@ import {
 export interface Features {
   /** Distance to the parent against the distance to the nearest reference input. */
   readonly relative: number
-  /** 1 when the query lies exactly inside a segment whose ends were read differently. */
-  readonly inside: number
+  readonly between: Between
+  /** The step against the one that led to the parent. */
+  readonly shrinkage: number
   /** Standard scores of being opposite to an earlier query, as antithetic pairs are. */
   readonly opposite: number
   /** Near 1 when one input value changed. */
@@ -62,7 +64,8 @@ export function featuresOf(scene: Scene, scale: number): Features {
   const points = near.map((each) => each.point)
   return {
     relative: (link.length * scale) / Math.max(query.point.reference, 1e-9),
-    inside: insideSegment(scene),
+    between: insideSegment(scene),
+    shrinkage: parent.point.step > 0 ? link.length / parent.point.step : 1,
     opposite: antithetic(scene),
     kurtosis: sparsity(scene),
     principalShare: link.principalShare,
