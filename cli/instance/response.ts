@@ -52,7 +52,7 @@ export async function startResponse(parts: ResponseParts, closers: Closers): Pro
   return { leases, worker }
 }
 
-function readPlaybook(file: string | null): Playbook {
+export function readPlaybook(file: string | null): Playbook {
   const place = file ?? new URL('../../deploy/playbooks/default.yaml', import.meta.url)
   let document: unknown
   try {

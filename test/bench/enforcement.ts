@@ -7,6 +7,7 @@ import { boundaryAttack } from '../attacks/boundary.ts'
 import { httpOracle } from '../attacks/http-oracle.ts'
 import { seeded } from '../attacks/random.ts'
 import { startInstance } from '../end-to-end/instance.ts'
+import { quantile } from './quantile.ts'
 
 export interface EnforcementBench {
   readonly attacks: number
@@ -72,10 +73,4 @@ async function ordinaryTraffic(
     await oracle.query(image(i))
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
-}
-
-/** Nearest-rank quantile; NaN of nothing. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN
 }

@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { encode, newEvent } from '../../bus/codec.ts'
+import { loadMnist } from '../../inference/datasets/mnist.ts'
+import { openFingerprinter } from '../../inference/fingerprint/fingerprint.ts'
+import { quantile } from './quantile.ts'
+
+export interface FingerprintBench {
+  /** One 28 × 28 input. */
+  readonly micros: { readonly p50: number; readonly p99: number }
+  /** Value of one fingerprint event on the bus. */
+  readonly bytesPerEvent: number
+}
+
+export function benchFingerprint(count: number): FingerprintBench {
+  const profile = readFileSync(new URL('../../inference/models/digits/2/profile.bin', import.meta.url))
+  const fingerprinter = openFingerprinter({ profile, key: randomBytes(32), epoch: 0 })
+  const { images } = loadMnist('test')
+  const output = new Float32Array(10).fill(0.01)
+  output[3] = 0.91
+  const micros: number[] = []
+  let bytes = 0
+  for (let i = -1_000; i < count; i++) {
+    const at = (Math.abs(i) % 10_000) * 784
+    const began = process.hrtime.bigint()
+    const fingerprint = fingerprinter.fingerprint(images.subarray(at, at + 784), output)
+    const took = Number(process.hrtime.bigint() - began) / 1_000
+    if (i < 0) continue
+    micros.push(took)
+    const whose = {
+      request: '0196f000-0000-7000-8000-000000000000',
+      index: 0,
+      principal: 'client-01',
+      organization: 'acme',
+      keyId: 'abcdefghijkl',
+    }
+    const data = { ...whose, model: 'digits', version: '2', node: 'node-1', ...fingerprint }
+    bytes += encode('fingerprints', newEvent('fingerprint', data, 'node-1', 1_763_700_000_000)).value?.length ?? 0
+  }
+  return { micros: { p50: quantile(micros, 0.5), p99: quantile(micros, 0.99) }, bytesPerEvent: bytes / count }
+}
