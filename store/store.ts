@@ -1,9 +1,11 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Logger } from 'pino'
 import type { EventId } from '../schemas/index.ts'
 import type { Connections } from './connection.ts'
 import { connect } from './connection.ts'
 import { engineReason, isLimit, isUnreadable, StoreError } from './errors.ts'
+import { insertsEnded } from './inserts.ts'
 import { knownIds } from './known-ids.ts'
 import { bindParameters, queryNamed } from './library.ts'
 import type { Migration } from './migrations.ts'
@@ -50,6 +52,11 @@ export interface Store {
   insert(table: TableName, rows: readonly Row[], token: string): Promise<void>
   /** Those of the ids that the table has, as lower-case UUIDs. */
   known(table: TableName, ids: readonly EventId[]): Promise<ReadonlySet<EventId>>
+  /**
+   * Resolves when the inserts that run now, ours or those that a process left behind when it died, have ended. In
+   * process there are none: they die with it.
+   */
+  settled(): Promise<void>
   /** Asks a question of the library. */
   query(name: string, params: Readonly<Record<string, unknown>>): Promise<QueryResult>
   /** Runs a reader's own SQL under the read limits; at most `limit` rows. */
@@ -103,11 +110,10 @@ class ClickHouseStore implements Store {
     const [first] = rows
     if (first === undefined) return
     const columns = Object.keys(first)
-      .map((name) => `\`${name}\``)
-      .join(', ')
+    const names = columns.map((name) => `\`${name}\``).join(', ')
     // In the statement rather than beside it: the engine in process would keep them for the next statement.
     const settings = `insert_deduplication_token = '${token}', async_insert = 0, input_format_parallel_parsing = 0`
-    const query = `INSERT INTO ${table} (${columns}) SETTINGS ${settings} FORMAT JSONEachRow\n${linesOf(rows)}`
+    const query = `INSERT INTO ${table} (${names}) SETTINGS ${settings} FORMAT JSONCompactEachRow\n${await linesOf(rows, columns)}`
     try {
       await this.#track(this.client.command({ query }))
     } catch (cause) {
@@ -124,6 +130,11 @@ class ClickHouseStore implements Store {
     } catch (cause) {
       throw new StoreError('QUERY_FAILED', `looking up ${ids.length} ids in ${table}: ${engineReason(cause)}`, { cause })
     }
+  }
+
+  async settled(): Promise<void> {
+    this.#assertOpen()
+    if (this.engine === 'server') await this.#track(insertsEnded(this.client, this.#database))
   }
 
   async query(name: string, params: Readonly<Record<string, unknown>>): Promise<QueryResult> {
@@ -176,17 +187,22 @@ class ClickHouseStore implements Store {
   #track<T>(work: Promise<T>): Promise<T> {
     this.#writes.add(work)
     const done = () => this.#writes.delete(work)
-    work.then(done, done)
+    work.then(done).catch(done)
     return work
   }
 }
 
-/** JSON lines. A half surrogate, which JSON may carry and the engine refuses, becomes U+FFFD. */
-function linesOf(rows: readonly Row[]): string {
+/**
+ * JSON lines of values without names, made a few at a time so that others have their turn. A half surrogate, which
+ * JSON may carry and the engine refuses, becomes U+FFFD.
+ */
+async function linesOf(rows: readonly Row[], columns: readonly string[]): Promise<string> {
   let text = ''
-  for (const row of rows) {
-    let line = JSON.stringify(row)
-    if (line.includes('\\ud')) line = JSON.stringify(row, (_, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value))
+  for (const [index, row] of rows.entries()) {
+    if (index % 1_000 === 999) await nextTurn()
+    const values = columns.map((column) => row[column] ?? null)
+    let line = JSON.stringify(values)
+    if (line.includes('\\ud')) line = JSON.stringify(values, (_, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value))
     text += `${line}\n`
   }
   return text

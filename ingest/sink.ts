@@ -1,0 +1,211 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import { decode } from '../bus/codec.ts'
+import { Pause } from '../bus/pause.ts'
+import type { Batch, BatchControl, BusRecord, Consumer, EventBus } from '../bus/port.ts'
+import { type EventOf, type Instant, type Kind, topics } from '../schemas/index.ts'
+import { rowOf, type Store, type StoredKind, type TableName, tableOf } from '../store/index.ts'
+import { type SinkMetrics, sinkMetrics } from './sink-metrics.ts'
+import { type Entry, TableWriter } from './table-writer.ts'
+import { letterOf } from './unreadable.ts'
+
+export interface SinkOptions {
+  readonly bus: EventBus
+  readonly store: Pick<Store, 'insert' | 'known' | 'settled' | 'engine'>
+  readonly log: Logger
+  readonly registry: Registry
+  readonly clock: () => Instant
+  /** Consumer group. Default `sink`. */
+  readonly group?: string
+  /** Most rows of one insert. Default 10,000 in process, 50,000 on a server. */
+  readonly maxRows?: number
+  /** Least time between two inserts of a table while nothing is behind. Default 200 ms in process, 1 s on a server. */
+  readonly maxWaitMs?: number
+}
+
+export interface SinkState {
+  /** As known when the last batch of each partition came. */
+  readonly partitions: readonly { readonly topic: string; readonly partition: number; readonly lag: number }[]
+  /** Since this sink began. */
+  readonly rowsWritten: number
+  readonly duplicates: number
+  readonly deadLetters: number
+  /** The store refuses or is away: what is waited for, and since when. Null when all is well. */
+  readonly blocked: { readonly since: Instant; readonly sinceMs: number; readonly tables: readonly TableName[]; readonly reason: string } | null
+}
+
+export interface Sink {
+  state(): SinkState
+  /** Stores what has been read and commits it; what the store does not take is read again by the next sink. */
+  close(): Promise<void>
+}
+
+/** Records decoded in a row, some 2 ms: in one process with a node, requests are answered in between. */
+const yieldEvery = 200
+
+/** Every topic whose kind has a table: all but control state (keys, models). */
+export const sinkTopics: readonly string[] = Object.values(topics)
+  .filter(({ kind }) => tableOf(kind) !== null)
+  .map(({ name }) => name)
+
+/**
+ * Moves every event from the bus into the store, exactly once by event id, whatever restarts. It never drops: while
+ * the store is away it stops reading, and goes on by itself.
+ */
+export async function startSink(options: SinkOptions): Promise<Sink> {
+  const sink = new BusSink(options)
+  await sink.start()
+  return sink
+}
+
+class BusSink implements Sink {
+  readonly #options: SinkOptions
+  readonly #metrics: SinkMetrics
+  readonly #writers = new Map<TableName, TableWriter>()
+  readonly #lag = new Map<string, { topic: string; partition: number; lag: number }>()
+  readonly #trouble = new Map<TableName, { since: Instant; reason: string }>()
+  readonly #counts = { rows: 0, duplicates: 0, letters: 0 }
+  #consumer: Consumer | undefined
+
+  constructor(options: SinkOptions) {
+    this.#options = options
+    this.#metrics = sinkMetrics(options.registry, () => (this.state().blocked?.sinceMs ?? 0) / 1_000)
+  }
+
+  async start(): Promise<void> {
+    const { bus, store, log } = this.#options
+    this.#consumer = await bus.consume({
+      group: this.#options.group ?? 'sink',
+      topics: sinkTopics,
+      maxBatch: Math.min(5_000, this.#options.maxRows ?? 5_000),
+      onAssigned: async () => {
+        // A member that died may have left an insert running on the server; its rows are not to be seen until it ends.
+        await store.settled().catch((error: unknown) => log.warn({ err: error }, 'could not see what inserts run; going on'))
+        return undefined
+      },
+      onBatch: (batch, control) => this.#handle(batch, control),
+      onError: (error) => log.warn({ err: error }, 'the bus failed the sink; it tries again'),
+    })
+  }
+
+  state(): SinkState {
+    const since = [...this.#trouble.values()].reduce((least, { since }) => Math.min(least, since), Number.POSITIVE_INFINITY)
+    const reason = [...this.#trouble.values()].find((one) => one.since === since)?.reason ?? ''
+    const blocked = { since, sinceMs: Math.max(0, this.#options.clock() - since), tables: [...this.#trouble.keys()], reason }
+    return {
+      partitions: [...this.#lag.values()].map((one) => ({ ...one })),
+      rowsWritten: this.#counts.rows,
+      duplicates: this.#counts.duplicates,
+      deadLetters: this.#counts.letters,
+      blocked: this.#trouble.size === 0 ? null : blocked,
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#consumer?.close()
+  }
+
+  async #handle(batch: Batch, control: BatchControl): Promise<void> {
+    const last = batch.records.at(-1)
+    if (last === undefined) return
+    const behind = batch.end - last.offset - 1
+    this.#noteLag(batch, batch.records.length + behind)
+    const loads = await this.#read(batch, control.signal)
+    try {
+      await Promise.all([...loads].map(([table, entries]) => this.#writer(table).add(entries, behind > 0, control.signal)))
+    } catch (error) {
+      // Told to stop while the store was away: whoever reads the partition next starts at this batch again.
+      if (control.signal.aborted) return
+      throw error
+    }
+    await control.commit(last.offset + 1)
+    this.#noteLag(batch, behind)
+  }
+
+  /** Rows by table. What cannot be read is on `dead-letters` when it resolves. */
+  async #read(batch: Batch, signal: AbortSignal): Promise<Map<TableName, Entry[]>> {
+    const loads = new Map<TableName, Entry[]>()
+    for (const [index, record] of batch.records.entries()) {
+      if (index % yieldEvery === yieldEvery - 1) await nextTurn()
+      // A tombstone ends a key of a compacted topic; there is no event in it.
+      if (record.value === null) continue
+      let event: EventOf<Kind>
+      try {
+        event = decode(record)
+      } catch (error) {
+        await this.#giveUp(record, error, signal)
+        continue
+      }
+      const table = tableOf(event.kind)
+      if (table === null) continue
+      const entry = { id: event.id, row: rowOf(event as EventOf<StoredKind>, record), record }
+      const load = loads.get(table)
+      if (load === undefined) loads.set(table, [entry])
+      else load.push(entry)
+    }
+    return loads
+  }
+
+  /** @throws the signal's reason */
+  async #giveUp(record: BusRecord, error: unknown, signal: AbortSignal): Promise<void> {
+    const { bus, clock, log } = this.#options
+    const letter = letterOf(record, error, clock(), 'sink')
+    const pause = new Pause()
+    for (;;) {
+      signal.throwIfAborted()
+      try {
+        await bus.publish([letter])
+        break
+      } catch (failure) {
+        log.warn({ err: failure }, 'a dead letter could not be published; trying again')
+        await pause.wait(signal)
+      }
+    }
+    this.#counts.letters++
+    this.#metrics.deadLetters.inc({ topic: record.topic })
+    log.warn({ err: error, topic: record.topic, partition: record.partition, offset: record.offset }, 'record dead-lettered')
+  }
+
+  #writer(table: TableName): TableWriter {
+    const existing = this.#writers.get(table)
+    if (existing !== undefined) return existing
+    const embedded = this.#options.store.engine === 'chdb'
+    const writer = new TableWriter({
+      table,
+      store: this.#options.store,
+      log: this.#options.log,
+      maxRows: this.#options.maxRows ?? (embedded ? 10_000 : 50_000),
+      maxBytes: 32 << 20,
+      maxWaitMs: this.#options.maxWaitMs ?? (embedded ? 200 : 1_000),
+      onStored: (rows, duplicates, seconds) => this.#noteStored(table, rows, duplicates, seconds),
+      onTrouble: (error) => this.#noteTrouble(table, error),
+      onRejected: ({ record }, error, signal) => this.#giveUp(record, error, signal),
+    })
+    this.#writers.set(table, writer)
+    return writer
+  }
+
+  #noteStored(table: TableName, rows: number, duplicates: number, seconds: number): void {
+    this.#counts.rows += rows
+    this.#counts.duplicates += duplicates
+    this.#metrics.rows.inc({ table }, rows)
+    this.#metrics.duplicates.inc({ table }, duplicates)
+    this.#metrics.insertSeconds.observe({ table }, seconds)
+  }
+
+  #noteTrouble(table: TableName, error: unknown): void {
+    if (error === null) {
+      if (this.#trouble.delete(table)) this.#options.log.info({ table }, 'the store takes rows again')
+      return
+    }
+    this.#metrics.failures.inc({ table })
+    const since = this.#trouble.get(table)?.since ?? this.#options.clock()
+    this.#trouble.set(table, { since, reason: error instanceof Error ? error.message : String(error) })
+  }
+
+  #noteLag({ topic, partition }: Batch, lag: number): void {
+    this.#lag.set(`${topic}/${partition}`, { topic, partition, lag })
+    this.#metrics.lag.set({ topic, partition: String(partition) }, lag)
+  }
+}

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import pino from 'pino'
+import { type Entry, TableWriter, type WriterOptions } from '../../ingest/table-writer.ts'
+import { idOf } from '../store/story.ts'
+import { type Fault, MemoryStore } from './fakes.ts'
+
+const never = new AbortController().signal
+
+function entry(name: string): Entry {
+  const id = idOf(name)
+  return { id, row: { id, name }, record: { topic: 'flows', partition: 0, offset: 0, key: null, value: null, headers: {}, timestamp: 0 } }
+}
+
+function writerOn(store: MemoryStore, options: Partial<WriterOptions> = {}) {
+  const told = { stored: 0, duplicates: 0, troubles: 0, rejected: [] as string[] }
+  const writer = new TableWriter({
+    table: 'flows',
+    store,
+    log: pino({ level: 'silent' }),
+    maxRows: 1_000,
+    maxBytes: 1 << 20,
+    maxWaitMs: 0,
+    onStored: (rows, duplicates) => {
+      told.stored += rows
+      told.duplicates += duplicates
+    },
+    onTrouble: (error) => {
+      if (error !== null) told.troubles++
+    },
+    onRejected: async ({ id }) => {
+      told.rejected.push(id)
+    },
+    ...options,
+  })
+  return { writer, told }
+}
+
+describe('table writer', () => {
+  it('stores an event once that comes twice in a batch, in the next, or from another writer', async () => {
+    const store = new MemoryStore()
+    const { writer, told } = writerOn(store)
+    await writer.add([entry('a'), entry('b'), entry('a')], false, never)
+    await writer.add([entry('b'), entry('c')], false, never)
+    await writerOn(store).writer.add([entry('a'), entry('c')], false, never)
+    assert.deepEqual(store.ids('flows'), ['a', 'b', 'c'].map((name) => idOf(name)))
+    assert.deepEqual([told.stored, told.duplicates], [3, 2])
+  })
+
+  it('takes ids as equal whatever the case of their letters', async () => {
+    const store = new MemoryStore()
+    const { writer } = writerOn(store)
+    await writer.add([entry('a'), { ...entry('a'), id: idOf('a').toUpperCase() }], false, never)
+    await writer.add([{ ...entry('a'), id: idOf('a').toUpperCase() }], false, never)
+    assert.deepEqual(store.ids('flows'), [idOf('a')])
+  })
+
+  it('stores what is stored in part, or stored without an answer, neither twice nor never', async () => {
+    for (const fault of ['refused', 'answer-lost', 'half', 'lookup-fails'] as const) {
+      const store = new MemoryStore()
+      store.faults = [fault, fault]
+      const { writer, told } = writerOn(store)
+      await writer.add([entry('a'), entry('b'), entry('c')], false, never)
+      assert.deepEqual(store.ids('flows').toSorted(), ['a', 'b', 'c'].map((name) => idOf(name)).toSorted(), fault)
+      assert.ok(told.troubles > 0, fault)
+    }
+  })
+
+  it('sets aside the rows that the engine cannot read, and stores the others', async () => {
+    const store = new MemoryStore()
+    store.unreadable = (row) => row.name === 'bad' || row.name === 'worse'
+    const { writer, told } = writerOn(store)
+    await writer.add([entry('a'), entry('bad'), entry('b'), entry('c'), entry('worse')], false, never)
+    assert.deepEqual(store.ids('flows'), ['a', 'b', 'c'].map((name) => idOf(name)))
+    assert.deepEqual(told.rejected, [idOf('bad'), idOf('worse')])
+  })
+
+  it('joins what waits into one insert, up to its most', async () => {
+    const store = new MemoryStore()
+    const { writer } = writerOn(store, { maxRows: 4 })
+    await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => writer.add([entry(name)], false, never)))
+    assert.deepEqual(store.inserts, [4, 2])
+  })
+
+  it('goes at once after a silence, spaces out what follows, and hurries when there is a backlog', async () => {
+    const store = new MemoryStore()
+    const { writer } = writerOn(store, { maxWaitMs: 60_000 })
+    await writer.add([entry('a')], false, never)
+    const waiting = writer.add([entry('b')], false, never)
+    await Promise.all([waiting, writer.add([entry('c')], true, never)])
+    assert.deepEqual(store.inserts, [1, 2])
+  })
+
+  it('lets go of whoever is told to stop while the store is away, and keeps the rest', async () => {
+    const store = new MemoryStore()
+    store.faults = Array.from({ length: 3 }, () => 'refused')
+    const stopping = new AbortController()
+    const { writer } = writerOn(store, { onTrouble: () => stopping.abort() })
+    const first = writer.add([entry('a')], false, stopping.signal)
+    const second = writer.add([entry('b')], false, never)
+    await assert.rejects(first, { name: 'AbortError' })
+    await second
+    assert.deepEqual(store.ids('flows'), [idOf('b')])
+  })
+
+  it('whatever fails and whatever comes again, each id is stored once', async () => {
+    const fault = fc.constantFrom<Fault>('none', 'refused', 'answer-lost', 'half', 'lookup-fails')
+    const batch = fc.array(fc.integer({ min: 0, max: 30 }), { minLength: 1, maxLength: 12 })
+    await fc.assert(
+      fc.asyncProperty(fc.array(batch, { minLength: 1, maxLength: 8 }), fc.array(fault, { maxLength: 4 }), async (batches, faults) => {
+        const store = new MemoryStore()
+        store.faults = [...faults]
+        const { writer } = writerOn(store, { maxRows: 10 })
+        await Promise.all(batches.map((numbers) => writer.add(numbers.map((number) => entry(String(number))), false, never)))
+        const wanted = [...new Set(batches.flat())].map((number) => idOf(String(number)))
+        assert.deepEqual(store.ids('flows').toSorted(), wanted.toSorted())
+      }),
+      { numRuns: 40, seed: 7 },
+    )
+  })
+})
