@@ -24,7 +24,7 @@ export function scoreOf(cluster: Cluster): number {
   const geometry = structural.reduce((sum, pattern) => sum + evidence[pattern], 0)
   const circumstances = evidence.boundary + evidence.strange
   // An undecided or odd input seen often is one coincidence, not many: it adds to what the geometry says, in proportion.
-  return geometry + Math.min(1 + 1.5 * geometry, circumstances)
+  return geometry + Math.min(0.5 + 1.2 * geometry, circumstances)
 }
 
 /** Puts a linked query into its parent's cluster, or both into a new one, and weighs what the link says. */

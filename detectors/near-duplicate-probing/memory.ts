@@ -191,8 +191,8 @@ export class Memory {
         const other = (vectors[base + i] as number) - (vector[i] as number)
         along += other * (way[i] as number)
         squared += other * other
-        // Beyond four times the distance the query is in no middle.
-        if (squared > 16 * near) break
+        // Beyond two and a half times the distance the query is in no middle.
+        if (squared > 6.25 * near) break
       }
       const imbalance = Math.abs(squared - near)
       if (imbalance >= best || along <= fit * Math.sqrt(near * squared)) continue

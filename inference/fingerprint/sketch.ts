@@ -39,7 +39,8 @@ export function openSketcher(profile: ReferenceProfile, directions: Float64Array
   const total = principal + remainderDimensions
   const hashBands = openBands(total, profile.nearScale * cellShare, random('bands'))
 
-  const scale = ((profile.range[1] - profile.range[0]) * Math.sqrt(width)) / 2 / 32_767
+  // Half of the range's diagonal; few digits, since every event carries it.
+  const scale = Number((((profile.range[1] - profile.range[0]) * Math.sqrt(width)) / 2 / 32_767).toPrecision(4))
   const values = new Float64Array(total)
   const rest = values.subarray(principal)
   const steps = Buffer.alloc(2 * total)

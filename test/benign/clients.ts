@@ -108,6 +108,36 @@ function healthCheck(images: Images, random: Random): Float32Array[] {
   return times(120, () => (random.next() < 0.5 ? probe : images()))
 }
 
+/** A client whose images are unlike the reference, all in the same way: white on black, dim, framed, soft or grainy. */
+function shifted(images: Images, random: Random): Float32Array[] {
+  const kind = random.below(5)
+  const frame = random.between(0.3, 1)
+  return times(100, () => {
+    const image = images()
+    if (kind === 0) return image.map((value) => 1 - value)
+    if (kind === 1) return exposed(image, 0.4, -0.1)
+    if (kind === 2) return image.map((value, i) => (i % side < 2 || i % side > 25 || i < 2 * side || i >= 26 * side ? frame : value))
+    return kind === 3 ? blurred(blurred(image, 1), 1) : noisy(image, 0.3, random)
+  })
+}
+
+/** Which part of an image matters: a grey patch moves over it, row by row (Zeiler and Fergus, 2014). */
+function occlusion(images: Images, random: Random): Float32Array[] {
+  const size = 4 + random.below(6)
+  const grey = random.pick([0, 0.5, 1])
+  return times(2, images).flatMap((image) =>
+    times(36, (k) => {
+      const top = Math.floor(k / 6) * 4
+      const left = (k % 6) * 4
+      return image.map((value, i) => {
+        const row = Math.floor(i / side) - top
+        const column = (i % side) - left
+        return row >= 0 && row < size && column >= 0 && column < size ? grey : value
+      })
+    }),
+  )
+}
+
 export const benignKinds: readonly BenignKind[] = [
   { name: 'ordinary', requests: (images) => times(100, images) },
   { name: 'retries', requests: retries },
@@ -122,6 +152,8 @@ export const benignKinds: readonly BenignKind[] = [
   { name: 'slider', requests: slider },
   { name: 'fades', requests: fades },
   { name: 'smoothing', requests: smoothing },
+  { name: 'shifted', requests: shifted },
+  { name: 'occlusion map', requests: occlusion },
   { name: 'drawing', requests: (images, random) => times(4, images).flatMap((image) => drawnSteps(image, 10 + random.below(30), random)) },
 ]
 

@@ -86,6 +86,8 @@ async function attackRow(suite: AttackSuite): Promise<Record<string, unknown>> {
     p95: queries[Math.ceil(queries.length * 0.95) - 1],
     most: queries.at(-1),
     successBefore: runs.filter((run) => run.success).length / runs.length,
+    // Over before a finding, after so few queries: nothing to see yet, or an attack that could not begin.
+    overBefore: runs.flatMap((run) => (run.caught === null && run.queries < number('budget') ? [run.queries] : [])),
     by: tally(caught.map((run) => run.family)),
   }
 }
@@ -129,7 +131,7 @@ async function attackRun(suite: AttackSuite, random: Random) {
     },
   }
   const result = await suite.run(oracle, { target, other, random, budget: number('budget') })
-  return { caught, family, success: result.adversarial !== null && result.distance < 3 }
+  return { caught, queries, family, success: result.adversarial !== null && result.distance < 3 }
 }
 
 function leadingOf({ evidence }: FindingDraft): string {

@@ -1,0 +1,185 @@
+// Measures extraction-sweep: attacks against the digits model, its fingerprints, the detector; ordinary accounts of
+// every length; and the clients that near-duplicate-probing must leave alone.
+//   node test/lab/extraction.ts [--split development|held-back] [--runs N] [--only NAME] [--data PATH] [--json]
+import { parseArgs } from 'node:util'
+import { extractionSweep } from '../../detectors/extraction-sweep/extraction-sweep.ts'
+import { loadMnist, pixels } from '../../inference/datasets/mnist.ts'
+import type { Fingerprint } from '../../inference/port.ts'
+import { severities } from '../../schemas/index.ts'
+import { type ExtractionAttack, extractionAttacks } from '../attacks/extraction-attacks.ts'
+import { type Random, seeded } from '../attacks/random.ts'
+import { benignKinds } from '../benign/clients.ts'
+import { observation } from '../contracts/observations.ts'
+import { inMemory } from './stream.ts'
+import { openVictim } from './victim.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    // Recordings hold no extraction; taken so that every lab script is called alike.
+    data: { type: 'string' },
+    split: { type: 'string', default: 'held-back' },
+    runs: { type: 'string', default: '20' },
+    only: { type: 'string', default: '' },
+    json: { type: 'boolean', default: false },
+  },
+})
+const heldBack = options.split !== 'development'
+const firstSeed = heldBack ? 1_000_001 : 1
+const runs = Number(options.runs)
+const start = Date.UTC(2026, 0, 5)
+const victim = await openVictim()
+const test = loadMnist('test')
+const half = test.count / 2
+const image = (i: number) => test.images.subarray(i * pixels, (i + 1) * pixels)
+// Attackers draw from one half of the test set's inputs, the padding and the ordinary accounts from all of the split's.
+const natural = await observeAll(Array.from({ length: half }, (_, i) => image(i + (heldBack ? half : 0))))
+const rows: Record<string, string | number>[] = []
+
+function report(row: Record<string, string | number>): void {
+  rows.push(row)
+  if (!options.json)
+    console.log(
+      Object.entries(row)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(' · '),
+    )
+}
+
+async function observeAll(images: readonly Float32Array[]): Promise<Fingerprint[]> {
+  const found: Fingerprint[] = []
+  for (let at = 0; at < images.length; at += 250)
+    for (const { fingerprint } of await victim.observe(images.slice(at, at + 250))) found.push(fingerprint)
+  return found
+}
+
+function source(random: Random): () => Float32Array {
+  return () => image(random.below(half) + (heldBack ? half : 0))
+}
+
+/** The attack's first queries as fingerprints. */
+async function recorded(attack: ExtractionAttack, seed: number, count: number): Promise<Fingerprint[]> {
+  const random = seeded(seed)
+  const queries = attack.queries(source(random), random)
+  const found: Fingerprint[] = []
+  const images: Float32Array[] = []
+  let next = queries.next()
+  while (!next.done && found.length + images.length < count) {
+    if (attack.seeds === 0) {
+      images.push(next.value)
+      next = queries.next(new Float32Array(10))
+    } else {
+      const [seen] = await victim.observe([next.value])
+      if (seen === undefined) break
+      found.push(seen.fingerprint)
+      next = queries.next(seen.probabilities)
+    }
+  }
+  return [...found, ...(await observeAll(images))]
+}
+
+interface Outcome {
+  /** Queries until a statement of at least this severity's index; absent when there was none. */
+  readonly at: (number | undefined)[]
+  readonly spent: number
+}
+
+function played(stream: Iterable<Fingerprint>): Outcome {
+  const see = inMemory(extractionSweep, {})
+  const at: (number | undefined)[] = []
+  let [n, spent] = [0, 0]
+  for (const fingerprint of stream) {
+    const event = observation('fingerprint', n++, start + n * 1_000, { principal: 'p', ...fingerprint })
+    const before = performance.now()
+    const findings = see(event)
+    spent += performance.now() - before
+    for (const f of findings) for (let s = 1; s <= severities.indexOf(f.severity); s++) at[s] ??= n
+  }
+  return { at, spent }
+}
+
+function* padded(attack: readonly Fingerprint[], share: number, random: Random): Generator<Fingerprint> {
+  for (const fingerprint of attack) {
+    for (let i = 0; i < share; i++) yield random.pick(natural)
+    yield fingerprint
+  }
+}
+
+function summary(at: readonly (number | undefined)[]): string {
+  const found = at.filter((n) => n !== undefined).sort((a, b) => a - b)
+  if (found.length === 0) return 'never'
+  const pick = (share: number) => found[Math.min(found.length - 1, Math.floor(share * found.length))]
+  return `${found.length}/${at.length}: ${pick(0.5)} / ${pick(0.95)}`
+}
+
+for (const attack of extractionAttacks) {
+  if (!attack.name.includes(options.only)) continue
+  const outcomes: Record<string, Outcome[]> = { plain: [], '1:1': [], '1:9': [] }
+  for (let r = 0; r < runs; r++) {
+    const queries = await recorded(attack, firstSeed + r, 600)
+    for (const [name, share] of [
+      ['plain', 0],
+      ['1:1', 1],
+      ['1:9', 9],
+    ] as const)
+      outcomes[name]?.push(played(padded(queries, share, seeded(firstSeed + 70 + r))))
+  }
+  for (const [mix, found] of Object.entries(outcomes))
+    report({
+      attack: attack.name,
+      mix,
+      any: summary(found.map((o) => o.at[1])),
+      medium: summary(found.map((o) => o.at[2])),
+      high: summary(found.map((o) => o.at[3])),
+    })
+}
+
+function accounts(name: string, streams: Iterable<Iterable<Fingerprint>>): void {
+  let [count, queries, any, medium, high, spent] = [0, 0, 0, 0, 0, 0]
+  for (const stream of streams) {
+    const list = [...stream]
+    const { at, spent: time } = played(list)
+    count++
+    queries += list.length
+    spent += time
+    if (at[1] !== undefined) any++
+    if (at[2] !== undefined) medium++
+    if (at[3] !== undefined) high++
+  }
+  report({ accounts: name, count, queries, 'any finding': any, medium, high, 'µs a query': ((spent / queries) * 1e3).toFixed(1) })
+}
+
+function* drawn(count: number, length: number, seed: number, from: readonly Fingerprint[] = natural): Generator<Generator<Fingerprint>> {
+  for (let a = 0; a < count; a++) {
+    const random = seeded(firstSeed + seed + a)
+    yield (function* () {
+      for (let i = 0; i < length; i++) yield random.pick(from)
+    })()
+  }
+}
+
+if (options.only === '') {
+  const everything = await observeAll(Array.from({ length: test.count }, (_, i) => image(i)))
+  accounts(
+    '100 keys × 100 test images, each once',
+    Array.from({ length: 100 }, (_, k) => everything.slice(k * 100, (k + 1) * 100)),
+  )
+  accounts('200 queries, drawn', drawn(2_000, 200, 10_000))
+  accounts('5,000 queries, drawn', drawn(60, 5_000, 20_000))
+  accounts('50,000 queries, drawn', drawn(6, 50_000, 30_000))
+  accounts(
+    'one label only, 2,000 queries',
+    Array.from({ length: 10 }, (_, label) => natural.filter((f) => f.output.label === label)).flatMap((own, label) => [
+      ...drawn(3, 2_000, 40_000 + 10 * label, own),
+    ]),
+  )
+  for (const kind of benignKinds) {
+    const clients: Fingerprint[][] = []
+    for (let c = 0; c < runs; c++) {
+      const random = seeded(firstSeed + 50_000 + c)
+      clients.push(await observeAll(kind.requests(source(random), random)))
+    }
+    accounts(kind.name, clients)
+  }
+}
+await victim.close()
+if (options.json) console.log(JSON.stringify(rows, null, 2))
