@@ -1,4 +1,5 @@
 import { egressAnomaly } from '../../detectors/egress-anomaly/egress-anomaly.ts'
+import { extractionSweep } from '../../detectors/extraction-sweep/extraction-sweep.ts'
 import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/detector.ts'
 import { listed } from '../../detectors/registry.ts'
 import type { HostedDetector } from '../../pipeline/host/hosted.ts'
@@ -43,6 +44,7 @@ export async function benchHost({ events = 20_000, principals = 1_000, seed = 1 
   return [
     await measure('none', [], [], requests),
     await measure(egressAnomaly.id, [{ definition: listed(egressAnomaly), params: {} }], [], flows(events, seed)),
+    await measure(extractionSweep.id, [{ definition: listed(extractionSweep), params: {} }], queries.slice(0, 4_096), queries.slice(4_096)),
     await measure(
       nearDuplicateProbing.id,
       [{ definition: listed(nearDuplicateProbing), params: {} }],
