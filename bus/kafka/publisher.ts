@@ -85,10 +85,17 @@ export class Publisher {
       throw new BusError('BUS_FULL', `publishing: ${fullBytes} bytes wait for the brokers; publish again later`)
     this.#bytes += bytes
     this.#queue.push(...items)
+    this.#sendSoon()
+    return { promise }
+  }
+
+  #sendSoon(): void {
+    if (this.#queue.length === 0) return
     this.#sending ??= this.#sendAll().finally(() => {
       this.#sending = null
+      // What came after the last look at the queue and before this.
+      this.#sendSoon()
     })
-    return { promise }
   }
 
   async #sendAll(): Promise<void> {
@@ -162,7 +169,7 @@ export class Publisher {
 
   async close(): Promise<void> {
     await this.#last
-    await this.#sending
+    while (this.#sending !== null) await this.#sending
     await this.#producer.disconnect()
   }
 }

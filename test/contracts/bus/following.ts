@@ -82,7 +82,7 @@ export function followingContract(open: () => Suite): void {
       modelRecord('b', '2'),
       { ...record('models', 'c', '{"no": "envelope"}') },
       { ...modelRecord('d', '1'), value: Buffer.from('{"name":"d"}') },
-      { ...encode('incidents', newEvent('incident', {} as never, 'test', time)), topic: 'models', key: 'e' },
+      { ...encode('incidents', newEvent('incident', { id: 'e' } as never, 'test', time)), topic: 'models', key: 'e' },
       tombstone('models', 'a', time),
       tombstone('models', 'never-there', time),
       modelRecord('f', '3'),
