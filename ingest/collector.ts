@@ -1,139 +1,98 @@
-import type { FastifyInstance, FastifyPluginCallback } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import { z } from 'zod'
 import { encode, newEvent } from '../bus/codec.ts'
 import { deadLetterOf } from '../bus/dead-letter.ts'
 import type { EventBus, OutgoingRecord } from '../bus/port.ts'
-import { EventId, FlowEvent, Instant, TelemetryEvent } from '../schemas/index.ts'
-import { IngestError } from './errors.ts'
+import { CordonError, type Instant } from '../schemas/index.ts'
+import { IngestError, problemOf } from './errors.ts'
+import { type CollectedKind, type RejectedLine, readEvents } from './event-lines.ts'
 
 export interface CollectorOptions {
   readonly bus: EventBus
   readonly clock: () => Instant
   readonly log: Logger
-  /** Who dead letters say they come from. */
+  /** Whom events are from, when `authorise` does not say. */
   readonly source: string
+  /** Who sends: the sensor's name, or true for {@link CollectorOptions.source}; false refuses with 401. */
+  readonly authorise: (request: FastifyRequest) => string | boolean | Promise<string | boolean>
 }
 
-export interface Rejection {
-  /** Place in the body, from 1: the line of NDJSON, or the item of the array. */
-  readonly line: number
-  readonly code: 'MALFORMED_JSON' | 'INVALID_DATA'
-  readonly reason: string
-}
+const maxBytes = 8 << 20
+const maxEvents = 10_000
+/** Records and bytes of one call to the bus: what a broker takes in one go by default, with room to spare. */
+const atOnce = 500
+const bytesAtOnce = 512 << 10
 
-const bodyBytes = 8 * 1_048_576
-const maxEvents = 20_000
-/** Rejections told and kept in one answer; all are counted. */
-const maxTold = 100
-
-/** An event as a sender writes it: its data, when it happened, and its own id where a second delivery must change nothing. */
-const Envelope = z.object({ id: EventId.optional(), time: Instant })
+const routes: readonly { readonly path: string; readonly topic: 'flows' | 'telemetry'; readonly kind: CollectedKind }[] = [
+  { path: '/v1/flows', topic: 'flows', kind: 'flow' },
+  { path: '/v1/telemetry', topic: 'telemetry', kind: 'telemetry' },
+]
 
 /**
- * The HTTP collector: `POST /v1/flows` and `POST /v1/telemetry`, each event `{id?, time, …data}`, as NDJSON
- * (`application/x-ndjson`) or a JSON array. Answers 202 `{accepted, rejected}` once what was accepted is durable
- * on the bus, and each rejected line is a dead letter with its reason. Exits: 400 not JSON at all, 413 too large or too many,
- * 415 another content type, 503 with Retry-After while the bus is away.
+ * Takes flow and telemetry events over HTTP, as NDJSON or a JSON array of `{id?, time, …data}`. Answers 202 with
+ * `{accepted, rejected: [{line, code, reason}]}` when all of it is durable on the bus, the rejected lines as dead
+ * letters. An event sent with an id may be sent again: it is stored once.
  *
- * Authentication is that of the listener it is registered on.
+ * Failures are problem details with a code of `IngestErrorCode`: 400, 401, 413, 415, and 503 with Retry-After while
+ * the bus refuses (send the same again).
  */
-export function collector(options: CollectorOptions): FastifyPluginCallback {
-  return (app, _options, done) => {
-    app.removeAllContentTypeParsers()
-    app.addContentTypeParser(
-      ['application/x-ndjson', 'application/json'],
-      { parseAs: 'string', bodyLimit: bodyBytes },
-      (request, body, parsed) => {
-        try {
-          const type = request.headers['content-type'] ?? ''
-          parsed(null, type.startsWith('application/json') ? fromJson(String(body)) : fromLines(String(body)))
-        } catch (error) {
-          parsed(error as Error)
-        }
-      },
-    )
-    const { source } = options
-    route(app, '/v1/flows', FlowEvent, options, (data, { time, id }) => encode('flows', newEvent('flow', data, source, time, id)))
-    route(app, '/v1/telemetry', TelemetryEvent, options, (data, { time, id }) =>
-      encode('telemetry', newEvent('telemetry', data, source, time, id)),
-    )
-    done()
-  }
-}
-
-/** One event of a body: parsed, or the text that could not be. */
-type Line = { readonly value: unknown } | { readonly text: string }
-type Outcome = { readonly record: OutgoingRecord } | { readonly rejection: Rejection; readonly text: string }
-type Make<S extends z.ZodType> = (data: z.infer<S>, envelope: z.infer<typeof Envelope>) => OutgoingRecord
-
-function route<S extends z.ZodType>(app: FastifyInstance, path: string, schema: S, options: CollectorOptions, make: Make<S>): void {
-  const { bus, clock, log, source } = options
-  app.post(path, { bodyLimit: bodyBytes }, async (request, reply) => {
-    if (!Array.isArray(request.body))
-      throw new IngestError('UNSUPPORTED_MEDIA_TYPE', 'send application/x-ndjson, or a JSON array as application/json')
-    const outcomes = (request.body as Line[]).map((line, i) => read(schema, make, line, i + 1))
-    // The log's own time is when it got here: what a sender's clock says must not decide how long a record is kept.
-    const records = outcomes.flatMap((outcome) => ('record' in outcome ? [{ ...outcome.record, timestamp: clock() }] : []))
-    const rejected = outcomes.flatMap((outcome) => ('rejection' in outcome ? [outcome] : []))
-    const letters = rejected.slice(0, maxTold).map(({ rejection, text }) => letterOf(path, rejection, text, clock(), source))
-    try {
-      if (records.length + letters.length > 0) await bus.publish([...records, ...letters])
-    } catch (cause) {
-      log.warn({ err: cause }, 'the collector cannot write to the bus')
-      reply.header('retry-after', '5')
-      throw new IngestError('BUS_AWAY', 'the events could not be made durable: send all of them again', { cause })
-    }
-    const told = rejected.slice(0, maxTold).map(({ rejection }) => rejection)
-    return reply.code(202).send({ accepted: records.length, rejectedCount: rejected.length, rejected: told })
+export const collector: FastifyPluginAsync<CollectorOptions> = async (app: FastifyInstance, options) => {
+  const sources = new WeakMap<FastifyRequest, string>()
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    ['application/json', 'application/x-ndjson', 'application/ndjson', 'application/jsonl'],
+    { parseAs: 'buffer' },
+    (_request, body, done) => done(null, body),
+  )
+  app.setErrorHandler((error, _request, reply) => {
+    const problem = problemOf(error)
+    if (problem.status >= 500) options.log.error({ err: error }, 'the collector could not take events')
+    if (problem.status === 401) void reply.header('www-authenticate', 'Bearer')
+    if (problem.status === 503) void reply.header('retry-after', '1')
+    return reply.code(problem.status).type('application/problem+json').send(problem)
   })
-}
-
-function read<S extends z.ZodType>(schema: S, make: Make<S>, line: Line, at: number): Outcome {
-  if ('text' in line) return { rejection: { line: at, code: 'MALFORMED_JSON', reason: 'not JSON' }, text: line.text }
-  const envelope = Envelope.safeParse(line.value)
-  const data = schema.safeParse(line.value)
-  if (envelope.success && data.success) return { record: make(data.data, envelope.data) }
-  const issue = (envelope.error ?? data.error)?.issues[0]
-  const reason = `${issue?.path.join('.') || 'event'}: ${issue?.message ?? 'invalid'}`
-  return { rejection: { line: at, code: 'INVALID_DATA', reason }, text: JSON.stringify(line.value) }
-}
-
-function letterOf(path: string, { line, code, reason }: Rejection, text: string, now: Instant, source: string): OutgoingRecord {
-  const rejected = {
-    topic: path.slice('/v1/'.length),
-    partition: 0,
-    offset: -1,
-    key: null,
-    value: Buffer.from(text),
-    headers: {},
-    timestamp: now,
+  // Before the body is read: strangers cost nothing.
+  app.addHook('onRequest', async (request) => {
+    const who = await options.authorise(request)
+    if (who === false) throw new IngestError('UNAUTHENTICATED', 'a valid token is needed: Authorization: Bearer …')
+    sources.set(request, who === true ? options.source : who)
+  })
+  for (const { path, topic, kind } of routes) {
+    app.post(path, { bodyLimit: maxBytes }, async (request, reply) => {
+      const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+      const source = sources.get(request) ?? options.source
+      const { events, rejected } = readEvents(kind, body, source, maxEvents)
+      await publish(options.bus, [
+        ...events.map((event) => encode(topic, event)),
+        ...rejected.map((line) => letter(line, topic, source, options.clock())),
+      ])
+      if (rejected.length > 0) options.log.warn({ topic, source, rejected: rejected.length }, 'events were rejected')
+      return reply.code(202).send({ accepted: events.length, rejected: rejected.map(({ line, code, reason }) => ({ line, code, reason })) })
+    })
   }
-  const letter = deadLetterOf(rejected, new Error(`line ${line}: ${reason}`), now)
-  return encode('dead-letters', newEvent('dead-letter', { ...letter, code }, source, now))
 }
 
-function fromJson(text: string): Line[] {
-  let value: unknown
+/** A line never reached the bus, so it stands at offset -1; its id is new each time, for the same line may be wrong twice. */
+function letter(line: RejectedLine, topic: string, source: string, now: Instant): OutgoingRecord {
+  const record = { topic, partition: 0, offset: -1, key: null, value: line.text, headers: { line: String(line.line) }, timestamp: now }
+  const data = deadLetterOf(record, new CordonError(line.code, line.reason), now)
+  return encode('dead-letters', newEvent('dead-letter', data, source, now))
+}
+
+async function publish(bus: EventBus, records: readonly OutgoingRecord[]): Promise<void> {
   try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    throw new IngestError('MALFORMED_BODY', 'the body is not JSON', { cause })
-  }
-  if (!Array.isArray(value)) throw new IngestError('MALFORMED_BODY', 'the body must be an array of events')
-  if (value.length > maxEvents) throw new IngestError('TOO_MANY_EVENTS', `send at most ${maxEvents} events at a time`)
-  return value.map((item: unknown) => ({ value: item }))
-}
-
-/** Split at \n only: other line separators may stand inside strings. */
-function fromLines(text: string): Line[] {
-  const lines = text.split('\n').filter((line) => line.trim() !== '')
-  if (lines.length > maxEvents) throw new IngestError('TOO_MANY_EVENTS', `send at most ${maxEvents} events at a time`)
-  return lines.map((line) => {
-    try {
-      return { value: JSON.parse(line) as unknown }
-    } catch {
-      return { text: line }
+    let part: OutgoingRecord[] = []
+    let bytes = 0
+    for (const record of records) {
+      part.push(record)
+      bytes += record.value?.length ?? 0
+      if (part.length < atOnce && bytes < bytesAtOnce) continue
+      await bus.publish(part)
+      part = []
+      bytes = 0
     }
-  })
+    if (part.length > 0) await bus.publish(part)
+  } catch (cause) {
+    throw new IngestError('BUS_REFUSED', 'the bus does not take events now; send the same again', { cause })
+  }
 }

@@ -32,7 +32,12 @@ export interface SinkState {
   readonly duplicates: number
   readonly deadLetters: number
   /** The store refuses or is away: what is waited for, and since when. Null when all is well. */
-  readonly blocked: { readonly since: Instant; readonly sinceMs: number; readonly tables: readonly TableName[]; readonly reason: string } | null
+  readonly blocked: {
+    readonly since: Instant
+    readonly sinceMs: number
+    readonly tables: readonly TableName[]
+    readonly reason: string
+  } | null
 }
 
 export interface Sink {

@@ -202,7 +202,8 @@ async function linesOf(rows: readonly Row[], columns: readonly string[]): Promis
     if (index % 1_000 === 999) await nextTurn()
     const values = columns.map((column) => row[column] ?? null)
     let line = JSON.stringify(values)
-    if (line.includes('\\ud')) line = JSON.stringify(values, (_, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value))
+    if (line.includes('\\ud'))
+      line = JSON.stringify(values, (_, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value))
     text += `${line}\n`
   }
   return text

@@ -20,7 +20,11 @@ export interface SinkBench {
 }
 
 /** How fast the sink empties a backlog of request events, and how soon it stores a single one. */
-export async function benchSink(bus: EventBus, store: Store, options: { readonly rows?: number; readonly probes?: number } = {}): Promise<SinkBench> {
+export async function benchSink(
+  bus: EventBus,
+  store: Store,
+  options: { readonly rows?: number; readonly probes?: number } = {},
+): Promise<SinkBench> {
   const rows = options.rows ?? 200_000
   await store.migrate()
   await bus.ensureTopics(Object.values(topics).map(({ name, partitions, retentionMs }) => ({ name, partitions, retentionMs })))
@@ -29,7 +33,14 @@ export async function benchSink(bus: EventBus, store: Store, options: { readonly
   }
   const cpu = process.cpuUsage()
   const started = performance.now()
-  const sink = await startSink({ bus, store, log: pino({ level: 'silent' }), registry: new Registry(), clock: Date.now, group: `bench-${started}` })
+  const sink = await startSink({
+    bus,
+    store,
+    log: pino({ level: 'silent' }),
+    registry: new Registry(),
+    clock: Date.now,
+    group: `bench-${started}`,
+  })
   try {
     while (sink.state().rowsWritten < rows) await delay(5)
     const seconds = (performance.now() - started) / 1_000
@@ -39,7 +50,7 @@ export async function benchSink(bus: EventBus, store: Store, options: { readonly
       rows,
       seconds,
       rowsPerSecond: Math.round(rows / seconds),
-      cpuSecondsPerMillion: Math.round((used.user + used.system) / rows) ,
+      cpuSecondsPerMillion: Math.round((used.user + used.system) / rows),
       idleLatencyMs,
     }
   } finally {

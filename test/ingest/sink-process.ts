@@ -19,7 +19,14 @@ await store.migrate()
 await bus.ensureTopics(Object.values(topics).map(({ name, partitions, retentionMs }) => ({ name, partitions, retentionMs })))
 const sink = await startSink({ bus, store, log, registry: new Registry(), clock: Date.now, maxWaitMs: 5 })
 writeSync(1, 'ready\n')
-const event = () => newEvent('flow', { ...flow, workload: `w${Math.floor(performance.now()) % 16}` }, 'sensor', Date.now(), Math.random() < 0.5 ? randomUUID() : undefined)
+const event = () =>
+  newEvent(
+    'flow',
+    { ...flow, workload: `w${Math.floor(performance.now()) % 16}` },
+    'sensor',
+    Date.now(),
+    Math.random() < 0.5 ? randomUUID() : undefined,
+  )
 while (mode === 'publish') {
   const events = Array.from({ length: 40 }, event)
   // A producer that does not hear of its success publishes the same events again.

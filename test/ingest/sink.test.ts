@@ -49,7 +49,9 @@ describe('sink', () => {
   const drained = () => until('the sink has committed everything', async () => (await lag()) === 0)
 
   async function lag(): Promise<number> {
-    const committed = new Map((await bus.groups()).filter(({ group }) => group === 'sink').map((one) => [`${one.topic}/${one.partition}`, one.committed ?? 0]))
+    const committed = new Map(
+      (await bus.groups()).filter(({ group }) => group === 'sink').map((one) => [`${one.topic}/${one.partition}`, one.committed ?? 0]),
+    )
     const ends = (await Promise.all(sinkTopics.map((topic) => bus.partitions(topic)))).flat()
     return ends.reduce((sum, { topic, partition, end }) => sum + end - (committed.get(`${topic}/${partition}`) ?? 0), 0)
   }
@@ -57,7 +59,8 @@ describe('sink', () => {
   const flowRecord = (name: string, over: Partial<DataOf<'flow'>> = {}, at = story.start) =>
     encode('flows', newEvent('flow', { ...story.flow, connection: name, ...over }, 'sensor', at, story.idOf(name, at)))
 
-  const count = async (table: TableName, where = '1') => (await store.sql(`SELECT count() AS rows, uniqExact(id) AS ids FROM ${table} WHERE ${where}`)).rows[0]
+  const count = async (table: TableName, where = '1') =>
+    (await store.sql(`SELECT count() AS rows, uniqExact(id) AS ids FROM ${table} WHERE ${where}`)).rows[0]
 
   it('stores every kind of event once, and neither ticks nor tombstones nor control state', async () => {
     await bus.publish([
@@ -74,7 +77,10 @@ describe('sink', () => {
       encode('acknowledgements', newEvent('acknowledgement', story.acknowledgement, 'n', story.start)),
       encode('dead-letters', newEvent('dead-letter', story.deadLetter, 'n', story.start)),
       encodeTick('requests', 0, newEvent('tick', { until: story.start }, 'host', story.start)),
-      encode('models', newEvent('model', { name: 'digits', current: 'v1', versions: [{ version: 'v1', digest: 'd', good: true }] }, 'n', story.start)),
+      encode(
+        'models',
+        newEvent('model', { name: 'digits', current: 'v1', versions: [{ version: 'v1', digest: 'd', good: true }] }, 'n', story.start),
+      ),
     ])
     const sink = await drain()
     assert.deepEqual([sink.state().rowsWritten, sink.state().duplicates, sink.state().deadLetters], [11, 0, 0])
@@ -143,7 +149,8 @@ describe('sink', () => {
     let away = true
     const flaky = {
       ...portOf(store),
-      known: (table: TableName, ids: readonly string[]) => (away ? Promise.reject(new StoreError('QUERY_FAILED', 'connection refused')) : store.known(table, ids)),
+      known: (table: TableName, ids: readonly string[]) =>
+        away ? Promise.reject(new StoreError('QUERY_FAILED', 'connection refused')) : store.known(table, ids),
     }
     const registry = new Registry()
     now = story.start

@@ -44,7 +44,10 @@ describe('table writer', () => {
     await writer.add([entry('a'), entry('b'), entry('a')], false, never)
     await writer.add([entry('b'), entry('c')], false, never)
     await writerOn(store).writer.add([entry('a'), entry('c')], false, never)
-    assert.deepEqual(store.ids('flows'), ['a', 'b', 'c'].map((name) => idOf(name)))
+    assert.deepEqual(
+      store.ids('flows'),
+      ['a', 'b', 'c'].map((name) => idOf(name)),
+    )
     assert.deepEqual([told.stored, told.duplicates], [3, 2])
   })
 
@@ -72,7 +75,10 @@ describe('table writer', () => {
     store.unreadable = (row) => row.name === 'bad' || row.name === 'worse'
     const { writer, told } = writerOn(store)
     await writer.add([entry('a'), entry('bad'), entry('b'), entry('c'), entry('worse')], false, never)
-    assert.deepEqual(store.ids('flows'), ['a', 'b', 'c'].map((name) => idOf(name)))
+    assert.deepEqual(
+      store.ids('flows'),
+      ['a', 'b', 'c'].map((name) => idOf(name)),
+    )
     assert.deepEqual(told.rejected, [idOf('bad'), idOf('worse')])
   })
 
@@ -112,7 +118,15 @@ describe('table writer', () => {
         const store = new MemoryStore()
         store.faults = [...faults]
         const { writer } = writerOn(store, { maxRows: 10 })
-        await Promise.all(batches.map((numbers) => writer.add(numbers.map((number) => entry(String(number))), false, never)))
+        await Promise.all(
+          batches.map((numbers) =>
+            writer.add(
+              numbers.map((number) => entry(String(number))),
+              false,
+              never,
+            ),
+          ),
+        )
         const wanted = [...new Set(batches.flat())].map((number) => idOf(String(number)))
         assert.deepEqual(store.ids('flows').toSorted(), wanted.toSorted())
       }),
