@@ -63,10 +63,10 @@ function walk({ corner, deep, principalShare, relative, alternates, kurtosis, st
   // What is no noise must at least be as regular as a basis vector times a step size.
   if (principalShare >= noiseShare && !(relative < 0.2 && even) && !odd) return 0
   if (mirrored) return 1.5
-  const sure = siblings > 1 ? 1 : 0.6
+  const sure = siblings > 1 ? 1 : 0.4
   if (widest < 0.15) return 2.2 * sure
   if (widest < 0.25) return 1.5 * sure
-  return widest < 0.35 ? 0 : -1.5
+  return widest < 0.35 ? 0 : -2
 }
 
 /** Noise-like steps, each from where the last one ended: fresh noise would turn back, motion would go on. */

@@ -76,7 +76,7 @@ async function prefilled(from: Victim): Promise<string> {
 
 async function attackRow(suite: AttackSuite): Promise<Record<string, unknown>> {
   const runs = []
-  for (let seed = 0; seed < number('seeds'); seed++) runs.push(await attackRun(suite, seeded(seed + (held ? 10_000 : 0))))
+  for (let seed = 0; seed < number('seeds'); seed++) runs.push(await attackRun(suite, seeded(seed + (held ? 20_000 : 0))))
   const caught = runs.filter((run) => run.caught !== null)
   const queries = runs.map((run) => run.caught ?? Number.POSITIVE_INFINITY).sort((a, b) => a - b)
   return {
@@ -163,7 +163,7 @@ async function benignRow(kind: (typeof benignKinds)[number]): Promise<Record<str
   let highest: ReturnType<Driver['leading']> = { score: 0, evidence: {} }
   for (let client = 0; client < number('clients'); client++) {
     const driver = new Driver().restore(background)
-    const random = seeded(5_000 + client + (held ? 10_000 : 0))
+    const random = seeded(5_000 + client + (held ? 20_000 : 0))
     const images = kind.requests(() => image(drawIndex(random)), random)
     requests += images.length
     const found: FindingDraft[] = []
