@@ -30,7 +30,8 @@ export function draft(state: State, cluster: Cluster, o: EventOf<'fingerprint'>,
   const confidence = 1 / (1 + Math.exp(prior - score))
   const leading = structural.reduce((best, each) => (cluster.evidence[each] > cluster.evidence[best] ? each : best))
   const points = seen(state.memory, cluster.members).map(({ point }) => point)
-  const names = cluster.principals.filter((each) => each.evidence >= 0.5 || each.queries >= cluster.count * 0.2)
+  // One query without evidence may be a stranger's, whose image the attacker happened to start from.
+  const names = cluster.principals.filter((each) => each.evidence >= 0.5 || (each.queries > 1 && each.queries >= cluster.count * 0.2))
   return {
     opened: cluster.opened,
     severity: score >= 12 ? 'high' : 'medium',
