@@ -1,0 +1,82 @@
+import type { EventOf } from '../../schemas/index.ts'
+import { severities } from '../../schemas/index.ts'
+import type { FindingDraft } from '../contract.ts'
+import { type Evidence, tests } from './judge.ts'
+import type { Parameters } from './parameters.ts'
+import type { Episode, State } from './state.ts'
+
+/** By degree, an index into the severities: a sweep alone, a broad sweep, likely, certain, beyond doubt share low to critical. */
+const confidences = [0, 0.45, 0.75, 0.93, 0.98] as const
+const unlike = 4
+
+/**
+ * How sure: 1 low, a sweep that tools make, too; 2 medium; 3 high; 4 critical. Variations of own inputs alone never
+ * go beyond medium: an honest ensemble over augmentations makes them.
+ */
+export function degreeOf(state: State, e: Evidence, p: Parameters): number {
+  const outside = e.byTest.slice(0, unlike).reduce((a, b) => a + b, 0) / tests.length
+  if (outside >= p.beyondDoubt) return 4
+  if (outside >= p.certain) return 3
+  if (e.total >= p.likely) return 2
+  if (e.sweep < p.likely) return 0
+  return state.chains >= p.sweepAnchors && entropyOf(state.labels) > 0.5 ? 1 : 0
+}
+
+export function draft(event: EventOf<'fingerprint'>, state: State, episode: Episode, e: Evidence): FindingDraft {
+  const { data } = event
+  const leading = e.byTest.indexOf(Math.max(...e.byTest))
+  const sweeping = episode.degree === 1
+  return {
+    opened: episode.opened,
+    severity: severities[episode.degree] ?? 'low',
+    confidence: confidences[episode.degree] ?? 0.45,
+    title: sweeping
+      ? `${data.principal} varies ${state.chains} inputs step by step`
+      : titleOf(tests[leading] ?? 'joint', data.principal, data.model),
+    principals: [data.principal],
+    organizations: data.organization === null ? [] : [data.organization],
+    model: data.model,
+    workload: null,
+    pool: null,
+    window: { from: Math.min(episode.from, event.time), until: event.time },
+    eventsSeen: state.queries - episode.firstQuery + 1,
+    evidence: {
+      leading: sweeping ? 'sweep' : (tests[leading] ?? 'joint'),
+      ...Object.fromEntries(tests.map((test, i) => [`${test}LogE`, log10(e.byTest[i] ?? 0)])),
+      sweepLogE: log10(e.sweep),
+      queries: state.queries,
+      distinct: state.fresh,
+      variedInputs: state.chains,
+      returns: state.returns,
+      oddResiduals: state.odd[0] ?? 0,
+      oddConfidences: state.odd[1] ?? 0,
+      oddClassDistances: state.odd[2] ?? 0,
+      labels: state.labels.slice(),
+      labelEntropy: Number(entropyOf(state.labels).toPrecision(3)),
+      residual: data.residual,
+      residualTail: data.residualTail,
+      confidenceTail: data.confidenceTail,
+      classTail: data.classTail,
+    },
+    threats: ['AML.T0024.002', 'AML.T0005.001'],
+  }
+}
+
+function titleOf(leading: (typeof tests)[number], principal: string, model: string): string {
+  if (leading === 'return') return `${principal} comes back to its earlier inputs to ${model} with small changes, as augmentation does`
+  if (leading === 'confidence') return `${principal} asks ${model} about what it is unsure of, again and again`
+  return `${principal} sends ${model} inputs unlike its ordinary traffic`
+}
+
+/** Share of the largest possible entropy, over the labels seen by the model so far: 0 one label, 1 all alike. */
+function entropyOf(counts: readonly number[]): number {
+  const total = counts.reduce((a, b) => a + b, 0)
+  if (counts.length < 2 || total === 0) return 0
+  let entropy = 0
+  for (const count of counts) if (count > 0) entropy -= (count / total) * Math.log(count / total)
+  return entropy / Math.log(counts.length)
+}
+
+function log10(e: number): number {
+  return Number(Math.log10(Math.max(e, 1e-30)).toFixed(2))
+}

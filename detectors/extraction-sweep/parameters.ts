@@ -1,0 +1,50 @@
+import { z } from 'zod'
+
+export const Parameters = z.object({
+  likely: z
+    .number()
+    .min(10)
+    .default(1e4)
+    .describe('Evidence (an e-value: at most 1 in this many ordinary principals ever reaches it) for a first statement.'),
+  certain: z.number().min(10).default(1e6).describe('… for a statement that justifies restrictions.'),
+  beyondDoubt: z.number().min(10).default(1e9).describe('… for the last one.'),
+  cap: z.number().min(2).max(1_000).default(30).describe('The most that one query may multiply the evidence by.'),
+  junkShare: z
+    .number()
+    .min(0)
+    .max(0.2)
+    .default(0.01)
+    .describe('Share of queries that may be arbitrarily odd in ordinary traffic, for ever.'),
+  inflation: z
+    .number()
+    .min(1)
+    .default(2)
+    .describe("Factor by which the reference profile's tail probabilities may be too small for this model's ordinary traffic."),
+  returnRatio: z
+    .number()
+    .positive()
+    .max(1)
+    .default(0.4)
+    .describe('A query comes back to an old one when it is nearer to it than this share of its distance to the nearest reference input.'),
+  chainRatio: z
+    .number()
+    .positive()
+    .max(1)
+    .default(0.8)
+    .describe(
+      'A query varies one of the last few when it is nearer than this share: video, tools and sweeps do, and what it varies was weighed already.',
+    ),
+  farChainRatio: z
+    .number()
+    .positive()
+    .max(1)
+    .default(0.3)
+    .describe('The same far outside ordinary traffic, where everything is near to everything else against the distance to the reference.'),
+  chainLength: z
+    .int()
+    .min(2)
+    .default(32)
+    .describe('After this many variations one that is no longer near the first is weighed as a new input.'),
+  sweepAnchors: z.int().min(2).default(20).describe('Varying this many different inputs step by step is more than a tool or a video does.'),
+})
+export type Parameters = z.infer<typeof Parameters>
