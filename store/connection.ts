@@ -1,5 +1,5 @@
 import type { ClickHouseClient } from '@clickhouse/client'
-import { createClient } from '@clickhouse/client'
+import { ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { engineReason, StoreError } from './errors.ts'
 import { SerialConnection } from './serial-connection.ts'
 import type { ReadLimits } from './settings.ts'
@@ -42,14 +42,17 @@ export async function connect(options: ConnectionOptions): Promise<Connections> 
   try {
     return await (options.path === undefined ? connectServer(options) : connectEmbedded(options.path, options))
   } catch (error) {
-    const where = options.path === undefined ? 'the ClickHouse server' : `the data directory ${options.path}`
+    const where =
+      options.path === undefined ? 'the ClickHouse server' : `the data directory ${options.path} (one process at a time can have it)`
     throw new StoreError('OPEN_FAILED', `opening the store on ${where}: ${engineReason(error)}`, { cause: error })
   }
 }
 
 async function connectServer(options: ConnectionOptions): Promise<Connections> {
   const { url, username, password, database } = options
-  const login = { url, username, password, application: 'cordon', keep_alive: { idle_socket_ttl: 2_000 } }
+  // Without words of its own on the terminal: errors are thrown, and whoever catches them logs them.
+  const log = { level: ClickHouseLogLevel.OFF }
+  const login = { url, username, password, application: 'cordon', keep_alive: { idle_socket_ttl: 2_000 }, log }
   const first = createClient({ ...login, request_timeout: 10_000 })
   try {
     await first.command({ query: `CREATE DATABASE IF NOT EXISTS ${database}` })
@@ -61,7 +64,8 @@ async function connectServer(options: ConnectionOptions): Promise<Connections> {
     ...login,
     database,
     request_timeout: (options.limits.seconds + 5) * 1_000,
-    clickhouse_settings: readSettings(options.limits),
+    // An error after the first rows would otherwise come as a cut answer with status 200.
+    clickhouse_settings: { ...readSettings(options.limits), wait_end_of_query: 1 },
   })
   return {
     engine: 'server',
@@ -80,7 +84,8 @@ async function connectServer(options: ConnectionOptions): Promise<Connections> {
 async function connectEmbedded(path: string, options: ConnectionOptions): Promise<Connections> {
   const [{ drainPending }, { createChdbConnection }] = await Promise.all([import('chdb'), import('chdb/connection')])
   // The same interface twice: chdb names it by the package that the client has since taken in as its own copy.
-  const open = () => createClient({ connection: new SerialConnection(createChdbConnection({ path })) as unknown as Connection })
+  const log = { level: ClickHouseLogLevel.OFF }
+  const open = () => createClient({ connection: new SerialConnection(createChdbConnection({ path })) as unknown as Connection, log })
   const writer = open()
   const readers: ClickHouseClient[] = []
   const close = async () => {

@@ -37,7 +37,8 @@ export function readSql(text: string): SqlText {
     if (groups === undefined)
       throw refused(`${describe(text, at)} is not understood; comments are -- and /* */, strings are in single quotes`)
     const piece = text.slice(at, token.lastIndex)
-    statement += groups.space === undefined ? piece : ' '
+    if (groups.space === undefined) statement += piece
+    else if (!statement.endsWith(' ')) statement += ' '
     const found = tokenOf(groups)
     if (found !== undefined) tokens.push(found)
   }

@@ -186,9 +186,7 @@ class ClickHouseStore implements Store {
 
   #track<T>(work: Promise<T>): Promise<T> {
     this.#writes.add(work)
-    const done = () => this.#writes.delete(work)
-    work.then(done).catch(done)
-    return work
+    return work.finally(() => this.#writes.delete(work))
   }
 }
 

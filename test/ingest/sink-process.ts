@@ -27,14 +27,17 @@ const event = () =>
     Date.now(),
     Math.random() < 0.5 ? randomUUID() : undefined,
   )
-while (mode === 'publish') {
-  const events = Array.from({ length: 40 }, event)
-  // A producer that does not hear of its success publishes the same events again.
-  await bus.publish(events.map((one) => encode('flows', one)))
-  await bus.publish(events.slice(0, 5).map((one) => encode('flows', one)))
-  writeSync(1, `${events.map(({ id }) => id).join('\n')}\n`)
-  await delay(2)
+async function publishForever(): Promise<never> {
+  for (;;) {
+    const events = Array.from({ length: 40 }, event)
+    // A producer that does not hear of its success publishes the same events again.
+    await bus.publish(events.map((one) => encode('flows', one)))
+    await bus.publish(events.slice(0, 5).map((one) => encode('flows', one)))
+    writeSync(1, `${events.map(({ id }) => id).join('\n')}\n`)
+    await delay(2)
+  }
 }
+if (mode === 'publish') await publishForever()
 const behind = async () => {
   const committed = new Map((await bus.groups()).map((one) => [`${one.topic}/${one.partition}`, one.committed]))
   return (await bus.partitions('flows')).some(({ topic, partition, end }) => end > (committed.get(`${topic}/${partition}`) ?? 0))

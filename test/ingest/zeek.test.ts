@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { type FlowRecord, parseZeekConn, readServerNames, type ZeekOptions } from '../../ingest/zeek.ts'
 import type { Rejected } from '../../ingest/zeek-log.ts'
 import { FlowEvent } from '../../schemas/index.ts'

@@ -1,0 +1,4 @@
+import { libraryContract } from './library-answers.ts'
+import { server } from './server-factory.ts'
+
+libraryContract('a ClickHouse server', server)
