@@ -18,6 +18,14 @@ export function isOpen(kind: PortKind, p: Parameters): boolean {
   return kind.open || kind.distinct >= p.openAt
 }
 
+/**
+ * The part of a flow that counts as an upload to a new destination. Clients come and ask as they please: to a
+ * client port only what an ordinary answer doesn't carry counts.
+ */
+export function uploadOf(name: string, kind: PortKind, net: number): number {
+  return isClientPort(name) && kind.size.n >= 8 ? Math.max(0, net - flowCap(kind)) : net
+}
+
 /** At the end of warm-up: a client port on which every third flow went to yet another destination is open. */
 export function settleOpenness(state: State): void {
   for (const name in state.kinds) {

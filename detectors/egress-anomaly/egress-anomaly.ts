@@ -4,7 +4,7 @@ import { defineDetector } from '../contract.ts'
 import { raise } from '../statistics/ceiling.ts'
 import { pour } from '../statistics/leaky-sum.ts'
 import { learn } from '../statistics/robust-scale.ts'
-import { countDestination, flowCap, isOpen, learnFlow, netUpload, settleNovel, twinOf } from './baseline.ts'
+import { countDestination, isOpen, learnFlow, netUpload, settleNovel, twinOf, uploadOf } from './baseline.ts'
 import { admit, destinationKey, find, graduate, isExpected, kindOf, portKind, promote } from './destinations.ts'
 import type { Measured } from './evidence.ts'
 import { draft, severityOf } from './evidence.ts'
@@ -127,9 +127,7 @@ function observe(state: State, d: Destination, kind: PortKind, event: EventOf<'f
     const last = d.beats.at(-1)
     if (last === undefined || now - last >= p.burstMs) d.beats.push(now)
     if (d.beats.length > 32) d.beats.shift()
-    // Among clients, only what exceeds an ordinary answer is an upload.
-    const counted = state.warm && isOpen(kind, p) ? Math.max(0, net - flowCap(kind)) : net
-    pour(d.upload, counted, now, p.uploadTauMs)
+    pour(d.upload, state.warm ? uploadOf(d.kind, kind, net) : net, now, p.uploadTauMs)
   }
   return net
 }
@@ -157,7 +155,7 @@ function stateAbout(d: Destination, m: Measured | null, event: EventOf<'flow'>, 
 }
 
 function judgeTogether(state: State, { d, kind, net, now }: Sighting, event: EventOf<'flow'>, p: Parameters): FindingDraft[] {
-  const counted = isOpen(kind, p) ? Math.max(0, net - flowCap(kind)) : net
+  const counted = uploadOf(d.kind, kind, net)
   if (counted === 0 || twinOf(state, d, now) !== null) return []
   const m = judgeSpread(state, counted, event, now, p)
   if (m === null) {

@@ -18,7 +18,7 @@ const { values: options } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 })
-const firstSeed = options.split === 'development' ? 1 : 1_000_001
+const firstSeed = options.split === 'development' ? 1 : 2_000_001
 const start = Date.UTC(2026, 0, 5)
 const minute = 60_000
 const rows: Record<string, string | number>[] = []
