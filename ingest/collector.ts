@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { encode, newEvent } from '../bus/codec.ts'
 import { deadLetterOf } from '../bus/dead-letter.ts'
@@ -13,10 +13,14 @@ export interface CollectorOptions {
   readonly log: Logger
   /** Whom events are from, when `authorise` does not say. */
   readonly source: string
-  /** Who sends: the sensor's name, or true for {@link CollectorOptions.source}; false refuses with 401. */
-  readonly authorise: (request: FastifyRequest) => string | boolean | Promise<string | boolean>
+  /**
+   * Who sends: the sensor's name, or true for {@link CollectorOptions.source}; false refuses with 401. Absent where the
+   * listener that the collector is registered on has let the request in already.
+   */
+  readonly authorise?: (request: FastifyRequest) => string | boolean | Promise<string | boolean>
 }
 
+const types = ['application/json', 'application/x-ndjson', 'application/ndjson', 'application/jsonl']
 const maxBytes = 8 << 20
 const maxEvents = 10_000
 /** Records and bytes of one call to the bus: what a broker takes in one go by default, with room to spare. */
@@ -36,40 +40,48 @@ const routes: readonly { readonly path: string; readonly topic: 'flows' | 'telem
  * Failures are problem details with a code of `IngestErrorCode`: 400, 401, 413, 415, and 503 with Retry-After while
  * the bus refuses (send the same again).
  */
-export const collector: FastifyPluginAsync<CollectorOptions> = async (app: FastifyInstance, options) => {
-  const sources = new WeakMap<FastifyRequest, string>()
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser(
-    ['application/json', 'application/x-ndjson', 'application/ndjson', 'application/jsonl'],
-    { parseAs: 'buffer' },
-    (_request, body, done) => done(null, body),
-  )
-  app.setErrorHandler((error, _request, reply) => {
-    const problem = problemOf(error)
-    if (problem.status >= 500) options.log.error({ err: error }, 'the collector could not take events')
-    if (problem.status === 401) void reply.header('www-authenticate', 'Bearer')
-    if (problem.status === 503) void reply.header('retry-after', '1')
-    return reply.code(problem.status).type('application/problem+json').send(problem)
-  })
-  // Before the body is read: strangers cost nothing.
-  app.addHook('onRequest', async (request) => {
-    const who = await options.authorise(request)
-    if (who === false) throw new IngestError('UNAUTHENTICATED', 'a valid token is needed: Authorization: Bearer …')
-    sources.set(request, who === true ? options.source : who)
-  })
-  for (const { path, topic, kind } of routes) {
-    app.post(path, { bodyLimit: maxBytes }, async (request, reply) => {
-      const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-      const source = sources.get(request) ?? options.source
-      const { events, rejected } = readEvents(kind, body, source, maxEvents)
-      await publish(options.bus, [
-        ...events.map((event) => encode(topic, event)),
-        ...rejected.map((line) => letter(line, topic, source, options.clock())),
-      ])
-      if (rejected.length > 0) options.log.warn({ topic, source, rejected: rejected.length }, 'events were rejected')
-      return reply.code(202).send({ accepted: events.length, rejected: rejected.map(({ line, code, reason }) => ({ line, code, reason })) })
+export function collector(options: CollectorOptions): FastifyPluginCallback {
+  return (app, _settings, done) => {
+    const sources = new WeakMap<FastifyRequest, string>()
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser(types, { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body))
+    app.setErrorHandler((error, _request, reply) => {
+      const problem = problemOf(error)
+      // Not ours: whoever shares the listener has its own handler and its own words.
+      if (problem === null) throw error
+      if (problem.status >= 500) options.log.error({ err: error }, 'the collector could not take events')
+      if (problem.status === 401) void reply.header('www-authenticate', 'Bearer')
+      if (problem.status === 503) void reply.header('retry-after', '1')
+      return reply.code(problem.status).type('application/problem+json').send(problem)
     })
+    // Before the body is read: strangers cost nothing.
+    app.addHook('onRequest', async (request) => {
+      const who = (await options.authorise?.(request)) ?? true
+      if (who === false) throw new IngestError('UNAUTHENTICATED', 'a valid token is needed: Authorization: Bearer …')
+      if (who !== true) sources.set(request, who)
+    })
+    for (const { path, topic, kind } of routes) {
+      app.post(path, { bodyLimit: maxBytes }, async (request, reply) => {
+        const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+        const answer = await take(options, topic, kind, body, sources.get(request) ?? options.source)
+        return reply.code(202).send(answer)
+      })
+    }
+    done()
   }
+}
+
+async function take(
+  { bus, clock, log }: CollectorOptions,
+  topic: 'flows' | 'telemetry',
+  kind: CollectedKind,
+  body: Uint8Array,
+  source: string,
+) {
+  const { events, rejected } = readEvents(kind, body, source, maxEvents)
+  await publish(bus, [...events.map((event) => encode(topic, event)), ...rejected.map((line) => letter(line, topic, source, clock()))])
+  if (rejected.length > 0) log.warn({ topic, source, rejected: rejected.length }, 'events were rejected')
+  return { accepted: events.length, rejected: rejected.map(({ line, code, reason }) => ({ line, code, reason })) }
 }
 
 /** A line never reached the bus, so it stands at offset -1; its id is new each time, for the same line may be wrong twice. */

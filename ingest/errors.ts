@@ -9,7 +9,6 @@ export type IngestErrorCode =
   | 'UNSUPPORTED_TYPE'
   | 'BAD_REQUEST'
   | 'BUS_REFUSED'
-  | 'INTERNAL'
 
 export class IngestError extends CordonError<IngestErrorCode> {}
 
@@ -22,7 +21,6 @@ const statuses: Readonly<Record<IngestErrorCode, number>> = {
   UNSUPPORTED_TYPE: 415,
   BAD_REQUEST: 400,
   BUS_REFUSED: 503,
-  INTERNAL: 500,
 }
 
 const titles: Readonly<Record<number, string>> = {
@@ -30,7 +28,6 @@ const titles: Readonly<Record<number, string>> = {
   401: 'Unauthorized',
   413: 'Content Too Large',
   415: 'Unsupported Media Type',
-  500: 'Internal Server Error',
   503: 'Service Unavailable',
 }
 
@@ -43,18 +40,18 @@ export interface Problem {
   readonly detail: string
 }
 
-/** What of an error is for the client. What is not coded is ours, and its words stay in the log. */
-export function problemOf(error: unknown): Problem {
+/** The collector's own errors, and Fastify's about the request; null for every other. */
+export function problemOf(error: unknown): Problem | null {
   const known = error instanceof IngestError ? error : fromFastify(error)
+  if (known === null) return null
   const status = statuses[known.code]
   return { type: 'about:blank', title: titles[status] ?? 'Error', status, code: known.code, detail: known.message.slice(0, 1_000) }
 }
 
-function fromFastify(error: unknown): IngestError {
+function fromFastify(error: unknown): IngestError | null {
   const { statusCode, message } = error as { statusCode?: unknown; message?: unknown }
   const text = typeof message === 'string' ? message : 'the request could not be read'
   if (statusCode === 413) return new IngestError('TOO_LARGE', text)
   if (statusCode === 415) return new IngestError('UNSUPPORTED_TYPE', 'send application/x-ndjson or application/json')
-  if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) return new IngestError('BAD_REQUEST', text)
-  return new IngestError('INTERNAL', 'the collector failed; its log says why')
+  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500 ? new IngestError('BAD_REQUEST', text) : null
 }

@@ -21,7 +21,8 @@ export type StoreErrorCode =
   | 'INSERT_REJECTED'
   /** The insert may be tried again. */
   | 'INSERT_FAILED'
-  | 'STORE_BUSY'
+  /** Too many ask at once, or a server does not answer: ask again later. */
+  | 'STORE_UNAVAILABLE'
   | 'STORE_CLOSED'
 
 /** What the store's callers see; ClickHouse's own error is the cause. */
@@ -53,11 +54,17 @@ export function isUnreadable(error: unknown): boolean {
   return unreadable.has(engineCode(error))
 }
 
-export function isLimit(error: unknown): boolean {
+function isLimit(error: unknown): boolean {
   return limits.has(engineCode(error))
 }
 
-/** ClickHouse's error number as the client gives it, or an empty string for what is no answer of the engine. */
+/** What a failed read is for whoever asked. */
+export function readFailure(error: unknown): StoreErrorCode {
+  if (isLimit(error)) return 'QUERY_LIMIT'
+  return /^\d+$/.test(engineCode(error)) ? 'QUERY_FAILED' : 'STORE_UNAVAILABLE'
+}
+
+/** ClickHouse's error number as the client gives it; anything else is no answer of the engine. */
 export function engineCode(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code
   return typeof code === 'string' || typeof code === 'number' ? String(code) : ''

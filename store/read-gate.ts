@@ -14,7 +14,7 @@ export class ReadGate<T> {
     this.#depth = depth
   }
 
-  /** @throws StoreError `STORE_BUSY` when too many wait already */
+  /** @throws StoreError `STORE_UNAVAILABLE` when too many wait already */
   async run<R>(read: (thing: T) => Promise<R>): Promise<R> {
     const thing = await this.#take()
     try {
@@ -36,7 +36,7 @@ export class ReadGate<T> {
     const free = this.#free.pop()
     if (free !== undefined) return free
     if (this.#waiting.length >= this.#depth) {
-      throw new StoreError('STORE_BUSY', `asking the store: ${this.#depth} questions wait already; ask again later`)
+      throw new StoreError('STORE_UNAVAILABLE', `asking the store: ${this.#depth} questions wait already; ask again later`)
     }
     return new Promise((resolve) => this.#waiting.push(resolve))
   }

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import type { EventId } from '../schemas/index.ts'
 import type { Connections } from './connection.ts'
 import { connect } from './connection.ts'
-import { engineReason, isLimit, isUnreadable, StoreError } from './errors.ts'
+import { engineReason, isUnreadable, readFailure, StoreError } from './errors.ts'
 import { insertsEnded } from './inserts.ts'
 import { knownIds } from './known-ids.ts'
 import { bindParameters, queryNamed } from './library.ts'
@@ -162,7 +162,7 @@ class ClickHouseStore implements Store {
         return readResult(text, performance.now() - started, limit)
       } catch (cause) {
         if (cause instanceof StoreError) throw cause
-        throw new StoreError(isLimit(cause) ? 'QUERY_LIMIT' : 'QUERY_FAILED', `asking the store: ${engineReason(cause)}`, { cause })
+        throw new StoreError(readFailure(cause), `asking the store: ${engineReason(cause)}`, { cause })
       }
     })
   }

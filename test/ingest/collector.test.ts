@@ -27,13 +27,15 @@ describe('collector', () => {
     app = Fastify()
     const publish = (records: readonly OutgoingRecord[]) =>
       refuse ? Promise.reject(new BusError('BUS_UNAVAILABLE', 'away')) : bus.publish(records)
-    await app.register(collector, {
-      bus: { publish } as unknown as EventBus,
-      clock: () => start,
-      log: pino({ level: 'silent' }),
-      source: 'collector',
-      authorise: ({ headers }) => ({ 'Bearer good': true, 'Bearer zeek-1': 'zeek-1' })[headers.authorization ?? ''] ?? false,
-    })
+    await app.register(
+      collector({
+        bus: { publish } as unknown as EventBus,
+        clock: () => start,
+        log: pino({ level: 'silent' }),
+        source: 'collector',
+        authorise: ({ headers }) => ({ 'Bearer good': true, 'Bearer zeek-1': 'zeek-1' })[headers.authorization ?? ''] ?? false,
+      }),
+    )
   })
   after(async () => {
     await app.close()
@@ -169,6 +171,21 @@ describe('collector', () => {
     assert.deepEqual([answer.status, answer.body.code, answer.headers['retry-after']], [503, 'BUS_REFUSED', '1'])
     assert.equal((await post('/v1/flows', body)).status, 202)
     assert.equal((await read('flows')).filter((event) => event.id === id).length, 1)
+  })
+
+  it('leaves it to the listener that it shares to let in and to refuse', async () => {
+    const shared = Fastify()
+    shared.setErrorHandler((error: Error, _request, reply) => reply.code(401).send({ words: error.message }))
+    shared.addHook('onRequest', async ({ headers }) => {
+      if (headers.authorization !== 'Bearer theirs') throw new Error('not by our token')
+    })
+    await shared.register(collector({ bus, clock: () => start, log: pino({ level: 'silent' }), source: 'shared' }))
+    const send = (authorization: string) =>
+      shared.inject({ method: 'POST', url: '/v1/flows', payload: { time: start, ...flow }, headers: { authorization } })
+    const refused = await send('Bearer other')
+    assert.deepEqual([refused.statusCode, refused.json()], [401, { words: 'not by our token' }])
+    assert.equal((await send('Bearer theirs')).statusCode, 202)
+    await shared.close()
   })
 
   it('takes a full load in parts that a broker accepts', async () => {

@@ -135,7 +135,7 @@ describe('read gate', () => {
     ]
     await assert.rejects(
       gate.run(async () => {}),
-      { code: 'STORE_BUSY' },
+      { code: 'STORE_UNAVAILABLE' },
     )
     first.resolve()
     const results = await Promise.allSettled(runs)
