@@ -33,11 +33,12 @@ export function openStory(write: (line: string) => void, clock: () => number, co
       const key = `${containment.id}/${containment.revision}/${containment.state}`
       if (containment.state === 'active' && (containment.enforcedAfterMs !== null || containment.decidedAt === null)) {
         if (!once(`${key}/enforced`)) return
+        const until = new Date(containment.until).toISOString().slice(11, 19)
+        if (!once(`${containment.id}/${containment.from}`)) return line('EXTENDED', 31, `${cell(containment.id)} until ${until}`)
         const after =
           containment.enforcedAfterMs === null
             ? 'by hand'
             : `enforced ${span(containment.enforcedAfterMs)} after the deciding event arrived`
-        const until = new Date(containment.until).toISOString().slice(11, 19)
         line('CONTAINED', 31, `${cell(containment.target)} by ${containment.action} until ${until} (${after})`)
       }
       if (containment.state !== 'active' && once(key)) line('ENDED', 32, `${cell(containment.id)}: ${containment.state}`)

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { loadMnist } from '../../inference/datasets/mnist.ts'
 import { uuidv7 } from '../../schemas/index.ts'
+import { boundaryAttack } from '../attacks/boundary.ts'
 import { httpOracle } from '../attacks/http-oracle.ts'
+import type { Answer } from '../attacks/oracle.ts'
 import { type Random, seeded } from '../attacks/random.ts'
 import type { Instance } from '../end-to-end/instance.ts'
 
@@ -19,10 +21,12 @@ export interface Load {
   readonly ledger: Ledger
   /** The instance that calls go to; null while there is none. */
   target: Instance | null
+  /** Begins a boundary attack from a fresh key. */
+  attack(principal: string, key: string, seed: number): void
   stop(): Promise<void>
 }
 
-/** Steady load of three kinds: readers of digits, near-duplicate probes, and flows posted to the collector. */
+/** Steady load: readers of digits, flows posted to the collector, and whatever attacks are begun. */
 export function startLoad(keys: ReadonlyMap<string, string>, seed: number): Load {
   const images = loadMnist('test')
   const ledger: Ledger = { flows: new Set(), answers: new Map(), failures: 0 }
@@ -30,6 +34,7 @@ export function startLoad(keys: ReadonlyMap<string, string>, seed: number): Load
   const load: Load = {
     ledger,
     target: null,
+    attack: (principal, key, attackSeed) => lanes.push(attacker(load, principal, key, images.images, seeded(attackSeed), abort.signal)),
     stop: async () => {
       abort.abort()
       await Promise.all(lanes)
@@ -48,8 +53,6 @@ async function reader(
   random: Random,
   signal: AbortSignal,
 ): Promise<void> {
-  const probing = principal.startsWith('prober')
-  const anchor = images.slice(0, 784)
   while (!signal.aborted) {
     const instance = load.target
     if (instance === null) {
@@ -57,16 +60,46 @@ async function reader(
       continue
     }
     const at = random.below(images.length / 784) * 784
-    const image = probing ? anchor.map((v) => Math.min(1, Math.max(0, v + random.normal() * 0.02))) : images.subarray(at, at + 784)
-    try {
-      const answer = await httpOracle({ url: instance.inference, model: 'digits', key: () => key }).query(image)
-      if (!answer.refused) load.ledger.answers.set(principal, (load.ledger.answers.get(principal) ?? 0) + 1)
-      else await turn(50)
-    } catch {
-      load.ledger.failures++
+    if ((await ask(load, principal, instance, key, images.subarray(at, at + 784))) === null) await turn(20)
+  }
+}
+
+/** One query, entered into the ledger when it was answered; null when there was no server to answer it. */
+async function ask(load: Load, principal: string, instance: Instance, key: string, image: Float32Array): Promise<Answer | null> {
+  try {
+    const answer = await httpOracle({ url: instance.inference, model: 'digits', key: () => key }).query(image)
+    if (!answer.refused) load.ledger.answers.set(principal, (load.ledger.answers.get(principal) ?? 0) + 1)
+    return answer
+  } catch {
+    load.ledger.failures++
+    return null
+  }
+}
+
+/** Bisects and walks between two digits until it is refused, going on wherever a death of the process left it. */
+async function attacker(
+  load: Load,
+  principal: string,
+  key: string,
+  images: Float32Array,
+  random: Random,
+  signal: AbortSignal,
+): Promise<void> {
+  const pick = () => {
+    const at = random.below(images.length / 784) * 784
+    return images.subarray(at, at + 784)
+  }
+  const query = async (image: Float32Array): Promise<Answer> => {
+    for (;;) {
+      if (signal.aborted) return { refused: true, status: 503, retryAfterMs: null }
+      const answer = load.target === null ? null : await ask(load, principal, load.target, key, image)
+      if (answer !== null) return answer
       await turn(20)
     }
   }
+  const source = pick()
+  const first = await query(source)
+  if (!first.refused) await boundaryAttack({ query }, { source, label: first.label }, { random, budget: 60, start: pick() })
 }
 
 async function flows(load: Load, random: Random, signal: AbortSignal): Promise<void> {

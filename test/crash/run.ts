@@ -26,8 +26,7 @@ export async function crashRun(dataDir: string, kills: number, seed: number, say
   const random = seeded(seed)
   let instance = await startInstance({ dataDir })
   const keys = new Map<string, string>()
-  for (const principal of ['reader-1', 'reader-2', 'reader-3', 'prober-1', 'held'])
-    keys.set(principal, (await instance.createKey(principal)).key)
+  for (const principal of ['reader-1', 'reader-2', 'reader-3', 'held']) keys.set(principal, (await instance.createKey(principal)).key)
   await instance.api('/api/containments', {
     target: heldTarget,
     action: 'deny-principal',
@@ -40,18 +39,22 @@ export async function crashRun(dataDir: string, kills: number, seed: number, say
   keys.delete('held')
   const load = startLoad(keys, seed)
   let leasesWrong = 0
-  for (let kill = 1; kill <= kills; kill++) {
+  try {
+    for (let kill = 1; kill <= kills; kill++) {
+      load.target = instance
+      if (kill % 2 === 1) load.attack(`prober-${kill}`, (await instance.createKey(`prober-${kill}`)).key, seed * 1_000 + kill)
+      await new Promise((resolve) => setTimeout(resolve, random.between(50, 1_500)))
+      load.target = null
+      await instance.kill()
+      instance = await startInstance({ dataDir })
+      if (!(await isHeld(instance.inference, heldKey))) leasesWrong++
+      if (kill % 10 === 0) say(`killed ${kill} times; ${load.ledger.flows.size} flows acknowledged, ${total(load.ledger)} answers`)
+    }
     load.target = instance
-    await new Promise((resolve) => setTimeout(resolve, random.between(50, 1_500)))
-    load.target = null
-    await instance.kill()
-    instance = await startInstance({ dataDir })
-    if (!(await isHeld(instance.inference, heldKey))) leasesWrong++
-    if (kill % 10 === 0) say(`killed ${kill} times; ${load.ledger.flows.size} flows acknowledged, ${total(load.ledger)} answers`)
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+  } finally {
+    await load.stop()
   }
-  load.target = instance
-  await new Promise((resolve) => setTimeout(resolve, 1_000))
-  await load.stop()
   await until(
     'everything is handled',
     async () => {
@@ -104,13 +107,14 @@ async function storedCounts(sql: Sql): Promise<{ duplicated: number }> {
 }
 
 async function lostFlows(sql: Sql, ledger: Ledger): Promise<number> {
-  const there = new Set<string>()
-  for (let offset = 0; ; offset += 10_000) {
-    const rows = await sql(`SELECT toString(id) AS id FROM flows ORDER BY id LIMIT 10000 OFFSET ${offset}`)
-    for (const row of rows) there.add(String(row.id))
-    if (rows.length < 10_000) break
+  const ids = [...ledger.flows]
+  let there = 0
+  for (let i = 0; i < ids.length; i += 500) {
+    const some = ids.slice(i, i + 500).map((id) => `'${id}'`)
+    const [row] = await sql(`SELECT uniqExact(id) AS n FROM flows WHERE id IN (${some.join(',')})`)
+    there += Number(row?.n ?? 0)
   }
-  return [...ledger.flows].filter((id) => !there.has(id)).length
+  return ids.length - there
 }
 
 /** A principal must have at least as many served requests on record as it got answers: a lost event shows as a deficit. */
