@@ -1,6 +1,6 @@
 import type { EventOf } from '../../schemas/index.ts'
 import { bet, combined, evidence } from '../statistics/e-process.ts'
-import { coordinates, hashOf, isRepeat, nearest, remember } from './memory.ts'
+import { amongRecent, coordinates, hashOf, isRepeat, nearest, remember, squaredDistance, vectorOf } from './memory.ts'
 import type { Parameters } from './parameters.ts'
 import type { Remembered, State } from './state.ts'
 
@@ -12,6 +12,8 @@ export type Bettor = (p: number, out: Float64Array) => void
 const jointScale = 0.7
 /** A residual this rare among ordinary inputs is far outside. */
 const farTail = 1e-3
+/** Recent queries before a median of them means something. */
+const fewest = 4
 /** An input counts for a second return at most: a health check with noise comes back for ever. */
 const mostReturns = 2
 
@@ -30,9 +32,9 @@ export function observe(state: State, data: EventOf<'fingerprint'>['data'], bett
   const values = coordinates(data)
   const label = data.output.label
   const reference = Math.max(data.referenceDistance, 1e-9)
-  const varied = nearest(state.recent, values, null)
+  const varied = amongRecent(state.recent, values)
   const reach = (data.residualTail < farTail ? p.farChainRatio : p.chainRatio) * reference
-  const chained = varied !== null && varied.distance < reach
+  const chained = varied !== null && (varied.distance < reach || follows(varied.distance, varied.median, state.recent.length, p))
   if (chained && !wandered(state, varied.entry[2], values, reach, p)) {
     vary(state, varied.entry, selfTail(varied.distance / reference), bettor)
     remember(state, { hash, label, chain: varied.entry[2], marked: true }, values)
@@ -60,10 +62,15 @@ function tailsOf({ residualTail, confidenceTail, classTail }: EventOf<'fingerpri
   return [a, b, c, combined(a, b, c, jointScale)]
 }
 
+/** Much nearer to one of the last queries than to the others: a frame of a moving scene, however far from ordinary. */
+function follows(nearest: number, median: number, count: number, p: Parameters): boolean {
+  return count >= fewest && nearest < p.serialRatio * median
+}
+
 /** Many steps on, and no longer near where the chain began: nobody walks unseen through all inputs in small steps. */
 function wandered(state: State, chain: number, values: Float32Array, reach: number, p: Parameters): boolean {
   if (state.head === null || state.head[2] !== chain || ++state.steps < p.chainLength) return false
-  return (nearest([state.head], values, null)?.distance ?? Number.POSITIVE_INFINITY) > reach
+  return squaredDistance(vectorOf(state.head), values, Number.POSITIVE_INFINITY) > reach ** 2
 }
 
 /** The next step of a chain of variations: only a chain's first step is evidence, whatever its length. */

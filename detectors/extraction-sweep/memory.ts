@@ -41,12 +41,24 @@ export function isRepeat(state: State, hash: number): boolean {
   return false
 }
 
-/** @param label looks only among queries with this answer; null among all */
-export function nearest(entries: readonly Remembered[], values: Float32Array, label: number | null): Nearest | null {
+/** The nearest of the recent queries, whatever its answer, and the median distance to them all. */
+export function amongRecent(recent: readonly Remembered[], values: Float32Array): (Nearest & { readonly median: number }) | null {
+  const distances = recent.map((entry) => squaredDistance(vectorOf(entry), values, Number.POSITIVE_INFINITY))
+  let best = 0
+  for (let i = 1; i < distances.length; i++) if ((distances[i] as number) < (distances[best] as number)) best = i
+  const entry = recent[best]
+  if (entry === undefined) return null
+  const distance = Math.sqrt(distances[best] as number)
+  distances.sort((a, b) => a - b)
+  return { entry, distance, median: Math.sqrt(distances[distances.length >> 1] as number) }
+}
+
+/** The nearest of these earlier queries with the same answer. */
+export function nearest(entries: readonly Remembered[], values: Float32Array, label: number): Nearest | null {
   let best: Remembered | null = null
   let least = Number.POSITIVE_INFINITY
   for (const entry of entries) {
-    if (label !== null && entry[1] !== label) continue
+    if (entry[1] !== label) continue
     const squared = squaredDistance(vectorOf(entry), values, least)
     if (squared < least) {
       least = squared
@@ -56,7 +68,7 @@ export function nearest(entries: readonly Remembered[], values: Float32Array, la
   return best === null ? null : { entry: best, distance: Math.sqrt(least) }
 }
 
-function vectorOf(entry: Remembered): Float32Array {
+export function vectorOf(entry: Remembered): Float32Array {
   const known = decoded.get(entry)
   if (known !== undefined) return known
   const bytes = atob(entry[4])
@@ -67,7 +79,7 @@ function vectorOf(entry: Remembered): Float32Array {
 }
 
 /** Gives up as soon as the sum exceeds `bound`. */
-function squaredDistance(a: Float32Array, b: Float32Array, bound: number): number {
+export function squaredDistance(a: Float32Array, b: Float32Array, bound: number): number {
   if (a.length !== b.length) return Number.POSITIVE_INFINITY
   let sum = 0
   for (let i = 0; i < a.length; i++) {

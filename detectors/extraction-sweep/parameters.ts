@@ -40,6 +40,12 @@ export const Parameters = z.object({
     .max(1)
     .default(0.3)
     .describe('The same far outside ordinary traffic, where everything is near to everything else against the distance to the reference.'),
+  serialRatio: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.6)
+    .describe('A query follows one of the last few, too, when it is nearer to it than this share of its median distance to them all.'),
   chainLength: z
     .int()
     .min(2)

@@ -25,12 +25,12 @@ const rows: Record<string, string | number>[] = []
 
 function report(row: Record<string, string | number>): void {
   rows.push(row)
-  if (!options.json)
-    console.log(
-      Object.entries(row)
-        .map(([name, value]) => `${name} ${value}`)
-        .join(' · '),
-    )
+  const line = Object.entries(row)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(' · ')
+  // With --json standard output is the table alone; progress goes beside it.
+  if (options.json) console.error(line)
+  else console.log(line)
 }
 
 function quantile(sorted: readonly number[], share: number): number {

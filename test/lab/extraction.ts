@@ -24,7 +24,7 @@ const { values: options } = parseArgs({
   },
 })
 const heldBack = options.split !== 'development'
-const firstSeed = heldBack ? 1_000_001 : 1
+const firstSeed = heldBack ? 2_000_001 : 1
 const runs = Number(options.runs)
 const start = Date.UTC(2026, 0, 5)
 const victim = await openVictim()
@@ -37,12 +37,12 @@ const rows: Record<string, string | number>[] = []
 
 function report(row: Record<string, string | number>): void {
   rows.push(row)
-  if (!options.json)
-    console.log(
-      Object.entries(row)
-        .map(([name, value]) => `${name} ${value}`)
-        .join(' · '),
-    )
+  const line = Object.entries(row)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(' · ')
+  // With --json standard output is the table alone; progress goes beside it.
+  if (options.json) console.error(line)
+  else console.log(line)
 }
 
 async function observeAll(images: readonly Float32Array[]): Promise<Fingerprint[]> {
