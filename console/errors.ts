@@ -31,7 +31,8 @@ function statusOf(error: unknown): number {
   if (error instanceof ConsoleError) return statuses[error.code]
   if (error instanceof CordonError)
     return /UNAVAILABLE|AWAY|TIMEOUT|CLOSED/.test(error.code) ? 503 : /NOT_FOUND|UNKNOWN_QUERY/.test(error.code) ? 404 : 422
-  return 500
+  const given = (error as { statusCode?: unknown } | null)?.statusCode
+  return typeof given === 'number' && given >= 400 && given < 500 ? given : 500
 }
 
 function titleOf(status: number): string {

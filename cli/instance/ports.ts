@@ -67,8 +67,9 @@ export function consolePorts({ bus, store, keys, incidents, findings, containmen
   }
 }
 
-function viewOf({ hash: _, ...key }: Key): KeyView {
-  return { ...key, keyId: key.id }
+function viewOf(key: Key): KeyView {
+  const { id, principal, organization, state, createdAt, expiresAt, revokedAt, replaces } = key
+  return { id, keyId: id, principal, organization, state, createdAt, expiresAt, revokedAt, replaces }
 }
 
 async function topicStatus(bus: EventBus): Promise<TopicStatus[]> {
