@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { CordonError } from '../schemas/index.ts'
 import { configCommand } from './commands/config.ts'
 import { containCommand, containmentsCommand } from './commands/containments.ts'
+import { detectorsCommand } from './commands/detectors.ts'
 import { findingsCommand } from './commands/findings.ts'
 import { incidentsCommand } from './commands/incidents.ts'
 import { keysCommand } from './commands/keys.ts'
@@ -25,6 +26,7 @@ containCommand(program)
 queryCommand(program)
 topicsCommand(program)
 statusCommand(program)
+detectorsCommand(program)
 configCommand(program)
 
 try {

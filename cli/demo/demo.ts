@@ -53,8 +53,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   }
   const stops = [ports.findings.onChange(story.finding), ports.containments.onChange(story.containment)]
   const left = ports.containments.list().filter((c) => c.state === 'active' && c.until > options.clock())
-  for (const c of left)
-    story.say('still', `${c.target} is contained by ${c.action} from before, until ${new Date(c.until).toISOString().slice(11, 19)}`)
+  for (const containment of left) story.still(containment)
   const clients = []
   for (let i = 0; i < clientCount; i++) {
     const key = await keyOf(options, kept, `client-${String(i + 1).padStart(2, '0')}`)
@@ -126,15 +125,16 @@ function watcher(story: Story, who: string): (answer: Answer) => void {
 
 async function exfiltrate(options: DemoOptions, story: Story): Promise<void> {
   const { workload, pool } = workloads[1]
+  if (isContained(options, pool)) return story.say('attack 3', `left out: pool ${pool} is still quarantined from before`)
   story.say('attack 3', `somebody on ${workload} (pool ${pool}) uploads to a host it never spoke to`)
   for (let i = 0; i < 12 && !options.signal.aborted; i++) {
     await send(options, [exfiltration(workload, pool, options.clock(), 24_000_000)])
-    if (ports(options, pool)) return story.say('contained', `pool ${pool} is drained after ${i + 1} uploads; gpu-a serves on`)
+    if (isContained(options, pool)) return story.say('contained', `pool ${pool} is drained after ${i + 1} uploads; gpu-a serves on`)
     await pause(500, options.signal)
   }
 }
 
-function ports(options: DemoOptions, pool: string): boolean {
+function isContained(options: DemoOptions, pool: string): boolean {
   return options.ports.containments.list().some((c) => c.target === `pool:${pool}` && c.state === 'active' && c.until > options.clock())
 }
 

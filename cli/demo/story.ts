@@ -6,6 +6,8 @@ export interface Story {
   say(who: string, what: string): void
   finding(finding: Finding): void
   containment(containment: ContainmentView): void
+  /** A containment from before this start: said once, and not told as news. */
+  still(containment: ContainmentView): void
 }
 
 /** Tells people on a terminal what happens, a line an event. */
@@ -21,7 +23,13 @@ export function openStory(write: (line: string) => void, clock: () => number, co
     const time = new Date(clock()).toISOString().slice(11, 23)
     write(`${time}  ${colour ? `\u001b[${paint}m${tag.padEnd(10)}\u001b[0m` : tag.padEnd(10)} ${what}`)
   }
+  const end = (containment: ContainmentView) => new Date(containment.until).toISOString().slice(11, 19)
   return {
+    still: (containment) => {
+      once(`${containment.id}/${containment.revision}/active/enforced`)
+      once(`${containment.id}/${containment.from}`)
+      line('STILL', 35, `${cell(containment.target)} is contained by ${containment.action} from before, until ${end(containment)}`)
+    },
     say: (who, what) => line(who, 36, what),
     finding: (finding) => {
       if (finding.detector === 'blindness' || !once(`${finding.id}/${finding.revision}`)) return
@@ -33,7 +41,7 @@ export function openStory(write: (line: string) => void, clock: () => number, co
       const key = `${containment.id}/${containment.revision}/${containment.state}`
       if (containment.state === 'active' && (containment.enforcedAfterMs !== null || containment.decidedAt === null)) {
         if (!once(`${key}/enforced`)) return
-        const until = new Date(containment.until).toISOString().slice(11, 19)
+        const until = end(containment)
         if (!once(`${containment.id}/${containment.from}`)) return line('EXTENDED', 31, `${cell(containment.id)} until ${until}`)
         const after =
           containment.enforcedAfterMs === null

@@ -58,16 +58,15 @@ export class Api {
   approve = (id: string): Promise<Action> => this.#call('/api/actions/approve', { id, by: 'console' })
 
   /** Requests by outcome in ten-second steps over the last quarter of an hour. */
-  async rates(): Promise<Rate[]> {
+  async rates(now: number): Promise<Rate[]> {
+    const since = new Date(now - 900_000).toISOString()
     const answer = await this.#call<{ rows: Record<string, unknown>[] }>('/api/query', {
       name: 'event-rates',
-      params: { kind: 'request', minutes: 15, seconds: 10 },
+      params: { seconds: 10, since },
     })
-    return answer.rows.map((row) => ({
-      at: Number(row.at_ms),
-      outcome: String(row.outcome),
-      events: Number(row.events),
-    }))
+    return answer.rows
+      .filter((row) => row.kind === 'request')
+      .map((row) => ({ at: Date.parse(String(row.at)), outcome: String(row.outcome), events: Number(row.events) }))
   }
 
   /** Calls back on every change until `signal` aborts or the server ends; resolves then. */

@@ -55,7 +55,7 @@ function Curve({ name, values }: { name: string; values: readonly number[] }) {
 }
 
 function short(value: number): string {
-  return Number.isInteger(value) ? String(value) : value.toPrecision(3)
+  return Number.isInteger(value) ? value.toLocaleString('en') : value.toPrecision(3)
 }
 
 /** camelCase as words. */

@@ -45,7 +45,12 @@ function timeline({ findings, actions, containments }: IncidentDetail): Moment[]
           at: a.at,
           kind: 'enforced',
           what: `${a.node} enforces ${c.action}`,
-          detail: a.enforcedAfterMs === null ? 'ordered by a person' : `${span(a.enforcedAfterMs)} after the deciding event arrived`,
+          detail:
+            a.enforcedAfterMs === null
+              ? c.decidedAt === null
+                ? 'ordered by a person'
+                : 'already in force when the node began'
+              : `${span(a.enforcedAfterMs)} after the deciding event arrived`,
         }),
       ),
     ),

@@ -80,7 +80,7 @@ export function useLive(api: Api, onRefused: () => void): Live {
   useEffect(() => {
     const read = () => {
       void api.status().then(setStatus, () => {})
-      void api.rates().then(
+      void api.rates(Date.now()).then(
         (read) => {
           setRates(read)
           setRatesAt(Date.now())
