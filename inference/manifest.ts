@@ -35,8 +35,11 @@ export const Manifest = z.object({
   /** Bounds of the input's values, inclusive. */
   range: z.tuple([z.number(), z.number()]).refine(([low, high]) => low < high),
   labels: z.array(z.string().max(64)).min(2).max(65_536),
-  /** Every file of the version but this one. `topology` is tfjs layers format, `weights` its only weight file. */
-  files: z.object({ topology: ModelFile, weights: ModelFile }),
+  /**
+   * Every file of the version but this one. `topology` is tfjs layers format, `weights` its only weight file, `profile` the
+   * reference profile of its ordinary traffic; a version without one is served unwatched.
+   */
+  files: z.object({ topology: ModelFile, weights: ModelFile, profile: ModelFile.optional() }),
   accuracy: z.object({ set: z.string().max(128), items: z.int().min(1), top1: Unit }),
   /** Settings that `npm run train` used, for people. */
   training: z.record(z.string().max(64), z.union([z.number(), z.string().max(256), z.array(z.number()).max(16)])),

@@ -14,6 +14,8 @@ export interface ModelContent {
   readonly topology: Uint8Array
   /** Little-endian float32, in the order of the topology's weights manifest. */
   readonly weights: Uint8Array
+  /** Reference profile for fingerprints; null where the version has none. */
+  readonly profile: Uint8Array | null
 }
 
 /** The models of a directory: `<modelsDir>/<name>/<version>/manifest.json` and the files that it names. */
@@ -53,8 +55,12 @@ export async function openRegistry(modelsDir: string): Promise<ModelRegistry> {
     read: async (model, version) => {
       const entry = entries.get(keyOf(model, version))
       if (!entry) throw new InferenceError('MODEL_NOT_FOUND', `There is no version ${version} of a model ${model}`)
-      const { topology, weights } = entry.manifest.files
-      return { topology: await readVerified(root, entry, topology), weights: await readVerified(root, entry, weights) }
+      const { topology, weights, profile } = entry.manifest.files
+      return {
+        topology: await readVerified(root, entry, topology),
+        weights: await readVerified(root, entry, weights),
+        profile: profile === undefined ? null : await readVerified(root, entry, profile),
+      }
     },
   }
 }

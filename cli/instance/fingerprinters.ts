@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { openFingerprinter } from '../../inference/fingerprint/fingerprint.ts'
 import type { Fingerprinter, ModelInfo } from '../../inference/port.ts'
+import { openRegistry } from '../../inference/registry.ts'
 import type { Secrets } from './secrets.ts'
 
 /** One fingerprinter for each model version that has a reference profile; the others are served unwatched, which is said. */
@@ -12,13 +11,10 @@ export async function openFingerprinters(
   secrets: Secrets,
   log: Logger,
 ): Promise<(model: string, version: string) => Fingerprinter | undefined> {
+  const registry = await openRegistry(modelsDir)
   const opened = new Map<string, Fingerprinter>()
   for (const { name, version } of models) {
-    const file = join(modelsDir, name, version, 'profile.bin')
-    const profile = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null
-      throw error
-    })
+    const { profile } = await registry.read(name, version)
     if (profile === null) log.warn({ model: name, version }, 'no reference profile: probing and extraction of this version cannot be seen')
     else opened.set(`${name}/${version}`, openFingerprinter({ profile, key: secrets.fingerprintKey, epoch: secrets.fingerprintEpoch }))
   }

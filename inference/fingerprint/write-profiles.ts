@@ -1,9 +1,11 @@
-import { writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { loadMnist, pixels, splitTraining } from '../datasets/mnist.ts'
+import { Manifest } from '../manifest.ts'
 import type { ModelRuntime } from '../port.ts'
 import { openRuntime } from '../runtime/open.ts'
 import { buildProfile } from './build-profile.ts'
@@ -29,7 +31,9 @@ for (const { version, labels, range } of runtime.list()) {
   const bytes = buildProfile({ width: pixels, range, inputs: fit.images, calibration: calibration.images, outputs, classes: labels.length })
   // Read back, so that a profile that cannot be read fails here and not in a node.
   const { id, nearScale } = decodeProfile(bytes)
-  writeFileSync(join(modelsDir, model, version, 'profile.bin'), bytes)
+  const folder = join(modelsDir, model, version)
+  writeFileSync(join(folder, 'profile.bin'), bytes)
+  enterInManifest(join(folder, 'manifest.json'), bytes)
   process.stdout.write(`${model} ${version}: profile ${id}, ${bytes.length} bytes, nearest reference at ${nearScale.toFixed(2)} (median)\n`)
 }
 await runtime.close()
@@ -43,4 +47,12 @@ async function answers(from: ModelRuntime, version: string, classes: number): Pr
     outputs.set((await from.infer(model, version, 'build', input, items)).output, at * classes)
   }
   return outputs
+}
+
+/** A profile that is not what the manifest says is refused, since a changed one could blind the detectors. */
+function enterInManifest(file: string, profile: Uint8Array): void {
+  const manifest = Manifest.parse(JSON.parse(readFileSync(file, 'utf8')))
+  const sha256 = createHash('sha256').update(profile).digest('hex')
+  manifest.files.profile = { path: 'profile.bin', bytes: profile.length, sha256 }
+  writeFileSync(file, `${JSON.stringify(manifest, null, 2)}\n`)
 }

@@ -42,6 +42,7 @@ test('finds models and versions in natural order and reads verified files', asyn
 
 const corruptions: [string, () => Promise<unknown>][] = [
   ['a changed byte in the weights', () => flip(join(version1(), 'weights.bin'))],
+  ['a changed byte in the reference profile', () => flip(join(version1(), 'profile.bin'))],
   ['a changed byte in the topology', () => flip(join(version1(), 'model.json'))],
   ['a missing file', () => rm(join(version1(), 'weights.bin'))],
   [
