@@ -5,6 +5,7 @@ import kafkajs, { type Admin, type Kafka } from 'kafkajs'
 import { BusError } from '../../bus/errors.ts'
 import { createKafkaBus } from '../../bus/kafka/bus.ts'
 import type { BusRecord, EventBus } from '../../bus/port.ts'
+import { until } from '../bus/until.ts'
 import { busContract } from '../contracts/bus.ts'
 import { type Broker, startBroker } from './broker.ts'
 
@@ -95,6 +96,49 @@ describe('kafka', () => {
         ['\ufffd\ufffd', null, { twice: 'last', empty: '' }],
       ],
     )
+  })
+
+  test('consumers and tails that were overtaken by retention go on with what is left', async () => {
+    await bus.ensureTopics([{ name: 'overtaken', partitions: 1, retentionMs: 3_600_000 }])
+    const publish = async (from: number, count: number): Promise<void> => {
+      const record = { topic: 'overtaken', key: null, headers: {}, timestamp: Date.now() }
+      await bus.publish(Array.from({ length: count }, (_, i) => ({ ...record, value: Buffer.from(String(from + i)) })))
+    }
+    await publish(0, 10)
+    const consumed: number[] = []
+    const tailed: number[] = []
+    const entered = Promise.withResolvers<void>()
+    const gate = Promise.withResolvers<void>()
+    const consumer = await bus.consume({
+      group: 'overtaken',
+      topics: ['overtaken'],
+      maxBatch: 5,
+      onBatch: async ({ records }) => {
+        consumed.push(...records.map((r) => r.offset))
+        entered.resolve()
+        await gate.promise
+      },
+    })
+    await entered.promise
+    // 10 to 19 come, and 0 to 14 are deleted, before the consumer asks for more than what it fetched.
+    try {
+      await publish(10, 10)
+      // Has the client learn of the topic: deleting does not.
+      await admin.fetchTopicOffsets(`${prefix}overtaken`)
+      await admin.deleteTopicRecords({ topic: `${prefix}overtaken`, partitions: [{ partition: 0, offset: '15' }] })
+    } finally {
+      gate.resolve()
+    }
+    const tail = await bus.tail({
+      topic: 'overtaken',
+      from: new Map([[0, 2]]),
+      onRecords: (records) => tailed.push(...records.map((r) => r.offset)),
+    })
+    await until('both have the last record', () => consumed.at(-1) === 19 && tailed.at(-1) === 19)
+    assert.deepEqual(consumed, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 18, 19])
+    assert.deepEqual(tailed, [15, 16, 17, 18, 19])
+    await consumer.close()
+    await tail.close()
   })
 
   test('says so when no broker answers', async () => {
