@@ -12,8 +12,8 @@ export type Bettor = (p: number, out: Float64Array) => void
 const jointScale = 0.7
 /** A residual this rare among ordinary inputs is far outside. */
 const farTail = 1e-3
-/** Recent queries before a median of them means something. */
-const fewest = 4
+/** Recent queries before a quartile of them means something. */
+const fewest = 8
 /** An input counts for a second return at most: a health check with noise comes back for ever. */
 const mostReturns = 2
 
@@ -34,7 +34,8 @@ export function observe(state: State, data: EventOf<'fingerprint'>['data'], bett
   const reference = Math.max(data.referenceDistance, 1e-9)
   const varied = amongRecent(state.recent, values)
   const reach = (data.residualTail < farTail ? p.farChainRatio : p.chainRatio) * reference
-  const chained = varied !== null && (varied.distance < reach || follows(varied.distance, varied.median, state.recent.length, p))
+  const chained =
+    varied !== null && (varied.distance < reach || (varied.last && follows(varied.distance, varied.quartile, state.recent.length, p)))
   if (chained && !wandered(state, varied.entry[2], values, reach, p)) {
     vary(state, varied.entry, selfTail(varied.distance / reference), bettor)
     remember(state, { hash, label, chain: varied.entry[2], marked: true }, values)
@@ -62,9 +63,12 @@ function tailsOf({ residualTail, confidenceTail, classTail }: EventOf<'fingerpri
   return [a, b, c, combined(a, b, c, jointScale)]
 }
 
-/** Much nearer to one of the last queries than to the others: a frame of a moving scene, however far from ordinary. */
-function follows(nearest: number, median: number, count: number, p: Parameters): boolean {
-  return count >= fewest && nearest < p.serialRatio * median
+/**
+ * Much nearer to the last query than to those before it: a frame of a moving scene, however far from ordinary. Among
+ * independent queries of one kind the last is no nearer than others, and with ordinary ones between it is not the nearest.
+ */
+function follows(nearest: number, quartile: number, count: number, p: Parameters): boolean {
+  return count >= fewest && nearest < p.serialRatio * quartile
 }
 
 /** Many steps on, and no longer near where the chain began: nobody walks unseen through all inputs in small steps. */

@@ -41,8 +41,11 @@ export function isRepeat(state: State, hash: number): boolean {
   return false
 }
 
-/** The nearest of the recent queries, whatever its answer, and the median distance to them all. */
-export function amongRecent(recent: readonly Remembered[], values: Float32Array): (Nearest & { readonly median: number }) | null {
+/** The nearest of the recent queries, whatever its answer; whether it is the last one; and the lower quartile of the distances to them all. */
+export function amongRecent(
+  recent: readonly Remembered[],
+  values: Float32Array,
+): (Nearest & { readonly last: boolean; readonly quartile: number }) | null {
   const distances = recent.map((entry) => squaredDistance(vectorOf(entry), values, Number.POSITIVE_INFINITY))
   let best = 0
   for (let i = 1; i < distances.length; i++) if ((distances[i] as number) < (distances[best] as number)) best = i
@@ -50,7 +53,7 @@ export function amongRecent(recent: readonly Remembered[], values: Float32Array)
   if (entry === undefined) return null
   const distance = Math.sqrt(distances[best] as number)
   distances.sort((a, b) => a - b)
-  return { entry, distance, median: Math.sqrt(distances[distances.length >> 1] as number) }
+  return { entry, distance, last: best === recent.length - 1, quartile: Math.sqrt(distances[distances.length >> 2] as number) }
 }
 
 /** The nearest of these earlier queries with the same answer. */

@@ -45,7 +45,9 @@ export const Parameters = z.object({
     .min(0)
     .max(1)
     .default(0.6)
-    .describe('A query follows one of the last few, too, when it is nearer to it than this share of its median distance to them all.'),
+    .describe(
+      'A query follows the last one, too, when it is nearer to it than this share of the lower quartile of its distances to the last few.',
+    ),
   chainLength: z
     .int()
     .min(2)

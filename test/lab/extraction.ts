@@ -24,7 +24,7 @@ const { values: options } = parseArgs({
   },
 })
 const heldBack = options.split !== 'development'
-const firstSeed = heldBack ? 2_000_001 : 1
+const firstSeed = heldBack ? 4_000_001 : 1
 const runs = Number(options.runs)
 const start = Date.UTC(2026, 0, 5)
 const victim = await openVictim()
