@@ -1,4 +1,3 @@
-import { Instant } from '../schemas/index.ts'
 import { maxValueBytes } from './codec.ts'
 import { BusError } from './errors.ts'
 import type { OutgoingRecord } from './port.ts'
@@ -31,7 +30,8 @@ export function checkOutgoing(record: OutgoingRecord, compacted: boolean): void 
   if (length > maxHeaderLength || count > maxHeaders) {
     throw new BusError('TOO_LARGE', `${what}: ${count} headers of ${length} characters, at most ${maxHeaders} of ${maxHeaderLength} fit`)
   }
-  if (!Instant.safeParse(record.timestamp).success) {
+  // As the contract of an instant says, without the cost of parsing on the way of every record.
+  if (!Number.isSafeInteger(record.timestamp) || record.timestamp < 0 || record.timestamp > 8.64e15) {
     throw new BusError('INVALID_RECORD', `${what}: the timestamp ${record.timestamp} is not whole milliseconds since 1970`)
   }
   if (compacted && record.key === null)

@@ -17,6 +17,7 @@ import type {
   TopicConfig,
 } from '../port.ts'
 import { Catalog } from './catalog.ts'
+import { readFrame } from './frame.ts'
 import { Group } from './group.ts'
 import { IndexStore } from './index-store.ts'
 import { Journal } from './journal.ts'
@@ -94,15 +95,11 @@ class LocalBus implements EmbeddedBus {
   }
 
   #restore(frame: Buffer): void {
-    this.#writer.restore(
-      frame,
-      (id, number) => this.#catalog.byId(id, number),
-      (id, { group, partition, offset }) => {
-        const { topic } = this.#catalog.byId(id, partition)
-        this.#keep(group, `${topic.name}/${partition}`, offset)
-        return topic
-      },
-    )
+    const items = readFrame(frame)
+    this.#writer.restore(items, (id, number) => this.#catalog.byId(id, number))
+    for (const { topicId, partition, offset, group } of items) {
+      if (group !== undefined) this.#keep(group, `${this.#catalog.byId(topicId, partition).topic.name}/${partition}`, offset)
+    }
   }
 
   async ensureTopics(topics: readonly TopicConfig[]): Promise<void> {
@@ -244,9 +241,12 @@ class LocalBus implements EmbeddedBus {
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
     await this.#maintaining?.catch(() => {})
     this.#closed = true
-    await this.#writer.close()
-    await this.#index.close()
-    this.#unlock()
+    try {
+      await this.#writer.close()
+      await this.#index.close()
+    } finally {
+      this.#unlock()
+    }
   }
 
   #checkOpen(): void {

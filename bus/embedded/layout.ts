@@ -20,7 +20,7 @@ const absent = 0xffffffff
 const version = 1
 const chunkHeader = 12
 
-/** A run of records and where each one's value lies in it. */
+/** A run of records. */
 export interface EncodedRun {
   readonly bytes: Buffer
   readonly count: number
@@ -138,18 +138,6 @@ export function decodeRun(topic: string, partition: number, run: Buffer, count: 
     at += 4 + run.readUInt32LE(at)
   }
   return records
-}
-
-/** Cuts a run into the bytes of its records. */
-export function splitRun(run: Buffer, count: number): Buffer[] {
-  const parts: Buffer[] = []
-  let at = 0
-  for (let index = 0; index < count; index++) {
-    const end = at + 4 + run.readUInt32LE(at)
-    parts.push(run.subarray(at, end))
-    at = end
-  }
-  return parts
 }
 
 /**

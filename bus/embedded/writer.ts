@@ -1,7 +1,8 @@
 import type { Logger } from 'pino'
 import { BusError } from '../errors.ts'
 import type { OutgoingRecord, Position } from '../port.ts'
-import type { CommitWrite, IndexStore, StoredTopic } from './index-store.ts'
+import { commitBytes, type FrameItem, partHead } from './frame.ts'
+import type { CommitWrite, IndexStore } from './index-store.ts'
 import type { Journal } from './journal.ts'
 import { decodeRun, type EncodedRun, encodeRun } from './layout.ts'
 import type { Partition } from './partition.ts'
@@ -38,9 +39,6 @@ const indexBytes = 4_194_304
 const delayBytes = 67_108_864
 const fullBytes = 268_435_456
 const rotateBytes = 67_108_864
-
-const partItem = 1
-const commitItem = 2
 
 /**
  * The one place that appends. What arrives within a turn of the event loop becomes one frame of the journal: then
@@ -90,28 +88,12 @@ export class Writer {
     await this.#enqueue([], [write])
   }
 
-  /** A frame of the journal, read back after a restart. */
-  restore(
-    payload: Buffer,
-    partitionAt: (topicId: number, partition: number) => Partition,
-    onCommit: (topicId: number, write: Omit<CommitWrite, 'topic'>) => StoredTopic,
-  ): void {
-    for (let at = 0; at < payload.length; ) {
-      const kind = payload.readUInt8(at)
-      const topicId = payload.readUInt16LE(at + 1)
-      const number = payload.readUInt16LE(at + 3)
-      const offset = payload.readDoubleLE(at + 5)
-      if (kind === commitItem) {
-        const end = at + 15 + payload.readUInt16LE(at + 13)
-        const write = { group: payload.toString('utf8', at + 15, end), partition: number, offset }
-        this.#keepCommit({ ...write, topic: onCommit(topicId, write) })
-        at = end
-        continue
-      }
-      const count = payload.readUInt32LE(at + 13)
-      const end = at + 21 + payload.readUInt32LE(at + 17)
-      this.#append(partitionAt(topicId, number), { bytes: payload.subarray(at + 21, end), count }, offset)
-      at = end
+  /** Takes over a frame of the journal that the index does not have. */
+  restore(items: readonly FrameItem[], partitionAt: (topicId: number, partition: number) => Partition): void {
+    for (const { topicId, partition: number, offset, run, group } of items) {
+      const partition = partitionAt(topicId, number)
+      if (run !== undefined) this.#append(partition, run, offset)
+      if (group !== undefined) this.#keepCommit({ group, topic: partition.topic, partition: number, offset })
     }
   }
 
@@ -280,27 +262,4 @@ function cut(partition: Partition, places: readonly number[], records: readonly 
     bytes = 0
   })
   return parts
-}
-
-function partHead(partition: Partition, base: number, run: EncodedRun): Buffer {
-  const head = Buffer.allocUnsafe(21)
-  head.writeUInt8(partItem, 0)
-  head.writeUInt16LE(partition.topic.id, 1)
-  head.writeUInt16LE(partition.number, 3)
-  head.writeDoubleLE(base, 5)
-  head.writeUInt32LE(run.count, 13)
-  head.writeUInt32LE(run.bytes.length, 17)
-  return head
-}
-
-function commitBytes(write: CommitWrite): Buffer {
-  const group = Buffer.from(write.group)
-  const bytes = Buffer.allocUnsafe(15 + group.length)
-  bytes.writeUInt8(commitItem, 0)
-  bytes.writeUInt16LE(write.topic.id, 1)
-  bytes.writeUInt16LE(write.partition, 3)
-  bytes.writeDoubleLE(write.offset, 5)
-  bytes.writeUInt16LE(group.length, 13)
-  bytes.set(group, 15)
-  return bytes
 }

@@ -104,6 +104,24 @@ export function logContract(open: () => Suite): void {
     assert.equal((await suite.bus.partitions(topic))[0]?.end, 3, 'a refused publish leaves nothing')
   })
 
+  test('refuses everything once it is closed', async () => {
+    const suite = open()
+    const topic = await suite.makeTopic(1)
+    const closed = suite.bus
+    await suite.reopen()
+    await closed.close()
+    const calls: (() => Promise<unknown>)[] = [
+      () => closed.publish([record(topic, 'a')]),
+      () => closed.partitions(topic),
+      () => closed.groups(),
+      () => closed.ensureTopics([]),
+      () => closed.consume({ group: 'g', topics: [topic], onBatch: async () => {} }),
+      () => closed.tail({ topic, from: 'start', onRecords: () => {} }),
+      () => closed.read(topic, 0, 0)[Symbol.asyncIterator]().next(),
+    ]
+    for (const call of calls) await assert.rejects(call, (error) => isBusError(error, 'BUS_CLOSED'))
+  })
+
   test('reads from an offset, up to an offset, and from a time', async () => {
     const suite = open()
     const topic = await suite.makeTopic(2)
