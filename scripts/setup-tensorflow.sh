@@ -41,7 +41,8 @@ command -v g++ >/dev/null || fail 'g++ is needed: install a C++ compiler'
 
 if ! installed "$package" "$tfjs" || ! installed node_modules/node-api-headers "$napi_headers"; then
   echo "@tensorflow/tfjs-node $tfjs: installing"
-  npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error \
+  # As an optional dependency, or npm leaves it out: package.json names it as an optional peer.
+  npm install --no-save --save-optional --ignore-scripts --no-audit --no-fund --loglevel=error \
     "@tensorflow/tfjs-node@$tfjs" "node-api-headers@$napi_headers"
   echo "@tensorflow/tfjs-node $tfjs: installed after $SECONDS s"
 fi
