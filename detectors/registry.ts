@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { DetectorDefinition } from './contract.ts'
 import { egressAnomaly } from './egress-anomaly/egress-anomaly.ts'
 import { extractionSweep } from './extraction-sweep/extraction-sweep.ts'
-import { nearDuplicateProbing } from './near-duplicate-probing/detector.ts'
+import { nearDuplicateProbing } from './near-duplicate-probing/near-duplicate-probing.ts'
 
 /**
  * Forgets a definition's own types, so that different ones fit one array; `start` then parses what it is given.

@@ -1,8 +1,8 @@
-import type { Params } from './detector.ts'
 import { ceilings, clip, weigh } from './evidence.ts'
 import type { Scene } from './geometry.ts'
 import { seen } from './link.ts'
 import type { Point } from './memory.ts'
+import type { Params } from './parameters.ts'
 import { type Features, featuresOf } from './patterns.ts'
 import { type Cluster, type Pattern, patterns, type State } from './state.ts'
 

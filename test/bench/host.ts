@@ -1,6 +1,6 @@
 import { egressAnomaly } from '../../detectors/egress-anomaly/egress-anomaly.ts'
 import { extractionSweep } from '../../detectors/extraction-sweep/extraction-sweep.ts'
-import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/detector.ts'
+import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/near-duplicate-probing.ts'
 import { listed } from '../../detectors/registry.ts'
 import type { HostedDetector } from '../../pipeline/host/hosted.ts'
 import { createPartitionHost } from '../../pipeline/host/partition.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { FindingDraft } from '../../detectors/contract.ts'
-import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/detector.ts'
+import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/near-duplicate-probing.ts'
 import { loadMnist, pixels } from '../../inference/datasets/mnist.ts'
 import type { Fingerprint } from '../../inference/port.ts'
 import { Finding } from '../../schemas/index.ts'

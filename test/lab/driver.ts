@@ -1,6 +1,6 @@
 import type { FindingDraft } from '../../detectors/contract.ts'
 import { scoreOf } from '../../detectors/near-duplicate-probing/cluster.ts'
-import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/detector.ts'
+import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/near-duplicate-probing.ts'
 import type { Fingerprint } from '../../inference/port.ts'
 import { type EventOf, uuidv7 } from '../../schemas/index.ts'
 

@@ -1,4 +1,4 @@
-import type { nearDuplicateProbing } from '../../../detectors/near-duplicate-probing/detector.ts'
+import type { nearDuplicateProbing } from '../../../detectors/near-duplicate-probing/near-duplicate-probing.ts'
 import type { Observation } from '../../../schemas/index.ts'
 import { hopSkipJump } from '../../attacks/hopskipjump.ts'
 import { seeded } from '../../attacks/random.ts'

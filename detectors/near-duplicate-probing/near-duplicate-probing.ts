@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import type { EventOf, Observation } from '../../schemas/index.ts'
 import { type DetectorLogic, defineDetector, type Step } from '../contract.ts'
 import { decodeSketch } from '../statistics/sketch.ts'
@@ -6,24 +5,8 @@ import { grow, scoreOf } from './cluster.ts'
 import { draft } from './finding.ts'
 import { link } from './link.ts'
 import { Memory, type Point } from './memory.ts'
+import { Params } from './parameters.ts'
 import { State } from './state.ts'
-
-export const Params = z.object({
-  /** Queries remembered for each model. */
-  window: z.int().min(64).max(65_536).default(4_096),
-  /** A query links to an earlier one within this share of its distance to the nearest reference input. */
-  linkShare: z.number().positive().max(1).default(0.45),
-  /** Evidence, in nats, at which a cluster is stated as an attack. */
-  threshold: z.number().positive().default(8),
-  /** Clusters kept; the least recently grown go first. */
-  maxClusters: z.int().min(1).max(4_096).default(256),
-  /** Evidence halves in this time. */
-  halfLifeMs: z
-    .number()
-    .positive()
-    .default(6 * 60 * 60 * 1_000),
-})
-export type Params = z.infer<typeof Params>
 
 export const nearDuplicateProbing = defineDetector({
   id: 'near-duplicate-probing',
