@@ -24,6 +24,9 @@ export interface ConsoleOptions {
   readonly plugins?: readonly FastifyPluginCallback[]
 }
 
+/** How long running requests may take to finish once the console closes. */
+const closeMs = 3_000
+
 const page = fileURLToPath(new URL('page/dist/', import.meta.url))
 
 // The page is ours alone: no third-party origin, no framing, no inline script.
@@ -60,6 +63,9 @@ export async function createConsole(options: ConsoleOptions): Promise<FastifyIns
   })
   app.addHook('onSend', async (_request, reply) => {
     reply.headers(headers)
+  })
+  app.addHook('preClose', async () => {
+    setTimeout(() => app.server.closeAllConnections(), closeMs).unref()
   })
   app.get('/health', async (_request, reply) => {
     const status = await ports.status()

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { parse } from '../body.ts'
 import type { ConsolePorts } from '../port.ts'
@@ -9,11 +10,17 @@ const heartbeatMs = 15_000
 
 /**
  * Live streams as NDJSON: `GET /api/stream` sends `{type, data}` for incidents, findings and containments as they change;
- * `GET /api/findings/stream` sends findings alone, the past ones that match first. An empty line is a heartbeat.
+ * `GET /api/findings/stream` sends findings alone, the past ones that match first. An empty line is a heartbeat. A
+ * stream ends with the reader, or with the console.
  */
 export function streamRoutes(app: FastifyInstance, ports: ConsolePorts): void {
+  const running = new Set<ServerResponse>()
+  // The server waits for answers to end, and these never do.
+  app.addHook('preClose', async () => {
+    for (const raw of running) raw.destroy()
+  })
   app.get('/api/stream', (_request, reply) => {
-    const write = open(reply)
+    const write = open(reply, running)
     write.until(
       ports.incidents.onChange((data) => write.line({ type: 'incident', data })),
       ports.findings.onChange((data) => write.line({ type: 'finding', data })),
@@ -22,7 +29,7 @@ export function streamRoutes(app: FastifyInstance, ports: ConsolePorts): void {
   })
   app.get('/api/findings/stream', (request, reply) => {
     const filter = parse(FindingFilter, request.query)
-    const write = open(reply)
+    const write = open(reply, running)
     const past = ports.findings.recent().filter((finding) => filter.since !== undefined && matches(filter, finding))
     for (const finding of past.slice(-filter.limit)) write.line(finding)
     write.until(
@@ -39,10 +46,11 @@ interface Writer {
   until(...stops: readonly (() => void)[]): void
 }
 
-function open(reply: FastifyReply): Writer {
+function open(reply: FastifyReply, running: Set<ServerResponse>): Writer {
   const { raw } = reply
   const stops: (() => void)[] = []
   reply.hijack()
+  running.add(raw)
   raw.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
   raw.write('\n')
   const heartbeat = setInterval(() => raw.write('\n'), heartbeatMs)
@@ -50,6 +58,7 @@ function open(reply: FastifyReply): Writer {
   raw.on('error', () => raw.destroy())
   raw.on('close', () => {
     clearInterval(heartbeat)
+    running.delete(raw)
     for (const stop of stops) stop()
   })
   return {

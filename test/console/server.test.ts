@@ -101,6 +101,25 @@ describe('console API', () => {
     )
   })
 
+  for (const path of ['/api/stream', '/api/findings/stream']) {
+    it(`ends ${path} when the console closes, rather than wait for its reader`, { timeout: 10_000 }, async () => {
+      const ports = fakePorts()
+      const app = await createConsole({ ports, token, registry: new Registry(), log: pino({ level: 'silent' }) })
+      const url = await app.listen({ port: 0, host: '127.0.0.1' })
+      const response = await fetch(`${url}${path}`, { headers: { authorization } })
+      const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+      await reader.read()
+      const ended = reader.closed.then(
+        () => true,
+        () => true,
+      )
+      const began = performance.now()
+      await app.close()
+      assert.ok(performance.now() - began < 2_000, 'the console waited for a stream')
+      assert.equal(await ended, true)
+    })
+  }
+
   it('answers a 4xx problem to anything malformed, never a 5xx', async (t) => {
     const { app } = await open(t)
     const paths = [
