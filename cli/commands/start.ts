@@ -32,7 +32,7 @@ export function startCommand(program: Command, version: string): void {
               colour: process.stdout.isTTY,
               clock: Date.now,
               signal: abort.signal,
-            })
+            }).catch((error: Error) => console.error(`cordon: the demo failed, and the rest goes on: ${error.message}`))
           : Promise.resolve()
       await signalled()
       abort.abort()

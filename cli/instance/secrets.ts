@@ -15,6 +15,9 @@ export interface Secrets {
   readonly fingerprintEpoch: number
 }
 
+/** Least characters of a token (ours have 43): less is a torn or emptied file, and an empty token would let everybody in. */
+const tokenLength = 32
+
 const Kept = z.object({ addressKey: z.base64(), fingerprintKey: z.base64(), fingerprintEpoch: z.int().min(0) })
 
 /**
@@ -33,8 +36,10 @@ export function openSecrets(dataDir: string): Secrets {
     }
     if (!existsSync(tokenFile)) writeAtomically(tokenFile, `${randomBytes(32).toString('base64url')}\n`)
     const kept = Kept.parse(JSON.parse(readFileSync(file, 'utf8')))
+    const token = readFileSync(tokenFile, 'utf8').trim()
+    if (token.length < tokenLength) throw new Error(`the token is shorter than ${tokenLength} characters; delete it, and a new one is made`)
     return {
-      token: readFileSync(tokenFile, 'utf8').trim(),
+      token,
       addressKey: Buffer.from(kept.addressKey, 'base64'),
       fingerprintKey: Buffer.from(kept.fingerprintKey, 'base64'),
       fingerprintEpoch: kept.fingerprintEpoch,

@@ -9,12 +9,13 @@ import type { ConsolePorts, InstanceStatus } from '../../console/port.ts'
 import { createConsole } from '../../console/server.ts'
 import { collector } from '../../ingest/collector.ts'
 import { startSink } from '../../ingest/sink.ts'
+import { topicsObserved } from '../../pipeline/host/input.ts'
 import { snapshotTopic, topics } from '../../schemas/index.ts'
 import type { Config } from '../config/schema.ts'
 import { writeAtomically } from './atomic-file.ts'
 import { openBus } from './bus.ts'
 import { Closers } from './closers.ts'
-import { startDetection } from './detection.ts'
+import { configuredDetectors, startDetection } from './detection.ts'
 import { listening, urlOf } from './listen.ts'
 import { startNode } from './node.ts'
 import { consolePorts } from './ports.ts'
@@ -54,12 +55,13 @@ async function open(config: Config, version: string, log: Logger, closers: Close
   const startedAt = Date.now()
   const clock = () => Date.now()
   const { dataDir } = config
-  const secrets = openSecrets(dataDir)
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'cordon_' })
   const source = config.inference.node
   const bus = await openBus(config, log)
   closers.add('bus', () => bus.close())
+  // After the bus, whose lock is the directory's: of two first starts at once only one may make secrets.
+  const secrets = openSecrets(dataDir)
   await bus.ensureTopics([...Object.values(topics), snapshotTopic])
   const store = await openInstanceStore(config, log)
   closers.add('store', () => store.close())
@@ -82,7 +84,8 @@ async function open(config: Config, version: string, log: Logger, closers: Close
   closers.add('detectors', () => host.close())
   const node = await startNode({ config, bus, keys, models, secrets, clock, registry, log, modelsDir: modelsDirOf(config) }, closers)
 
-  const observed: Observed = { version, startedAt, bus, store, sink, host, worker, node, clock }
+  const detecting = topicsObserved(configuredDetectors(config))
+  const observed: Observed = { version, startedAt, bus, store, sink, host, worker, node, clock, detecting }
   const status = (): Promise<InstanceStatus> => statusOf(observed)
   const ports = consolePorts({ bus, store, keys, incidents, findings, containments, worker, clock, status })
   const app = await createConsole({ ports, token: secrets.token, registry, log, plugins: [collector({ bus, clock, log, source })] })

@@ -1,9 +1,7 @@
 import type { EventBus } from '../../bus/port.ts'
 import type { InstanceStatus, RoleStatus } from '../../console/port.ts'
-import { detectors } from '../../detectors/registry.ts'
 import type { InferenceNode } from '../../inference/server/node.ts'
 import { type Sink, sinkTopics } from '../../ingest/sink.ts'
-import { topicsObserved } from '../../pipeline/host/input.ts'
 import type { DetectorHost } from '../../pipeline/host/shell.ts'
 import type { ResponseWorker } from '../../pipeline/response-worker.ts'
 import type { Instant } from '../../schemas/index.ts'
@@ -20,15 +18,17 @@ export interface Observed {
   readonly worker: ResponseWorker
   readonly node: InferenceNode
   readonly clock: () => Instant
+  /** Topics that the detectors in force read. */
+  readonly detecting: readonly string[]
 }
 
 /** How old a waiting record may be before a role is said to fall behind. */
 const behindRecords = 50_000
 
 export async function statusOf(observed: Observed): Promise<InstanceStatus> {
-  const { version, startedAt, bus, store, sink, host, worker, node } = observed
+  const { version, startedAt, bus, store, sink, host, worker, node, detecting } = observed
   const [lag, storeUp] = await Promise.all([
-    lagOf(bus),
+    lagOf(bus, detecting),
     store.ping().then(
       () => true,
       () => false,
@@ -70,14 +70,13 @@ export async function statusOf(observed: Observed): Promise<InstanceStatus> {
   return { version, startedAt, ready: true, lag, roles }
 }
 
-const readers: Readonly<Record<keyof InstanceStatus['lag'], readonly string[]>> = {
-  sink: sinkTopics,
-  detect: topicsObserved(detectors.map((definition) => ({ definition, params: {} }))),
-  respond: ['findings'],
-}
-
-/** Records on each group's topics that it has not committed. */
-async function lagOf(bus: EventBus): Promise<InstanceStatus['lag']> {
+/** Records on each group's topics that it has not committed. A topic that nobody in the group reads keeps nobody behind. */
+export async function lagOf(bus: EventBus, detecting: readonly string[]): Promise<InstanceStatus['lag']> {
+  const readers: Readonly<Record<keyof InstanceStatus['lag'], readonly string[]>> = {
+    sink: sinkTopics,
+    detect: detecting,
+    respond: ['findings'],
+  }
   const groups = await bus.groups()
   const committed = new Map(groups.map((g) => [`${g.group}/${g.topic}/${g.partition}`, g.committed]))
   const lag = { sink: 0, detect: 0, respond: 0 }

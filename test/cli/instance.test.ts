@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { it, type TestContext } from 'node:test'
+import { encode, newEvent } from '../../bus/codec.ts'
+import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
+import { Config } from '../../cli/config/schema.ts'
+import { CliError } from '../../cli/errors.ts'
+import { openSecrets } from '../../cli/instance/secrets.ts'
+import { startInstance } from '../../cli/instance/start.ts'
+import { lagOf } from '../../cli/instance/status.ts'
+import { topics } from '../../schemas/index.ts'
+import { temporaryDataDir } from '../end-to-end/instance.ts'
+
+it('makes secrets once, and says so rather than go on with torn ones', (t) => {
+  const dataDir = temporaryDataDir(t)
+  const made = openSecrets(dataDir)
+  assert.deepEqual(openSecrets(dataDir), made)
+  const torn: readonly [file: string, text: string][] = [
+    ['token', ''],
+    ['token', '\n'],
+    ['token', made.token.slice(0, 20)],
+    ['secrets.json', ''],
+    ['secrets.json', '{"addressKey":"'],
+  ]
+  for (const [file, text] of torn) {
+    writeFileSync(join(dataDir, file), text)
+    assert.throws(
+      () => openSecrets(dataDir),
+      (error) => error instanceof CliError && error.code === 'START_FAILED',
+      `${file}: ${JSON.stringify(text)}`,
+    )
+    writeFileSync(join(dataDir, 'token'), `${made.token}\n`)
+  }
+})
+
+it('makes no secrets in a directory that another process has', async (t) => {
+  const dataDir = temporaryDataDir(t)
+  const theirs = await createEmbeddedBus({ path: join(dataDir, 'log') })
+  t.after(() => theirs.close())
+  await assert.rejects(startInstance(Config.parse({ dataDir, log: { level: 'silent' } }), 'test'), /BUS_LOCKED|has it open/)
+  assert.deepEqual([existsSync(join(dataDir, 'secrets.json')), existsSync(join(dataDir, 'token'))], [false, false])
+})
+
+const flow = {
+  workload: 'w',
+  pool: null,
+  connection: null,
+  destination: { address: '10.0.0.1', port: 443, name: null },
+  protocol: 'tcp',
+  service: null,
+  bytesOut: 1,
+  bytesIn: 1,
+  durationMs: 1,
+} as const
+
+it('counts as behind only what somebody reads', async (t: TestContext) => {
+  const bus = await createEmbeddedBus({ path: join(temporaryDataDir(t), 'log') })
+  t.after(() => bus.close())
+  await bus.ensureTopics(Object.values(topics))
+  const published = await bus.publish([1, 2, 3].map((at) => encode('flows', newEvent('flow', flow, 'test', at))))
+  const partition = published[0]?.partition ?? -1
+  assert.deepEqual(await lagOf(bus, ['flows', 'fingerprints']), { sink: 3, detect: 3, respond: 0 })
+  assert.deepEqual(await lagOf(bus, ['fingerprints']), { sink: 3, detect: 0, respond: 0 }, 'the flows detector is switched off')
+  const committed = Promise.withResolvers<void>()
+  const sink = await bus.consume({
+    group: 'sink',
+    topics: ['flows'],
+    onBatch: (batch, control) => control.commit(2).then(committed.resolve),
+  })
+  await committed.promise
+  await sink.close()
+  assert.ok((await bus.groups()).some((g) => g.group === 'sink' && g.partition === partition && g.committed === 2))
+  assert.deepEqual(await lagOf(bus, []), { sink: 1, detect: 0, respond: 0 })
+})
