@@ -98,6 +98,7 @@ export interface Fixture {
   readonly runtime: TinyRuntime
   readonly keys: KeyRegistry
   readonly emitter: Emitter
+  readonly registry: Registry
   readonly clock: { now: number }
   /** Puts a lease on the log and waits until the node's view has it. */
   contain(target: string, action: string, parameters?: Containment['parameters'], change?: Partial<Containment>): Promise<Containment>
@@ -156,6 +157,7 @@ export async function openFixture(options: Partial<NodeOptions> = {}, place: Pla
     runtime,
     keys,
     emitter,
+    registry,
     clock,
     contain: async (target, action, parameters = {}, change = {}) => {
       const id = leaseId(target, action)

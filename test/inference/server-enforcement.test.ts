@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
+import { Counter } from 'prom-client'
 import { type Fixture, inferBody, openFixture, start } from './node-fixture.ts'
 
 let fixture: Fixture
@@ -222,7 +223,24 @@ test('a lease that a node cannot enforce is not acknowledged, and harms nobody',
   await fixture.contain('workload:w', 'deny-principal')
   assert.equal(await statusOf(alice), 200)
   assert.deepEqual(await fixture.eventsOf('acknowledgements'), [])
-  assert.match((await fixture.node.app.inject({ url: '/metrics' })).body, /cordon_leases_unenforceable_total 4/)
+  assert.match(await fixture.registry.metrics(), /cordon_leases_unenforceable_total 4/)
+})
+
+test('what anybody may read does not say that somebody was seen or contained', async () => {
+  const { node, registry } = fixture
+  const findings = new Counter({ name: 'cordon_detector_findings_total', help: 'of another role in the process', registers: [registry] })
+  const read = async () => {
+    const bodies = await Promise.all(
+      ['/metrics', '/health', '/v2', '/v2/health/ready'].map(async (url) => (await node.app.inject(url)).body),
+    )
+    return bodies.join('\n')
+  }
+  const before = await read()
+  findings.inc()
+  await fixture.contain('principal:alice', 'throttle-principal', { requests: 1, windowMs: 60_000 })
+  assert.match(await registry.metrics(), /cordon_leases_active\{action="throttle-principal"\} 1/)
+  assert.match(before, /cordon_requests_total/)
+  assert.equal(await read(), before)
 })
 
 test('unreadable parameters are enforced with the default, not ignored', async () => {
