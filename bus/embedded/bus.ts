@@ -30,7 +30,7 @@ import { Writer } from './writer.ts'
 export interface EmbeddedBusOptions {
   /** The data directory; one process at a time. */
   readonly path: string
-  /** For retention. Default the system's clock. */
+  /** For retention, which goes by when a record came. Default the system's clock. */
   readonly clock?: () => Instant
   readonly log?: Logger
   /** Between passes of retention and compaction. Default 30 s. */
@@ -86,7 +86,7 @@ class LocalBus implements EmbeddedBus {
     for (const { group, topic, partition, offset } of this.#index.offsets()) this.#keep(group, `${topic}/${partition}`, offset)
     const frames: Buffer[] = []
     const journal = Journal.open(options.path, this.#index.applied, (frame) => frames.push(frame))
-    this.#writer = new Writer({ journal, index: this.#index, log: options.log })
+    this.#writer = new Writer({ journal, index: this.#index, log: options.log, clock: this.#clock })
     for (const frame of frames) this.#restore(frame)
     void this.#writer.index()
     this.#timer = setInterval(() => {

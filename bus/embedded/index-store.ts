@@ -23,8 +23,8 @@ export interface ChunkEntry {
   readonly last: number
   /** Newest timestamp in the partition up to and with this chunk: ascends, so times can be searched by halving. */
   readonly newestSoFar: number
-  /** Newest timestamp in the chunk. */
-  readonly newest: number
+  /** When it came, by the bus's clock: retention goes by it, since timestamps are the sources' word. */
+  readonly arrived: number
   readonly bytes: number
   readonly count: number
 }
@@ -156,7 +156,7 @@ export class IndexStore {
     const entry = Buffer.alloc(entryBytes)
     entry.writeDoubleLE(write.last, 0)
     entry.writeDoubleLE(write.newestSoFar, 8)
-    entry.writeDoubleLE(write.newest, 16)
+    entry.writeDoubleLE(write.arrived, 16)
     entry.writeDoubleLE(write.bytes, 24)
     entry.writeDoubleLE(write.count, 32)
     void this.#chunks.put(key, write.chunk)
@@ -201,7 +201,7 @@ function entryOf(key: Buffer, value: Buffer): ChunkEntry {
     base: key.readUInt8(4) * 2 ** 48 + key.readUIntBE(5, 6),
     last: value.readDoubleLE(0),
     newestSoFar: value.readDoubleLE(8),
-    newest: value.readDoubleLE(16),
+    arrived: value.readDoubleLE(16),
     bytes: value.readDoubleLE(24),
     count: value.readDoubleLE(32),
   }

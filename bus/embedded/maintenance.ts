@@ -13,13 +13,13 @@ const maxKeys = 1_000_000
 const page = 256
 const chunkBytes = 131_072
 
-/** Drops the chunks at the head of a partition whose newest record is older than its topic keeps. */
+/** Drops the chunks at the head of a partition that came longer ago than its topic keeps. */
 export async function retain(partition: Partition, index: IndexStore, now: Instant): Promise<void> {
   const { retentionMs } = partition.topic
   if (retentionMs === null) return
   for (;;) {
     const entries = index.entries(partition.topic, partition.number, partition.start, page)
-    const kept = entries.findIndex((entry) => entry.newest >= now - retentionMs)
+    const kept = entries.findIndex((entry) => entry.arrived >= now - retentionMs)
     const expired = kept === -1 ? entries : entries.slice(0, kept)
     const last = expired.at(-1)
     if (last === undefined) return
@@ -122,7 +122,7 @@ function chunkOf(partition: Partition, group: readonly ChunkEntry[], survivors: 
     partition: partition.number,
     base,
     last: group.at(-1)?.last ?? base,
-    newest: survivors.reduce((newest, record) => Math.max(newest, record.timestamp), 0),
+    arrived: group.at(-1)?.arrived ?? 0,
     newestSoFar: group.at(-1)?.newestSoFar ?? 0,
     bytes: chunk.length,
     count: survivors.length,

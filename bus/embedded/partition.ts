@@ -1,3 +1,4 @@
+import type { Instant } from '../../schemas/index.ts'
 import type { BusRecord } from '../port.ts'
 import type { Bounds, ChunkWrite, IndexStore, StoredTopic } from './index-store.ts'
 import { encodeChunk } from './layout.ts'
@@ -135,8 +136,8 @@ export class Partition {
     return low
   }
 
-  /** The tail as chunks to index; {@link indexed} says when they are. */
-  chunks(): ChunkWrite[] {
+  /** The tail as chunks to index, which came about `now`; {@link indexed} says when they are. */
+  chunks(now: Instant): ChunkWrite[] {
     const writes: ChunkWrite[] = []
     let newestSoFar = this.#newest
     let group: Segment[] = []
@@ -155,7 +156,7 @@ export class Partition {
         partition,
         base: first.base,
         last: first.base + count - 1,
-        newest,
+        arrived: now,
         newestSoFar,
         bytes: chunk.length,
         count,

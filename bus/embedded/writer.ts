@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Instant } from '../../schemas/index.ts'
 import { BusError } from '../errors.ts'
 import type { OutgoingRecord, Position } from '../port.ts'
 import { commitBytes, type FrameItem, partHead } from './frame.ts'
@@ -27,6 +28,7 @@ export interface WriterOptions {
   readonly journal: Journal
   readonly index: IndexStore
   readonly log: Logger | undefined
+  readonly clock: () => Instant
   /** Longest that a record stays in the journal alone. Default 250 ms. */
   readonly indexMs?: number
 }
@@ -52,6 +54,7 @@ export class Writer {
   readonly #journal: Journal
   readonly #index: IndexStore
   readonly #log: Logger | undefined
+  readonly #clock: () => Instant
   readonly #indexMs: number
   readonly #dirty = new Set<Partition>()
   #queue: Job[] = []
@@ -68,6 +71,7 @@ export class Writer {
     this.#journal = options.journal
     this.#index = options.index
     this.#log = options.log
+    this.#clock = options.clock
     this.#indexMs = options.indexMs ?? 250
   }
 
@@ -221,7 +225,7 @@ export class Writer {
     const commits = this.#commits
     const bytes = this.#unindexedBytes
     if (partitions.length === 0 && commits.size === 0) return
-    const writes = partitions.map((partition) => partition.chunks())
+    const writes = partitions.map((partition) => partition.chunks(this.#clock()))
     this.#dirty.clear()
     this.#commits = new Map()
     try {

@@ -63,6 +63,24 @@ test('keeps records as long as the topic says, and offsets for ever', async (t) 
   assert.deepEqual(await bus.offsetsAt('t', 0), new Map([[0, 20]]))
 })
 
+test('keeps records by when they came: what is dated in the past waits for its readers, what is dated in the future goes', async (t) => {
+  const { reopen } = await open(t)
+  let now = start
+  let bus = await reopen(() => now)
+  await bus.ensureTopics([{ name: 't', partitions: 1, retentionMs: 7 * day }])
+  await bus.publish([record(null, 'a log of last month', start - 30 * day)])
+  await bus.publish([record(null, 'a clock of the next century', start + 36_500 * day)])
+  await bus.maintain()
+  assert.equal((await readAll(bus)).length, 2, 'acknowledged a moment ago')
+  now = start + 6 * day
+  bus = await reopen(() => now)
+  await bus.maintain()
+  assert.equal((await readAll(bus)).length, 2)
+  now = start + 8 * day
+  await bus.maintain()
+  assert.deepEqual(await bus.partitions('t'), [{ topic: 't', partition: 0, start: 2, end: 2 }])
+})
+
 test('a consumer that is behind what was dropped goes on with what is left', async (t) => {
   const { reopen } = await open(t)
   let now = start
