@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import type { Action, Instant, Parameters } from '../schemas/index.ts'
 import { splitTarget, Target } from '../schemas/index.ts'
 import { ResponderError } from './errors.ts'
@@ -8,7 +9,7 @@ export interface ContainmentRequest {
   readonly target: string
   /** A responder's id. */
   readonly action: string
-  /** The responder's own; what is missing takes its default. Numbers may come as text, as a command line has them. */
+  /** The responder's own; what is missing takes its default. Numbers may come as text and text as numbers: a command line cannot tell. */
   readonly parameters: Parameters
   readonly forMs: number
   readonly reason: string
@@ -54,7 +55,8 @@ function checkTarget(target: string, responder: ContainmentResponder): void {
 }
 
 function settingsOf({ parameters, forMs }: ContainmentRequest, responder: ContainmentResponder): Parameters {
-  const parsed = responder.params.safeParse({ ...numbersRead(parameters), durationMs: forMs })
+  const asGiven = responder.params.safeParse({ ...parameters, durationMs: forMs })
+  const parsed = asGiven.success ? asGiven : responder.params.safeParse({ ...retyped(parameters, asGiven.error), durationMs: forMs })
   if (parsed.success) {
     const { durationMs: _, ...settings } = parsed.data as Parameters
     return settings
@@ -67,8 +69,12 @@ function settingsOf({ parameters, forMs }: ContainmentRequest, responder: Contai
   throw new ResponderError('PARAMETERS_INVALID', `The parameters of ${responder.id} are not valid: ${problems}.`)
 }
 
-function numbersRead(parameters: Parameters): Parameters {
+/** Numbers for text and text for numbers where that is what was wrong: `1` is a number of requests, or a version. */
+function retyped(parameters: Parameters, { issues }: z.ZodError): Parameters {
+  const refused = new Set(issues.filter(({ code }) => code === 'invalid_type').map(({ path }) => path[0]))
   const read = Object.entries(parameters).map(([name, value]) => {
+    if (!refused.has(name)) return [name, value] as const
+    if (typeof value === 'number') return [name, String(value)] as const
     const isNumber = typeof value === 'string' && /^-?\d{1,15}(\.\d{1,15})?$/.test(value)
     return [name, isNumber ? Number(value) : value] as const
   })
