@@ -47,8 +47,11 @@ export function cell(value: unknown): string {
   return Array.from(text, (c) => (unprintable(c.codePointAt(0) ?? 0) ? `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}` : c)).join('')
 }
 
+/** Controls, and what turns the writing around (Unicode's bidirectional marks, embeddings and isolates). */
 function unprintable(code: number): boolean {
-  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code === 0x2028 || code === 0x2029 || (code >= 0x202a && code <= 0x202e)
+  const control = code < 0x20 || (code >= 0x7f && code < 0xa0) || code === 0x2028 || code === 0x2029
+  const mark = code === 0x061c || code === 0x200e || code === 0x200f
+  return control || mark || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069)
 }
 
 /** `2026-11-21 09:00:00.123` in UTC. */

@@ -14,10 +14,12 @@ export function clientCommand(command: Command): Command {
   return command
     .option('--data-dir <dir>', 'data directory of the instance', process.env.CORDON_DATA_DIR ?? './.cordon')
     .option('--url <url>', "the console's address, in place of --data-dir")
-    .option('--token <token>', 'API token, with --url (default: the one in the data directory)', process.env.CORDON_TOKEN)
+    .option('--token <token>', 'API token, with --url (default: CORDON_TOKEN, else the one in the data directory)')
     .option('--json', 'print JSON: one object a line')
 }
 
 export function connect(flags: ClientFlags): { client: Client; output: Output } {
-  return { client: openClient(flags), output: openOutput(flags.json === true, (line) => process.stdout.write(`${line}\n`)) }
+  // Not as the flag's default, which the help would print.
+  const token = flags.token ?? process.env.CORDON_TOKEN
+  return { client: openClient({ ...flags, token }), output: openOutput(flags.json === true, (line) => process.stdout.write(`${line}\n`)) }
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { Command } from 'commander'
+import { clientCommand } from '../../cli/commands/client-command.ts'
 import { parseParams } from '../../cli/commands/containments.ts'
 import { parseDuration, parseInstant } from '../../cli/duration.ts'
 import { cell, openOutput, span, table } from '../../cli/output.ts'
@@ -21,11 +23,24 @@ describe('output', () => {
 
   it('shows control characters instead of obeying them', () => {
     assert.equal(cell('a\u001b[31mred\r\n\u202e'), 'a\\u{1b}[31mred\\u{d}\\u{a}\\u{202e}')
+    assert.equal(cell('\u2067a\u2069\u200f\u061c'), '\\u{2067}a\\u{2069}\\u{200f}\\u{61c}')
   })
 
   it('says spans as people do', () => {
     assert.deepEqual([0.5, 23.4, 1_500, 600_000, 9_000_000].map(span), ['0.5 ms', '23 ms', '1.5 s', '10 min', '2.5 h'])
   })
+})
+
+it('keeps the token of the environment out of the help', () => {
+  const token = 'a-secret-of-the-environment'
+  const before = process.env.CORDON_TOKEN
+  process.env.CORDON_TOKEN = token
+  try {
+    assert.ok(!clientCommand(new Command('status')).helpInformation().includes(token))
+  } finally {
+    if (before === undefined) delete process.env.CORDON_TOKEN
+    else process.env.CORDON_TOKEN = before
+  }
 })
 
 describe('durations and instants', () => {
@@ -51,6 +66,11 @@ describe('durations and instants', () => {
       level: 'label-only',
       x: 'a=b',
       on: true,
+    })
+    assert.deepEqual(parseParams(['version=1.10', 'principal=1e5', 'key=123456789012345678']), {
+      version: '1.10',
+      principal: '1e5',
+      key: '123456789012345678',
     })
     assert.throws(() => parseParams(['novalue']), { code: 'USAGE' })
   })
