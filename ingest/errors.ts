@@ -38,6 +38,8 @@ export interface Problem {
   readonly status: number
   readonly code: IngestErrorCode
   readonly detail: string
+  /** The detail again, for clients of the Open Inference Protocol's error form. */
+  readonly error: string
 }
 
 /** The collector's own errors, and Fastify's about the request; null for every other. */
@@ -45,7 +47,8 @@ export function problemOf(error: unknown): Problem | null {
   const known = error instanceof IngestError ? error : fromFastify(error)
   if (known === null) return null
   const status = statuses[known.code]
-  return { type: 'about:blank', title: titles[status] ?? 'Error', status, code: known.code, detail: known.message.slice(0, 1_000) }
+  const detail = known.message.slice(0, 1_000)
+  return { type: 'about:blank', title: titles[status] ?? 'Error', status, code: known.code, detail, error: detail }
 }
 
 function fromFastify(error: unknown): IngestError | null {

@@ -46,6 +46,8 @@ while (await behind()) await delay(10)
 await sink.close()
 const { rows } = await store.sql('SELECT count() AS rows, uniqExact(id) AS ids FROM flows')
 const stored = await store.client.query({ query: 'SELECT DISTINCT id FROM flows', format: 'TabSeparated' })
-writeSync(1, `${JSON.stringify({ ...rows[0], stored: (await stored.text()).trim().split('\n') })}\n`)
+const report = `${JSON.stringify({ ...rows[0], stored: (await stored.text()).trim().split('\n') })}\n`
+// A pipe takes a large text in parts: writeSync would leave the rest out.
+await new Promise((resolve) => process.stdout.write(report, resolve))
 await bus.close()
 await store.close()
