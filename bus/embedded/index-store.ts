@@ -119,31 +119,28 @@ export class IndexStore {
   }
 
   addTopics(topics: readonly StoredTopic[]): Promise<void> {
-    return this.#write(() => {
-      for (const topic of topics) void this.#meta.put(`topic:${topic.name}`, topic)
-    })
+    return this.#write(() => topics.map((topic) => this.#meta.put(`topic:${topic.name}`, topic)))
   }
 
   /** Appends what the journal holds up to `applied`. */
   apply(chunks: readonly ChunkWrite[], commits: readonly CommitWrite[], applied: JournalPosition): Promise<void> {
-    return this.#write(() => {
-      for (const chunk of chunks) this.#put(chunk)
-      for (const { group, topic, partition, offset } of commits)
-        void this.#offsets.put(JSON.stringify([group, topic.name, partition]), offset)
-      void this.#meta.put('journal', applied)
-    })
+    return this.#write(() => [
+      ...chunks.flatMap((chunk) => this.#put(chunk)),
+      ...commits.map(({ group, topic, partition, offset }) => this.#offsets.put(JSON.stringify([group, topic.name, partition]), offset)),
+      this.#meta.put('journal', applied),
+    ])
   }
 
   /** Puts `chunk` (or nothing) in place of the chunks that begin at `bases`. */
   replace(topic: StoredTopic, partition: number, bases: readonly number[], chunk: ChunkWrite | null, bounds: Bounds): Promise<void> {
-    return this.#write(() => {
-      for (const base of bases) {
-        void this.#chunks.remove(keyOf(topic, partition, base))
-        void this.#entries.remove(keyOf(topic, partition, base))
-      }
-      if (chunk !== null) this.#put(chunk)
-      void this.#meta.put(boundsKey(topic, partition), bounds)
-    })
+    return this.#write(() => [
+      ...bases.flatMap((base) => {
+        const key = keyOf(topic, partition, base)
+        return [this.#chunks.remove(key), this.#entries.remove(key)]
+      }),
+      ...(chunk === null ? [] : this.#put(chunk)),
+      this.#meta.put(boundsKey(topic, partition), bounds),
+    ])
   }
 
   async close(): Promise<void> {
@@ -151,7 +148,7 @@ export class IndexStore {
     await this.#root.close()
   }
 
-  #put(write: ChunkWrite): void {
+  #put(write: ChunkWrite): Promise<boolean>[] {
     const key = keyOf(write.topic, write.partition, write.base)
     const entry = Buffer.alloc(entryBytes)
     entry.writeDoubleLE(write.last, 0)
@@ -159,16 +156,20 @@ export class IndexStore {
     entry.writeDoubleLE(write.arrived, 16)
     entry.writeDoubleLE(write.bytes, 24)
     entry.writeDoubleLE(write.count, 32)
-    void this.#chunks.put(key, write.chunk)
-    void this.#entries.put(key, entry)
+    return [this.#chunks.put(key, write.chunk), this.#entries.put(key, entry)]
   }
 
   /** One at a time, so that what a caller read before its write still stands when it is made. */
-  #write(put: () => void): Promise<void> {
+  #write(put: () => Promise<boolean>[]): Promise<void> {
     const written = this.#last.then(async () => {
-      // Everything put in one turn of the event loop is one transaction.
-      put()
-      await this.#root.flushed
+      try {
+        // Everything put in one turn of the event loop is one transaction.
+        await Promise.all([...put(), this.#root.flushed])
+      } catch (error) {
+        // Where the disk is full each put rejects, and so does a promise of the reason that lmdb leaves on the error; lmdb prints that.
+        if (error instanceof Error && 'commitError' in error) Promise.resolve(error.commitError).catch(() => {})
+        throw error
+      }
     })
     this.#last = written.catch(() => {})
     return written

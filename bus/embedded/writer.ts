@@ -41,6 +41,8 @@ const indexBytes = 4_194_304
 const delayBytes = 67_108_864
 const fullBytes = 268_435_456
 const rotateBytes = 67_108_864
+/** Before indexing is tried again after it failed. */
+const retryMs = 1_000
 
 /**
  * The one place that appends. What arrives within a turn of the event loop becomes one frame of the journal: then
@@ -64,6 +66,7 @@ export class Writer {
   #commits = new Map<string, CommitWrite>()
   #timer: NodeJS.Timeout | undefined
   #indexing: Promise<void> | null = null
+  #indexFailed = false
   /** Set for good when a sync failed: what is on disk is unknown then. */
   #failure: BusError | null = null
 
@@ -202,8 +205,8 @@ export class Writer {
 
   #indexSoon(): void {
     if (this.#indexing !== null) return
-    if (this.#unindexedBytes >= indexBytes) void this.index()
-    else this.#timer ??= setTimeout(() => void this.index(), this.#indexMs).unref()
+    if (this.#unindexedBytes >= indexBytes && !this.#indexFailed) void this.index()
+    else this.#timer ??= setTimeout(() => void this.index(), this.#indexFailed ? retryMs : this.#indexMs).unref()
   }
 
   /** Moves what the journal holds into the index; never rejects, since it is tried again. */
@@ -230,7 +233,9 @@ export class Writer {
     this.#commits = new Map()
     try {
       await this.#index.apply(writes.flat(), [...commits.values()], position)
+      this.#indexFailed = false
     } catch (error) {
+      this.#indexFailed = true
       for (const partition of partitions) this.#dirty.add(partition)
       this.#commits = new Map([...commits, ...this.#commits])
       throw error
