@@ -63,6 +63,8 @@ export async function createConsole(options: ConsoleOptions): Promise<FastifyIns
   })
   app.addHook('onSend', async (_request, reply) => {
     reply.headers(headers)
+    // Keys and who is contained are nobody's to keep, on a disk or in a proxy; the page's own files say for themselves.
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   })
   app.addHook('preClose', async () => {
     setTimeout(() => app.server.closeAllConnections(), closeMs).unref()
@@ -77,9 +79,9 @@ export async function createConsole(options: ConsoleOptions): Promise<FastifyIns
   await app.register(async (guarded) => {
     const expected = digest(options.token)
     guarded.addHook('onRequest', async (request) => {
-      const given = /^Bearer ([\x21-\x7e]{1,512})$/.exec(request.headers.authorization ?? '')?.[1] ?? ''
-      // Digests first, so that lengths are equal whatever was sent.
-      if (!timingSafeEqual(digest(given), expected)) {
+      const given = /^Bearer ([\x21-\x7e]{1,512})$/.exec(request.headers.authorization ?? '')?.[1]
+      // Digests first, so that lengths are equal whatever was sent. No token is never the right one, whatever that is.
+      if (given === undefined || !timingSafeEqual(digest(given), expected)) {
         throw new ConsoleError('UNAUTHENTICATED', 'send the token of the data directory as Authorization: Bearer')
       }
     })

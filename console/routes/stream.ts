@@ -19,7 +19,9 @@ export function streamRoutes(app: FastifyInstance, ports: ConsolePorts): void {
   app.addHook('preClose', async () => {
     for (const raw of running) raw.destroy()
   })
-  app.get('/api/stream', (_request, reply) => {
+  // A HEAD request would be given a stream that never ends, and shows nothing.
+  const options = { exposeHeadRoute: false }
+  app.get('/api/stream', options, (_request, reply) => {
     const write = open(reply, running)
     write.until(
       ports.incidents.onChange((data) => write.line({ type: 'incident', data })),
@@ -27,7 +29,7 @@ export function streamRoutes(app: FastifyInstance, ports: ConsolePorts): void {
       ports.containments.onChange((data) => write.line({ type: 'containment', data })),
     )
   })
-  app.get('/api/findings/stream', (request, reply) => {
+  app.get('/api/findings/stream', options, (request, reply) => {
     const filter = parse(FindingFilter, request.query)
     const write = open(reply, running)
     const past = ports.findings.recent().filter((finding) => filter.since !== undefined && matches(filter, finding))

@@ -29,6 +29,21 @@ describe('console API', () => {
     assert.equal((await app.inject({ url: '/metrics' })).statusCode, 200)
   })
 
+  it('lets nobody in without a token, even where the token it was given is empty', async (t) => {
+    const app = await createConsole({ ports: fakePorts(), token: '', registry: new Registry(), log: pino({ level: 'silent' }) })
+    t.after(() => app.close())
+    for (const headers of [{}, { authorization: '' }, { authorization: 'Bearer ' }]) {
+      assert.equal((await app.inject({ url: '/api/keys', headers })).statusCode, 401)
+    }
+  })
+
+  it('lets no cache keep an answer', async (t) => {
+    const { app } = await open(t)
+    for (const url of ['/api/keys', '/api/status', '/api/nothing', '/health']) {
+      assert.equal((await app.inject({ url, headers: { authorization } })).headers['cache-control'], 'no-store', url)
+    }
+  })
+
   const routes: readonly [method: 'GET' | 'POST', url: string, body: object | undefined, status: number, expected: RegExp][] = [
     ['GET', '/api/status', undefined, 200, /"ready":true/],
     ['GET', '/api/findings', undefined, 200, /"eventsSeen":14/],
@@ -102,6 +117,13 @@ describe('console API', () => {
   })
 
   for (const path of ['/api/stream', '/api/findings/stream']) {
+    it(`has no HEAD of ${path}, which would never end`, { timeout: 10_000 }, async (t) => {
+      const { app } = await open(t)
+      const url = await app.listen({ port: 0, host: '127.0.0.1' })
+      const { status } = await fetch(`${url}${path}`, { method: 'HEAD', headers: { authorization, connection: 'close' } })
+      assert.equal(status, 404)
+    })
+
     it(`ends ${path} when the console closes, rather than wait for its reader`, { timeout: 10_000 }, async () => {
       const ports = fakePorts()
       const app = await createConsole({ ports, token, registry: new Registry(), log: pino({ level: 'silent' }) })
