@@ -37,12 +37,17 @@ function tightestOf(limits: readonly Limit[], items: number, now: Instant): { bu
   for (const limit of limits) {
     const admission = admits(limit.bucket, items, now)
     if (!admission.ok) {
-      if (refused === undefined || admission.retryMs > refused.retryMs) refused = { limit, ...admission }
+      if (refused === undefined || rankOf(admission) > rankOf(refused)) refused = { limit, ...admission }
     } else if (tightest === undefined || admission.remaining < tightest.remaining)
       tightest = { bucket: limit.bucket, remaining: admission.remaining }
   }
   if (refused !== undefined) throw throttled(refused.limit, refused.retryMs, refused.never)
   return tightest
+}
+
+/** Which refusal is told: what never fits before the longest wait, which would be in vain. */
+function rankOf({ retryMs, never }: { readonly retryMs: number; readonly never: boolean }): number {
+  return never ? Number.POSITIVE_INFINITY : retryMs
 }
 
 function throttled({ bucket: { quota }, lease }: Limit, retryMs: number, never: boolean): Refusal {

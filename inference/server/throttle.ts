@@ -29,9 +29,12 @@ export function emptyBucket(quota: Quota, from: Instant): Bucket {
 }
 
 /** Whether `items` fit now; takes nothing. */
-export function admits({ quota, fullAt }: Bucket, items: number, now: Instant): Admission {
+export function admits(bucket: Bucket, items: number, now: Instant): Admission {
+  const { quota } = bucket
   const perItem = quota.windowMs / quota.requests
-  const missing = Math.max(0, fullAt - now)
+  // No bucket is emptier than empty: else a clock that is set back by an hour would keep clients out for an hour.
+  bucket.fullAt = Math.min(bucket.fullAt, now + quota.windowMs)
+  const missing = Math.max(0, bucket.fullAt - now)
   const wanted = Math.min(items, quota.requests)
   const retryMs = Math.ceil(missing + wanted * perItem - quota.windowMs - 1e-6)
   const never = items > quota.requests

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import { admit } from '../../inference/server/admission.ts'
 import { harden } from '../../inference/server/harden.ts'
 import { openPseudonyms } from '../../inference/server/pseudonym.ts'
 import { admits, Buckets, emptyBucket, fullBucket, take } from '../../inference/server/throttle.ts'
@@ -16,6 +17,25 @@ test('a bucket of four a second: one comes back each 250 ms', () => {
   assert.deepEqual(admits(bucket, 1, 250), { ok: true, remaining: 1 })
   assert.deepEqual(admits(bucket, 5, 10_000), { ok: false, retryMs: 0, never: true })
   assert.deepEqual(admits(emptyBucket(quota, 0), 1, 0), { ok: false, retryMs: 250, never: false })
+})
+
+test('a clock that is set back keeps nobody out for longer than a window', () => {
+  const bucket = fullBucket(quota, 3_600_000)
+  take(bucket, 4, 3_600_000)
+  assert.deepEqual(admits(bucket, 1, 0), { ok: false, retryMs: 250, never: false })
+  assert.deepEqual(admits(bucket, 4, 1_000), { ok: true, remaining: 4 })
+})
+
+test('of two limits, the one that a request never fits is told, for waiting would be in vain', () => {
+  const narrow = { bucket: fullBucket({ requests: 2, windowMs: 1_000 }, 0), lease: 'narrow' }
+  const busy = { bucket: emptyBucket({ requests: 100, windowMs: 60_000 }, 0), lease: 'busy' }
+  for (const limits of [
+    [narrow, busy],
+    [busy, narrow],
+  ]) {
+    assert.throws(() => admit(limits, 3, 0), { code: 'THROTTLED', message: /send fewer in one request/ })
+    assert.throws(() => admit(limits, 1, 0), { code: 'THROTTLED', message: /try again in 1 s/ })
+  }
 })
 
 test('waiting as long as was said is enough, and a millisecond less is not', () => {
