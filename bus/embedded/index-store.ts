@@ -60,7 +60,8 @@ export class IndexStore {
 
   constructor(path: string) {
     // In this version of lmdb a commit with overlappingSync resolves no earlier, so it would only add a mode to reason about.
-    this.#root = open<unknown, string>({ path, maxDbs: 8, overlappingSync: false, encoding: 'json' })
+    // Batches of a whole turn have a promise that nobody is given, which ends the process where a commit fails.
+    this.#root = open<unknown, string>({ path, maxDbs: 8, overlappingSync: false, eventTurnBatching: false, encoding: 'json' })
     this.#meta = this.#root.openDB('meta', { encoding: 'json' })
     this.#chunks = this.#root.openDB<Buffer, Buffer>('chunks', { encoding: 'binary', keyEncoding: 'binary' })
     this.#entries = this.#root.openDB<Buffer, Buffer>('entries', { encoding: 'binary', keyEncoding: 'binary' })
@@ -162,9 +163,11 @@ export class IndexStore {
   /** One at a time, so that what a caller read before its write still stands when it is made. */
   #write(put: () => Promise<boolean>[]): Promise<void> {
     const written = this.#last.then(async () => {
+      const puts: Promise<boolean>[] = []
+      // One transaction.
+      const done = this.#root.batch(() => puts.push(...put()))
       try {
-        // Everything put in one turn of the event loop is one transaction.
-        await Promise.all([...put(), this.#root.flushed])
+        await Promise.all([done, ...puts])
       } catch (error) {
         // Where the disk is full each put rejects, and so does a promise of the reason that lmdb leaves on the error; lmdb prints that.
         if (error instanceof Error && 'commitError' in error) Promise.resolve(error.commitError).catch(() => {})
