@@ -159,6 +159,9 @@ class ClickHouseStore implements Store {
       try {
         const result = await reader.query({ query, format: 'JSONCompact', query_params: params })
         const text = await result.text()
+        // A single row is never cut off, and reading it would hold everything else in this process up.
+        if (text.length > this.#limits.resultBytes)
+          throw new StoreError('QUERY_LIMIT', `asking the store: the answer is larger than ${this.#limits.resultBytes} bytes`)
         return readResult(text, performance.now() - started, limit)
       } catch (cause) {
         if (cause instanceof StoreError) throw cause

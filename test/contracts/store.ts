@@ -192,6 +192,10 @@ export function storeContract(name: string, factory: StoreFactory): void {
       assert.equal((await store.sql('SELECT number FROM numbers(10)', { limit: 10 })).truncated, false)
     })
 
+    it('refuses a row that is too large to be read', async () => {
+      await assert.rejects(store.sql('SELECT range(9000000)'), { code: 'QUERY_LIMIT' })
+    })
+
     it('gives nobody what a failed question had found', async () => {
       await assert.rejects(store.sql('SELECT throwIf(number = 3000), number FROM numbers(4000)'), { code: 'QUERY_FAILED' })
       for (let round = 0; round < 4; round++) assert.deepEqual((await store.sql(`SELECT ${round} AS round`)).rows, [{ round }])
