@@ -17,12 +17,18 @@ export function shownSettings(loaded: LoadedConfig): readonly ShownSetting[] {
     const origin = originOf(loaded, setting)
     return {
       setting,
-      value: secret.test(setting) && value !== null ? '********' : value,
+      value: masked(setting, value),
       source: origin.source,
       from: origin.detail,
       environment: environmentName(setting),
     }
   })
+}
+
+/** A password has a setting of its own, and some write it into the address all the same. */
+function masked(setting: string, value: unknown): unknown {
+  if (secret.test(setting) && value !== null) return '********'
+  return typeof value === 'string' ? value.replace(/^(\w+:\/\/[^/?#]*?:)[^/?#]*@/, '$1********@') : value
 }
 
 function originOf(loaded: LoadedConfig, setting: string): { source: string; detail: string } {

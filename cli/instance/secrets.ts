@@ -18,7 +18,8 @@ export interface Secrets {
 /** Least characters of a token (ours have 43): less is a torn or emptied file, and an empty token would let everybody in. */
 const tokenLength = 32
 
-const Kept = z.object({ addressKey: z.base64(), fingerprintKey: z.base64(), fingerprintEpoch: z.int().min(0) })
+const Key32 = z.base64().refine((text) => Buffer.from(text, 'base64').length === 32, 'a key is 32 bytes')
+const Kept = z.object({ addressKey: Key32, fingerprintKey: Key32, fingerprintEpoch: z.int().min(0) })
 
 /**
  * The instance's secrets, made at its first start; readable by their owner alone.

@@ -82,6 +82,14 @@ describe('configuration', () => {
     assert.equal(shownSettings(loaded).find((s) => s.setting === 'store.password')?.value, '********')
   })
 
+  it('masks a password that stands in an address', () => {
+    const shown = (url: string) =>
+      shownSettings(loadConfig({ environment: { CORDON_STORE_URL: url }, flags: new Map() })).find((s) => s.setting === 'store.url')?.value
+    assert.equal(shown('http://cordon:pass:w@rd@clickhouse:8123/x'), 'http://cordon:********@clickhouse:8123/x')
+    assert.equal(shown('http://clickhouse:8123/a@b'), 'http://clickhouse:8123/a@b')
+    assert.equal(shown('http://cordon@clickhouse:8123'), 'http://cordon@clickhouse:8123')
+  })
+
   it('gives every setting a variable of its own', () => {
     const names = [...settings().keys()].map(environmentName)
     assert.equal(new Set(names).size, names.length)

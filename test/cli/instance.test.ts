@@ -22,6 +22,7 @@ it('makes secrets once, and says so rather than go on with torn ones', (t) => {
     ['token', made.token.slice(0, 20)],
     ['secrets.json', ''],
     ['secrets.json', '{"addressKey":"'],
+    ['secrets.json', '{"addressKey":"","fingerprintKey":"","fingerprintEpoch":0}'],
   ]
   for (const [file, text] of torn) {
     writeFileSync(join(dataDir, file), text)
