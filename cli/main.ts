@@ -10,6 +10,7 @@ import { keysCommand } from './commands/keys.ts'
 import { queryCommand } from './commands/query.ts'
 import { startCommand } from './commands/start.ts'
 import { statusCommand, topicsCommand } from './commands/status.ts'
+import { cell } from './output.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 const program = new Command('cordon')
@@ -40,6 +41,6 @@ function fail(error: unknown): void {
   const known = error instanceof CordonError
   const usage = known && (error.code === 'USAGE' || error.code.startsWith('CONFIG_'))
   if (process.argv.includes('--json') && known) console.error(JSON.stringify({ code: error.code, error: error.message }))
-  else console.error(known ? `cordon: ${error.message}` : error)
+  else console.error(known ? `cordon: ${error.message.split('\n').map(cell).join('\n')}` : error)
   process.exitCode = usage ? 2 : 1
 }

@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { clientCommand } from '../../cli/commands/client-command.ts'
 import { parseParams } from '../../cli/commands/containments.ts'
 import { parseDuration, parseInstant } from '../../cli/duration.ts'
 import { cell, openOutput, span, table } from '../../cli/output.ts'
+
+const cordon = fileURLToPath(new URL('../../bin/cordon.js', import.meta.url))
 
 describe('output', () => {
   it('prints one JSON object a line for machines', () => {
@@ -41,6 +49,17 @@ it('keeps the token of the environment out of the help', () => {
     if (before === undefined) delete process.env.CORDON_TOKEN
     else process.env.CORDON_TOKEN = before
   }
+})
+
+it('obeys no control characters in what an instance says went wrong', async (t) => {
+  const detail = "Cannot parse '\u001b]0;title\u0007'\nsecond line"
+  const server = createServer((_request, response) => response.writeHead(422).end(JSON.stringify({ detail })))
+  t.after(() => server.close())
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  const args = [cordon, 'status', '--url', `http://127.0.0.1:${port}`, '--token', 'x']
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  assert.equal(await text(child.stderr), "cordon: Cannot parse '\\u{1b}]0;title\\u{7}'\nsecond line\n")
 })
 
 describe('durations and instants', () => {
