@@ -167,9 +167,13 @@ class BusSink implements Sink {
         await pause.wait(signal)
       }
     }
+    this.#noteGivenUp(record, error)
+  }
+
+  #noteGivenUp({ topic, partition, offset }: BusRecord, error: unknown): void {
     this.#counts.letters++
-    this.#metrics.deadLetters.inc({ topic: record.topic })
-    log.warn({ err: error, topic: record.topic, partition: record.partition, offset: record.offset }, 'record dead-lettered')
+    this.#metrics.deadLetters.inc({ topic })
+    this.#options.log.warn({ err: error, topic, partition, offset }, 'record given up')
   }
 
   #writer(table: TableName): TableWriter {
@@ -185,7 +189,9 @@ class BusSink implements Sink {
       maxWaitMs: this.#options.maxWaitMs ?? (embedded ? 200 : 1_000),
       onStored: (rows, duplicates, seconds) => this.#noteStored(table, rows, duplicates, seconds),
       onTrouble: (error) => this.#noteTrouble(table, error),
-      onRejected: ({ record }, error, signal) => this.#giveUp(record, error, signal),
+      // A dead letter that cannot be stored stands on its topic already; a letter of it would be the next that cannot.
+      onRejected: async ({ record }, error, signal) =>
+        table === 'dead_letters' ? this.#noteGivenUp(record, error) : this.#giveUp(record, error, signal),
     })
     this.#writers.set(table, writer)
     return writer

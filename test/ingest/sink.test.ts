@@ -217,6 +217,20 @@ describe('sink', () => {
     assert.deepEqual(await count('flows', "connection IN ('one', 'unstorable', 'two')"), { rows: 2, ids: 2 })
     assert.deepEqual(await count('dead_letters', "code = 'INSERT_REJECTED'"), { rows: 1, ids: 1 })
   })
+
+  it('writes no dead letter of a dead letter that the store can never take: that would be the next one', async () => {
+    await bus.publish([{ topic: 'flows', key: 'w', value: Buffer.from('{'), headers: {}, timestamp: story.start }])
+    const end = async () => (await bus.partitions('dead-letters'))[0]?.end ?? 0
+    const before = await end()
+    const picky: SinkOptions['store'] = {
+      ...portOf(store),
+      insert: (table, rows, token) =>
+        table === 'dead_letters' ? Promise.reject(new StoreError('INSERT_REJECTED', 'cannot parse')) : store.insert(table, rows, token),
+    }
+    const sink = await drain({ store: picky })
+    assert.equal(await end(), before + 1)
+    assert.equal(sink.state().deadLetters, 2)
+  })
 })
 
 function portOf(store: Store): SinkOptions['store'] {
