@@ -11,8 +11,8 @@ import type { Instance } from '../end-to-end/instance.ts'
 export interface Ledger {
   /** Ids of flow events that the collector acknowledged with 202. */
   readonly flows: Set<string>
-  /** Answers that each principal received in full. */
-  readonly answers: Map<string, number>
+  /** Ids of the requests whose answers were received in full. */
+  readonly answers: Set<string>
   /** Calls that failed for want of a server. */
   failures: number
 }
@@ -22,37 +22,30 @@ export interface Load {
   /** The instance that calls go to; null while there is none. */
   target: Instance | null
   /** Begins a boundary attack from a fresh key. */
-  attack(principal: string, key: string, seed: number): void
+  attack(key: string, seed: number): void
   stop(): Promise<void>
 }
 
-/** Steady load: readers of digits, flows posted to the collector, and whatever attacks are begun. */
-export function startLoad(keys: ReadonlyMap<string, string>, seed: number): Load {
+/** Steady load: a reader of digits for each key, flows posted to the collector, and whatever attacks are begun. */
+export function startLoad(keys: readonly string[], seed: number): Load {
   const images = loadMnist('test')
-  const ledger: Ledger = { flows: new Set(), answers: new Map(), failures: 0 }
+  const ledger: Ledger = { flows: new Set(), answers: new Set(), failures: 0 }
   const abort = new AbortController()
   const load: Load = {
     ledger,
     target: null,
-    attack: (principal, key, attackSeed) => lanes.push(attacker(load, principal, key, images.images, seeded(attackSeed), abort.signal)),
+    attack: (key, attackSeed) => lanes.push(attacker(load, key, images.images, seeded(attackSeed), abort.signal)),
     stop: async () => {
       abort.abort()
       await Promise.all(lanes)
     },
   }
-  const lanes = [...keys].map(([principal, key], i) => reader(load, principal, key, images.images, seeded(seed * 1_000 + i), abort.signal))
+  const lanes = [...keys].map((key, i) => reader(load, key, images.images, seeded(seed * 1_000 + i), abort.signal))
   lanes.push(flows(load, seeded(seed * 1_000 + 999), abort.signal))
   return load
 }
 
-async function reader(
-  load: Load,
-  principal: string,
-  key: string,
-  images: Float32Array,
-  random: Random,
-  signal: AbortSignal,
-): Promise<void> {
+async function reader(load: Load, key: string, images: Float32Array, random: Random, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const instance = load.target
     if (instance === null) {
@@ -60,16 +53,15 @@ async function reader(
       continue
     }
     const at = random.below(images.length / 784) * 784
-    if ((await ask(load, principal, instance, key, images.subarray(at, at + 784))) === null) await turn(20)
+    if ((await ask(load, instance, key, images.subarray(at, at + 784))) === null) await turn(20)
   }
 }
 
 /** One query, entered into the ledger when it was answered; null when there was no server to answer it. */
-async function ask(load: Load, principal: string, instance: Instance, key: string, image: Float32Array): Promise<Answer | null> {
+async function ask(load: Load, instance: Instance, key: string, image: Float32Array): Promise<Answer | null> {
   try {
-    const answer = await httpOracle({ url: instance.inference, model: 'digits', key: () => key }).query(image)
-    if (!answer.refused) load.ledger.answers.set(principal, (load.ledger.answers.get(principal) ?? 0) + 1)
-    return answer
+    const onId = (id: string) => load.ledger.answers.add(id)
+    return await httpOracle({ url: instance.inference, model: 'digits', key: () => key, onId }).query(image)
   } catch {
     load.ledger.failures++
     return null
@@ -77,14 +69,7 @@ async function ask(load: Load, principal: string, instance: Instance, key: strin
 }
 
 /** Bisects and walks between two digits until it is refused, going on wherever a death of the process left it. */
-async function attacker(
-  load: Load,
-  principal: string,
-  key: string,
-  images: Float32Array,
-  random: Random,
-  signal: AbortSignal,
-): Promise<void> {
+async function attacker(load: Load, key: string, images: Float32Array, random: Random, signal: AbortSignal): Promise<void> {
   const pick = () => {
     const at = random.below(images.length / 784) * 784
     return images.subarray(at, at + 784)
@@ -92,7 +77,7 @@ async function attacker(
   const query = async (image: Float32Array): Promise<Answer> => {
     for (;;) {
       if (signal.aborted) return { refused: true, status: 503, retryAfterMs: null }
-      const answer = load.target === null ? null : await ask(load, principal, load.target, key, image)
+      const answer = load.target === null ? null : await ask(load, load.target, key, image)
       if (answer !== null) return answer
       await turn(20)
     }

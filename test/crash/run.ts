@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import type { ContainmentView, InstanceStatus } from '../../console/port.ts'
+import { tables } from '../../store/index.ts'
 import { seeded } from '../attacks/random.ts'
 import { startInstance, until } from '../end-to-end/instance.ts'
-import { type Ledger, startLoad } from './load.ts'
+import { startLoad } from './load.ts'
 import { undisturbed } from './undisturbed.ts'
 
 export interface CrashVerdict {
@@ -11,12 +12,15 @@ export interface CrashVerdict {
   readonly answers: number
   readonly lost: number
   readonly duplicated: number
+  /** Actions that were carried out more than once. */
+  readonly repeated: number
   readonly findings: number
   readonly findingsDiffering: number
   readonly leasesWrong: number
 }
 
 const heldTarget = 'principal:held'
+const brieflyTarget = 'principal:briefly'
 
 /**
  * Kills a loaded instance at random moments and starts it again, then compares what was promised with what is there: events
@@ -25,30 +29,25 @@ const heldTarget = 'principal:held'
 export async function crashRun(dataDir: string, kills: number, seed: number, say: (line: string) => void): Promise<CrashVerdict> {
   const random = seeded(seed)
   let instance = await startInstance({ dataDir })
-  const keys = new Map<string, string>()
-  for (const principal of ['reader-1', 'reader-2', 'reader-3', 'held']) keys.set(principal, (await instance.createKey(principal)).key)
-  await instance.api('/api/containments', {
-    target: heldTarget,
-    action: 'deny-principal',
-    parameters: {},
-    forMs: 6 * 3_600_000,
-    reason: 'held through every crash',
-    by: 'test',
-  })
-  const heldKey = keys.get('held') ?? ''
-  keys.delete('held')
-  const load = startLoad(keys, seed)
+  const keyOf = async (principal: string) => (await instance.createKey(principal)).key
+  const contain = (target: string, forMs: number, reason: string) =>
+    instance.api('/api/containments', { target, action: 'deny-principal', parameters: {}, forMs, reason, by: 'test' })
+  const heldKey = await keyOf('held')
+  const brieflyKey = await keyOf('briefly')
+  await contain(heldTarget, 6 * 3_600_000, 'held through every crash')
+  await contain(brieflyTarget, 2_000, 'over after the first crashes')
+  const load = startLoad([await keyOf('reader-1'), await keyOf('reader-2'), await keyOf('reader-3')], seed)
   let leasesWrong = 0
   try {
     for (let kill = 1; kill <= kills; kill++) {
       load.target = instance
-      if (kill % 2 === 1) load.attack(`prober-${kill}`, (await instance.createKey(`prober-${kill}`)).key, seed * 1_000 + kill)
+      if (kill % 2 === 1) load.attack(await keyOf(`prober-${kill}`), seed * 1_000 + kill)
       await new Promise((resolve) => setTimeout(resolve, random.between(50, 1_500)))
       load.target = null
       await instance.kill()
       instance = await startInstance({ dataDir })
       if (!(await isHeld(instance.inference, heldKey))) leasesWrong++
-      if (kill % 10 === 0) say(`killed ${kill} times; ${load.ledger.flows.size} flows acknowledged, ${total(load.ledger)} answers`)
+      if (kill % 10 === 0) say(`killed ${kill} times; ${load.ledger.flows.size} flows acknowledged, ${load.ledger.answers.size} answers`)
     }
     load.target = instance
     await new Promise((resolve) => setTimeout(resolve, 1_000))
@@ -63,11 +62,19 @@ export async function crashRun(dataDir: string, kills: number, seed: number, say
     },
     60_000,
   )
+  if (await isHeld(instance.inference, brieflyKey)) leasesWrong++
   const { containments } = await instance.api<{ containments: ContainmentView[] }>('/api/containments')
   if (!containments.some((c) => c.target === heldTarget && c.state === 'active')) leasesWrong++
+  if (!containments.some((c) => c.target === brieflyTarget && c.state === 'expired' && c.endedAt === c.until)) leasesWrong++
   const sql = async (text: string) => (await instance.api<{ rows: Record<string, unknown>[] }>('/api/query', { sql: text })).rows
-  const stored = await storedCounts(sql)
-  const lost = (await lostFlows(sql, load.ledger)) + (await lostAnswers(sql, load.ledger))
+  const duplicated = await duplicates(sql)
+  const [executed] = await sql("SELECT count() - uniqExact(action) AS extra FROM actions WHERE state = 'executed'")
+  const repeated = Number(executed?.extra)
+  const { flows, answers } = load.ledger
+  const lost =
+    (await missing(sql, flows, 'id', 'flows')) +
+    (await missing(sql, answers, 'id', "requests WHERE outcome = 'served'")) +
+    (await missing(sql, answers, 'request', 'fingerprints'))
   const storedFindings = new Set((await sql('SELECT finding AS id, revision FROM findings')).map((row) => `${row.id}/${row.revision}`))
   assert.equal(await instance.stop(), 0, `the last instance did not stop in order:\n${instance.log()}`)
   const expected = await undisturbed(dataDir)
@@ -75,10 +82,11 @@ export async function crashRun(dataDir: string, kills: number, seed: number, say
     [...expected].filter((id) => !storedFindings.has(id)).length + [...storedFindings].filter((id) => !expected.has(id)).length
   return {
     kills,
-    acknowledgedFlows: load.ledger.flows.size,
-    answers: total(load.ledger),
+    acknowledgedFlows: flows.size,
+    answers: answers.size,
     lost,
-    duplicated: stored.duplicated,
+    duplicated,
+    repeated,
     findings: expected.size,
     findingsDiffering: differing,
     leasesWrong,
@@ -97,37 +105,24 @@ async function isHeld(inference: string, key: string): Promise<boolean> {
   return answer.status === 403
 }
 
-async function storedCounts(sql: Sql): Promise<{ duplicated: number }> {
+/** Rows beyond the first of an event. */
+async function duplicates(sql: Sql): Promise<number> {
   let duplicated = 0
-  for (const table of ['requests', 'fingerprints', 'flows', 'telemetry', 'findings', 'actions', 'containments', 'acknowledgements']) {
+  for (const table of tables) {
     const [row] = await sql(`SELECT count() - uniqExact(id) AS extra FROM ${table}`)
     duplicated += Number(row?.extra ?? 0)
   }
-  return { duplicated }
+  return duplicated
 }
 
-async function lostFlows(sql: Sql, ledger: Ledger): Promise<number> {
-  const ids = [...ledger.flows]
+/** How many of the ids are in no row. */
+async function missing(sql: Sql, ids: ReadonlySet<string>, column: string, rows: string): Promise<number> {
+  const asked = [...ids]
   let there = 0
-  for (let i = 0; i < ids.length; i += 500) {
-    const some = ids.slice(i, i + 500).map((id) => `'${id}'`)
-    const [row] = await sql(`SELECT uniqExact(id) AS n FROM flows WHERE id IN (${some.join(',')})`)
+  for (let i = 0; i < asked.length; i += 500) {
+    const some = asked.slice(i, i + 500).map((id) => `'${id}'`)
+    const [row] = await sql(`SELECT uniqExact(${column}) AS n FROM (SELECT * FROM ${rows}) WHERE ${column} IN (${some.join(',')})`)
     there += Number(row?.n ?? 0)
   }
-  return ids.length - there
-}
-
-/** A principal must have at least as many served requests on record as it got answers: a lost event shows as a deficit. */
-async function lostAnswers(sql: Sql, ledger: Ledger): Promise<number> {
-  const rows = await sql("SELECT principal, count() AS served FROM requests WHERE outcome = 'served' GROUP BY principal")
-  const served = new Map(rows.map((row) => [String(row.principal), Number(row.served)]))
-  let lost = 0
-  for (const [principal, answers] of ledger.answers) lost += Math.max(0, answers - (served.get(principal) ?? 0))
-  return lost
-}
-
-function total(ledger: Ledger): number {
-  let sum = 0
-  for (const answers of ledger.answers.values()) sum += answers
-  return sum
+  return asked.length - there
 }
