@@ -21,13 +21,13 @@ async function settled(instance: Instance): Promise<void> {
 
 describe('the started binary, over HTTP only', () => {
   let instance: Instance
-  const cleanups: (() => void)[] = []
+  const cleanups: (() => Promise<void>)[] = []
   before(async () => {
     instance = await startInstance({ dataDir: temporaryDataDir({ after: (fn) => cleanups.push(fn) }) })
   })
   after(async () => {
     await instance?.stop()
-    for (const cleanup of cleanups) cleanup()
+    for (const cleanup of cleanups) await cleanup()
   })
 
   it('raises nothing on the 10,000 images of the test set sent from 100 keys', async () => {

@@ -50,7 +50,7 @@ describe('malformed input to every route of the started binary', () => {
   let instance: Instance
   let key: string
   let token: string
-  const cleanups: (() => void)[] = []
+  const cleanups: (() => Promise<void>)[] = []
   before(async () => {
     const dataDir = temporaryDataDir({ after: (fn) => cleanups.push(fn) })
     instance = await startInstance({ dataDir })
@@ -59,7 +59,7 @@ describe('malformed input to every route of the started binary', () => {
   })
   after(async () => {
     await instance?.stop()
-    for (const cleanup of cleanups) cleanup()
+    for (const cleanup of cleanups) await cleanup()
   })
 
   async function send(url: string, init: RequestInit): Promise<void> {

@@ -34,10 +34,16 @@ export interface InstanceOptions {
   readonly args?: readonly string[]
 }
 
-/** A data directory that is removed when the test ends. */
-export function temporaryDataDir(t: { after(fn: () => void): void }): string {
+/** What runs now: a data directory cannot go while a process writes to it. */
+const running = new Set<{ readonly dataDir: string; stop(): Promise<unknown> }>()
+
+/** A data directory that is removed when the test ends, after whatever runs on it was stopped. */
+export function temporaryDataDir(t: { after(fn: () => Promise<void>): void }): string {
   const dir = mkdtempSync(join(tmpdir(), 'cordon-test-'))
-  t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
+  t.after(async () => {
+    for (const { dataDir, stop } of running) if (dataDir === dir) await stop()
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
+  })
   return dir
 }
 
@@ -53,6 +59,13 @@ export async function startInstance({ dataDir, environment, args = [] }: Instanc
     stderr = (stderr + text).slice(-200_000)
   })
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
+  const stop = () => {
+    child.kill('SIGTERM')
+    return exited
+  }
+  const entry = { dataDir, stop }
+  running.add(entry)
+  void exited.then(() => running.delete(entry))
   const ready = await new Promise<{ ready: boolean; inference: string; console: string }>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`not ready after 30 s:\n${stderr}`)), 30_000)
     createInterface({ input: child.stdout }).once('line', (line) => {
@@ -79,10 +92,7 @@ export async function startInstance({ dataDir, environment, args = [] }: Instanc
     api,
     createKey: (principal) => api('/api/keys', { principal }),
     log: () => stderr,
-    stop: () => {
-      child.kill('SIGTERM')
-      return exited
-    },
+    stop,
     kill: async () => {
       child.kill('SIGKILL')
       await exited

@@ -36,7 +36,6 @@ it('goes on where it stopped: keys, leases and the log are still there', async (
   assert.equal(await first.stop(), 0, first.log())
 
   const second = await startInstance({ dataDir })
-  t.after(() => second.stop())
   assert.equal((await infer(second.inference, key)).status, 403, 'the lease holds from the first request on')
   const [lease] = await second.cordon<ContainmentView>('containments')
   assert.deepEqual(
@@ -60,7 +59,6 @@ it('goes on where it stopped: keys, leases and the log are still there', async (
 it('keeps its secrets to its owner and out of its log, and refuses a second process on its data', async (t) => {
   const dataDir = temporaryDataDir(t)
   const instance = await startInstance({ dataDir, args: ['--log-level', 'trace'] })
-  t.after(() => instance.stop())
   for (const file of ['token', 'secrets.json']) assert.equal(statSync(join(dataDir, file)).mode & 0o077, 0, file)
   const { key } = await instance.createKey('bob')
   assert.equal((await infer(instance.inference, key)).status, 200)
@@ -69,10 +67,44 @@ it('keeps its secrets to its owner and out of its log, and refuses a second proc
   await assert.rejects(startInstance({ dataDir }), /BUS_LOCKED|in use|another process|pid/i)
 })
 
+it('rotates a key: the old one dies after the overlap, and its owner fetches the new one, once', async (t) => {
+  const dataDir = temporaryDataDir(t)
+  const instance = await startInstance({ dataDir })
+  const { key: old } = await instance.createKey('carol')
+  const [rotation] = await instance.cordon<{ successors: string[] }>('keys', 'rotate', 'carol', '--overlap', '2s')
+  assert.equal(rotation?.successors.length, 1)
+  assert.equal((await infer(instance.inference, old)).status, 200, 'the old key works during the overlap')
+  const [claimed] = await instance.cordon<{ key: string }>('keys', 'claim', 'carol')
+  assert.equal((await infer(instance.inference, claimed?.key ?? '')).status, 200)
+  await assert.rejects(instance.cordon('keys', 'claim', 'carol'), /waits to be claimed/)
+  await until('the old key is dead', async () => ((await infer(instance.inference, old)).status === 401 ? true : undefined))
+  assert.equal((await infer(instance.inference, claimed?.key ?? '')).status, 200)
+})
+
+it('serves the last good version while a roll back holds, and drains a quarantined pool', async (t) => {
+  const dataDir = temporaryDataDir(t)
+  const instance = await startInstance({ dataDir })
+  const { key } = await instance.createKey('dave')
+  const version = async () => ((await (await infer(instance.inference, key)).json()) as { model_version?: string }).model_version
+  assert.equal(await version(), '2')
+  await instance.cordon('contain', 'model:digits', '--action', 'rollback-model', '--for', '10m', '--reason', 'a test')
+  await until('version 1 answers', async () => ((await version()) === '1' ? true : undefined))
+  await instance.cordon('containments', 'release', 'model:digits/rollback-model')
+  await until('version 2 answers again', async () => ((await version()) === '2' ? true : undefined))
+  for (const pool of ['gpu-a', 'gpu-b'])
+    await instance.cordon('contain', `pool:${pool}`, '--action', 'quarantine-pool', '--for', '10m', '--reason', 'a test')
+  const refused = await until('no pool is left', async () => {
+    const response = await infer(instance.inference, key)
+    return response.status === 503 ? response : undefined
+  })
+  assert.ok(Number(refused.headers.get('retry-after')) > 0)
+  await instance.cordon('containments', 'release', 'pool:gpu-a/quarantine-pool')
+  await until('the other pool serves on', async () => ((await infer(instance.inference, key)).status === 200 ? true : undefined))
+})
+
 it('says what is wrong and what to do', async (t) => {
   const dataDir = temporaryDataDir(t)
   const instance = await startInstance({ dataDir })
-  t.after(() => instance.stop())
   const refused: readonly [args: string[], expected: RegExp][] = [
     [['contain', 'planet:x', '--action', 'deny-principal', '--for', '1m', '--reason', 'r'], /kind:id/],
     [['contain', 'principal:x', '--action', 'explode', '--for', '1m', '--reason', 'r'], /throttle-principal/],

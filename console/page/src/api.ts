@@ -52,6 +52,7 @@ export class Api {
 
   status = (): Promise<InstanceStatus> => this.#call('/api/status')
   incidents = (): Promise<{ incidents: Incident[] }> => this.#call('/api/incidents')
+  findings = (): Promise<{ findings: Finding[] }> => this.#call('/api/findings?limit=500')
   incident = (id: string): Promise<IncidentDetail> => this.#call(`/api/incidents/${id}`)
   containments = (): Promise<{ containments: ContainmentView[] }> => this.#call('/api/containments')
   release = (id: string): Promise<ContainmentView> => this.#call('/api/containments/release', { id, by: 'console' })

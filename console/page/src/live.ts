@@ -44,6 +44,10 @@ export function useLive(api: Api, onRefused: () => void): Live {
       (answer) => setIncidents(queue(answer.incidents)),
       () => {},
     )
+    void api.findings().then(
+      (answer) => setFindings(answer.findings),
+      () => {},
+    )
     void api.containments().then(
       (answer) => setContainments(answer.containments),
       () => {},
