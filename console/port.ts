@@ -54,6 +54,14 @@ export interface TopicStatus {
   readonly committed: Readonly<Record<string, number | null>>
 }
 
+/** One incident with all that belongs to it, as the API answers it. */
+export interface IncidentDetail {
+  readonly incident: Incident
+  readonly findings: readonly Finding[]
+  readonly actions: readonly Action[]
+  readonly containments: readonly ContainmentView[]
+}
+
 export interface QueryResult {
   readonly columns: readonly { readonly name: string; readonly type: string }[]
   readonly rows: readonly Record<string, unknown>[]

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { ContainmentView } from '../../console/port.ts'
+import type { ContainmentView, IncidentDetail } from '../../console/port.ts'
 import type { Action, Finding, Incident } from '../../schemas/index.ts'
 import { type Column, cell, span, table, when } from '../output.ts'
 import { type ClientFlags, clientCommand, connect } from './client-command.ts'
@@ -12,14 +12,6 @@ const columns: readonly Column[] = [
   { title: 'FINDINGS', of: (i: Incident) => i.findingCount },
   { title: 'WHAT', of: (i: Incident) => i.title },
 ]
-
-/** What the API answers about one incident. */
-export interface IncidentDetail {
-  readonly incident: Incident
-  readonly findings: readonly Finding[]
-  readonly actions: readonly Action[]
-  readonly containments: readonly ContainmentView[]
-}
 
 export function incidentsCommand(program: Command): void {
   const incidents = program.command('incidents').description('findings grouped by who and what they are about')

@@ -1,20 +1,9 @@
 import type { Command } from 'commander'
+import type { QueryHelp, QueryResult } from '../../console/port.ts'
 import { CliError } from '../errors.ts'
 import type { Column } from '../output.ts'
+import { parseParams } from '../params.ts'
 import { type ClientFlags, clientCommand, connect } from './client-command.ts'
-import { parseParams } from './containments.ts'
-
-interface Answer {
-  readonly columns: readonly { readonly name: string }[]
-  readonly rows: readonly Record<string, unknown>[]
-  readonly elapsedMs: number
-}
-
-interface QueryHelp {
-  readonly name: string
-  readonly summary: string
-  readonly parameters: readonly { readonly name: string; readonly type: string }[]
-}
 
 const listColumns: readonly Column[] = [
   { title: 'QUERY', of: (q: QueryHelp) => q.name },
@@ -39,7 +28,7 @@ export function queryCommand(program: Command): void {
         return
       }
       const body = flags.sql === undefined ? { name, params: parseParams(flags.param ?? []) } : { sql: flags.sql }
-      const answer = await client.post<Answer>('/api/query', body)
+      const answer = await client.post<QueryResult>('/api/query', body)
       const columns = answer.columns.map(({ name: title }): Column => ({ title, of: (row: Record<string, unknown>) => row[title] }))
       output.list(answer.rows, columns, 'no rows')
     })

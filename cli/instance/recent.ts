@@ -26,7 +26,7 @@ export async function tailFindings(bus: EventBus, onError: (error: unknown) => v
     if (kept.size > keptFindings) kept.delete(kept.keys().next().value ?? '')
     for (const listener of listeners) listener(event.data)
   })
-  return { recent: () => [...kept.values()], onChange: listening(listeners), close: () => tail.close() }
+  return { recent: () => [...kept.values()], onChange: subscribing(listeners), close: () => tail.close() }
 }
 
 export interface ContainmentViews {
@@ -73,7 +73,7 @@ export async function watchContainments(
       return lease === undefined ? undefined : view(lease)
     },
     view,
-    onChange: listening(listeners),
+    onChange: subscribing(listeners),
     close: () => {
       stop()
       return tail.close()
@@ -81,7 +81,7 @@ export async function watchContainments(
   }
 }
 
-function listening<T>(listeners: Set<(value: T) => void>): (fn: (value: T) => void) => () => void {
+function subscribing<T>(listeners: Set<(value: T) => void>): (fn: (value: T) => void) => () => void {
   return (fn) => {
     listeners.add(fn)
     return () => listeners.delete(fn)

@@ -8,9 +8,9 @@ import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { clientCommand } from '../../cli/commands/client-command.ts'
-import { parseParams } from '../../cli/commands/containments.ts'
 import { parseDuration, parseInstant } from '../../cli/duration.ts'
 import { cell, openOutput, span, table } from '../../cli/output.ts'
+import { parseParams } from '../../cli/params.ts'
 
 const cordon = fileURLToPath(new URL('../../bin/cordon.js', import.meta.url))
 

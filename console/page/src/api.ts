@@ -1,12 +1,5 @@
 import type { Action, Finding, Incident } from '../../../schemas/index.ts'
-import type { ContainmentView, InstanceStatus } from '../../port.ts'
-
-export interface IncidentDetail {
-  readonly incident: Incident
-  readonly findings: readonly Finding[]
-  readonly actions: readonly Action[]
-  readonly containments: readonly ContainmentView[]
-}
+import type { ContainmentView, IncidentDetail, InstanceStatus, QueryResult } from '../../port.ts'
 
 export interface Rate {
   readonly at: number
@@ -61,7 +54,7 @@ export class Api {
   /** Requests by outcome in ten-second steps over the last quarter of an hour. */
   async rates(now: number): Promise<Rate[]> {
     const since = new Date(now - 900_000).toISOString()
-    const answer = await this.#call<{ rows: Record<string, unknown>[] }>('/api/query', {
+    const answer = await this.#call<QueryResult>('/api/query', {
       name: 'event-rates',
       params: { seconds: 10, since },
     })

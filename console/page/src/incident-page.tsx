@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react'
 import type { Action, Finding } from '../../../schemas/index.ts'
-import type { ContainmentView } from '../../port.ts'
-import type { Api, IncidentDetail } from './api.ts'
+import type { ContainmentView, IncidentDetail } from '../../port.ts'
+import type { Api } from './api.ts'
 import { EvidenceView } from './evidence.tsx'
 import { clock, percent, span } from './format.ts'
 
