@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { encode, newEvent } from '../../bus/codec.ts'
 import type { EventBus, OutgoingRecord } from '../../bus/port.ts'
+import { quantile } from './quantile.ts'
 
 export interface BusBenchOptions {
   /** Records for throughput. Default 100,000. */
@@ -151,8 +152,7 @@ function perSecond(count: number, start: number): number {
   return Math.round((count / (performance.now() - start)) * 1_000)
 }
 
-function quantiles(values: number[]): { p50: number; p99: number } {
-  const sorted = values.toSorted((a, b) => a - b)
-  const at = (q: number): number => Math.round((sorted[Math.floor(q * (sorted.length - 1))] ?? 0) * 1_000) / 1_000
+function quantiles(values: readonly number[]): { p50: number; p99: number } {
+  const at = (share: number): number => Math.round(quantile(values, share) * 1_000) / 1_000
   return { p50: at(0.5), p99: at(0.99) }
 }
