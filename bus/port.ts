@@ -22,6 +22,7 @@ export interface BusRecord extends Position {
   readonly key: string | null
   readonly value: Uint8Array | null
   readonly headers: Readonly<Record<string, string>>
+  /** The writer's, or the log's own where the topic says `append`. */
   readonly timestamp: Instant
 }
 
@@ -30,6 +31,19 @@ export interface TopicConfig {
   readonly partitions: number
   /** Null: compacted. */
   readonly retentionMs: number | null
+  /** Whose time records carry. Default `create`: the writer's. `append`: the log's, when it took the record. */
+  readonly timestamps?: 'create' | 'append'
+  /** How long every record of a compacted topic stays at least. Default 0. */
+  readonly minCompactionLagMs?: number
+}
+
+/** How a topic is, against how it should be. */
+export interface TopicPlan {
+  readonly topic: string
+  /** `differs` is for a person to decide: nothing here changes a topic that exists. */
+  readonly state: 'missing' | 'same' | 'differs'
+  /** Each setting as it should be; `is` is null where the topic is missing or the setting may not be seen. */
+  readonly settings: readonly { readonly name: string; readonly is: string | null; readonly wanted: string; readonly differs: boolean }[]
 }
 
 /** A run of consecutive records of one partition, in order. */
@@ -44,6 +58,10 @@ export interface Batch {
 export interface ConsumerOptions {
   readonly group: string
   readonly topics: readonly string[]
+  /** One member gets the same partition number of every topic: what belongs together is handled by one process. Default false. */
+  readonly together?: boolean
+  /** Partitions that this member could take over at once; the group gives them to it first, should it need an owner for them. */
+  readonly warm?: () => readonly { readonly topic: string; readonly partition: number }[]
   /** Where a partition without a committed offset begins. Default `earliest`. */
   readonly from?: 'earliest' | 'latest'
   /** Most records in one batch. Default 1,000. */
@@ -71,11 +89,22 @@ export interface BatchControl {
   commit(offset: number): Promise<void>
   /** Aborted when the partition is revoked or the consumer closes. */
   readonly signal: AbortSignal
+  /**
+   * Whether the partition is ours for certain: the group confirmed it within the session. False in a process that was
+   * paused and has not heard yet that it was replaced; what it would write then must not be written.
+   */
+  held(): boolean
 }
 
 export interface Consumer {
   /** Waits for running handlers, then leaves the group. */
   close(): Promise<void>
+}
+
+/** A reader without a group. */
+export interface Tail extends Consumer {
+  /** Milliseconds since this reader last knew for certain that it had everything there was; 0 in process. */
+  staleMs(): number
 }
 
 export interface TailOptions {
@@ -111,14 +140,21 @@ export interface GroupState {
  */
 export interface EventBus {
   readonly adapter: 'embedded' | 'kafka'
-  /** Creates what is missing; throws `TOPIC_MISMATCH` where one exists with other settings. */
+  /** Creates what is missing; throws `TOPIC_MISMATCH`, with the difference, where one exists with other settings. */
   ensureTopics(topics: readonly TopicConfig[]): Promise<void>
+  /** What {@link ensureTopics} would do. Changes nothing. */
+  planTopics(topics: readonly TopicConfig[]): Promise<readonly TopicPlan[]>
+  /**
+   * Adds partitions, up to `partitions` in all. Keys lie elsewhere afterwards, so use it by the procedure in
+   * docs/operating.md. Throws `TOPIC_MISMATCH` where there are more already.
+   */
+  growTopic(topic: string, partitions: number): Promise<void>
   /** Appends, all or an error; resolves when durable, with each record's position in the order given. */
   publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]>
   /** Reads as a member of a consumer group, resuming at the committed offsets. */
   consume(options: ConsumerOptions): Promise<Consumer>
   /** Reads every partition without a group, forever, for views: each reader sees every record. */
-  tail(options: TailOptions): Promise<Consumer>
+  tail(options: TailOptions): Promise<Tail>
   /** Reads one partition from `from` up to the end as it is at the call, then ends. For replay. */
   read(topic: string, partition: number, from: number, until?: number): AsyncIterable<readonly BusRecord[]>
   /** The first offset whose record timestamp is at or after `at`, by partition; the end where there is none. */

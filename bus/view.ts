@@ -13,6 +13,8 @@ export interface View<V> {
   readonly size: number
   /** Returns a function that stops it. */
   onChange(listener: ViewListener<V>): () => void
+  /** Milliseconds since the view last held for certain all there was; see `Tail`. */
+  staleMs(): number
   close(): Promise<void>
 }
 

@@ -1,4 +1,15 @@
-import type { Acknowledgement, Action, Containment, Finding, Incident, Key } from '../schemas/index.ts'
+import type {
+  Acknowledgement,
+  Action,
+  Containment,
+  DeadLetter,
+  EventId,
+  Finding,
+  Heartbeat,
+  Incident,
+  Instant,
+  Key,
+} from '../schemas/index.ts'
 
 /** A key as people may see it: never its hash. */
 export type KeyView = Omit<Key, 'hash'> & { readonly keyId: string }
@@ -16,6 +27,14 @@ export type ContainmentView = Containment & {
   /** Of the slowest node that acknowledged its newest decision; null until one did, or where a person decided. */
   readonly enforcedAfterMs: number | null
   readonly acknowledgements: readonly Acknowledgement[]
+  /** Live nodes that have not acknowledged its newest revision; nobody's while it is not active. */
+  readonly awaiting: readonly string[]
+}
+
+/** A record that was given up, as people may see it. */
+export interface DeadLetterView extends DeadLetter {
+  /** The id of its event. */
+  readonly id: EventId
 }
 
 export interface ContainRequest {
@@ -43,6 +62,10 @@ export interface InstanceStatus {
   /** Records on the bus that the sink, the detectors and the responders have not handled yet; 0 when all is seen. */
   readonly lag: { readonly sink: number; readonly detect: number; readonly respond: number }
   readonly roles: readonly RoleStatus[]
+  /** Every process that was heard of, by role and name; who is alive, `isAlive` tells. */
+  readonly instances: readonly Heartbeat[]
+  /** Dead letters of the last day. */
+  readonly deadLetters: number
 }
 
 export interface TopicStatus {
@@ -114,6 +137,17 @@ export interface ConsolePorts {
     query(name: string, params: Readonly<Record<string, unknown>>): Promise<QueryResult>
     /** Read only, bounded in time, rows and memory. */
     sql(text: string): Promise<QueryResult>
+  }
+  readonly deadLetters: {
+    /** The newest, newest last. */
+    list(filter: {
+      readonly topic?: string | undefined
+      readonly since?: Instant | undefined
+      readonly limit: number
+    }): Promise<readonly DeadLetterView[]>
+    get(id: EventId): Promise<DeadLetterView | undefined>
+    /** Publishes its record again; where it went. Null when there is no such letter. Throws where the record is gone. */
+    replay(id: EventId, by: string): Promise<{ readonly topic: string; readonly partition: number; readonly offset: number } | null>
   }
   status(): Promise<InstanceStatus>
   topics(): Promise<readonly TopicStatus[]>

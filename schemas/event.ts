@@ -1,16 +1,19 @@
 import type { z } from 'zod'
 import { Action } from './action.ts'
+import { Command, CommandOutcome } from './command.ts'
 import { Acknowledgement, Containment } from './containment.ts'
 import { DeadLetter } from './dead-letter.ts'
 import { Finding } from './finding.ts'
 import { FingerprintEvent } from './fingerprint.ts'
 import { FlowEvent } from './flow.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { Incident } from './incident.ts'
 import { Key } from './key.ts'
 import { Model } from './model.ts'
 import type { EventId, Instant } from './primitives.ts'
 import { RequestEvent } from './request.ts'
 import { TelemetryEvent } from './telemetry.ts'
+import { Term } from './term.ts'
 import { TickEvent } from './tick.ts'
 
 /**
@@ -21,7 +24,7 @@ import { TickEvent } from './tick.ts'
 export const kinds = {
   request: { version: '1.0', schema: RequestEvent },
   fingerprint: { version: '1.0', schema: FingerprintEvent },
-  telemetry: { version: '1.0', schema: TelemetryEvent },
+  telemetry: { version: '1.1', schema: TelemetryEvent },
   flow: { version: '1.0', schema: FlowEvent },
   tick: { version: '1.0', schema: TickEvent },
   finding: { version: '1.0', schema: Finding },
@@ -31,6 +34,10 @@ export const kinds = {
   acknowledgement: { version: '1.0', schema: Acknowledgement },
   key: { version: '1.0', schema: Key },
   model: { version: '1.0', schema: Model },
+  command: { version: '1.0', schema: Command },
+  outcome: { version: '1.0', schema: CommandOutcome },
+  heartbeat: { version: '1.0', schema: Heartbeat },
+  term: { version: '1.0', schema: Term },
   'dead-letter': { version: '1.0', schema: DeadLetter },
 } as const satisfies Record<string, { version: string; schema: z.ZodType }>
 

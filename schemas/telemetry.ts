@@ -16,5 +16,11 @@ export const TelemetryEvent = z.object({
   memoryBytes: z.int().min(0),
   tensorBytes: z.int().min(0),
   queueDepth: z.int().min(0),
+  /** The next sample is to come within so many milliseconds. Since 1.1. */
+  everyMs: z.int().min(1).default(5_000),
+  /** The node's last word before an orderly stop: the silence after it is no gap. Since 1.1. */
+  closing: z.boolean().default(false),
+  /** Age of what the node knows of containments and keys. Since 1.1. */
+  controlStaleMs: z.number().min(0).default(0),
 })
 export type TelemetryEvent = z.infer<typeof TelemetryEvent>

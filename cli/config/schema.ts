@@ -10,6 +10,25 @@ const rate = z.strictObject({ requests: z.int().min(1), windowMs: z.int().min(10
  */
 export const Config = z.strictObject({
   dataDir: z.string().min(1).default('./.cordon').describe('where the log, the store, secrets and spools live'),
+  instance: Name.nullable().default(null).describe("this process's name in `cordon status`; null is the host's name and the process id"),
+  secretsFile: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe('secrets that all processes share (`cordon secrets create`); null makes some of its own under dataDir'),
+  heartbeatMs: z.int().min(200).default(2_000).describe('how often each process says what it is doing'),
+  metrics: z
+    .strictObject({
+      host: z.string().default('127.0.0.1').describe('address of /health and /metrics of ingest, detect and respond'),
+      port: port.nullable().default(null).describe('null: these roles listen nowhere; 0 picks a free one'),
+    })
+    .prefault({}),
+  ingest: z
+    .strictObject({
+      host: z.string().default('127.0.0.1').describe('address that `cordon ingest` takes flows and telemetry at'),
+      port: port.default(8070).describe('0 picks a free one'),
+    })
+    .prefault({}),
   inference: z
     .strictObject({
       host: z.string().default('127.0.0.1').describe('address that the node listens on'),
@@ -26,6 +45,11 @@ export const Config = z.strictObject({
       limit: rate.nullable().default(null).describe('ordinary limit for each principal, counted in inputs'),
       spoolBytes: z.int().min(65_536).default(268_435_456).describe('events kept on disk while the bus is away'),
       telemetryMs: z.int().min(100).default(5_000).describe('interval of telemetry events'),
+      controlBoundMs: z.int().min(500).default(15_000).describe('how old the node may find what it knows of containments and keys'),
+      controlLost: z
+        .enum(['fail-open', 'last-known', 'fail-closed'])
+        .default('last-known')
+        .describe('beyond that: enforce nothing, what was known last, or refuse everyone with 503'),
       pricePerItem: z.number().min(0).default(0.0001).describe('cost of one input'),
     })
     .prefault({}),
@@ -48,14 +72,42 @@ export const Config = z.strictObject({
       adapter: z.enum(['embedded', 'kafka']).default('embedded').describe('LMDB in this process, or Apache Kafka'),
       brokers: z.array(z.string()).default([]).describe('host:port of Kafka brokers'),
       prefix: z.string().max(64).default('cordon.').describe('put before every topic name on Kafka'),
+      replication: z.int().min(1).max(32_767).nullable().default(null).describe("copies of each partition; null is the cluster's default"),
+      minInsyncReplicas: z
+        .int()
+        .min(1)
+        .nullable()
+        .default(null)
+        .describe("copies that must have a record before it counts; null is the cluster's default"),
+      partitions: z
+        .record(z.string(), z.int().min(1).max(10_000))
+        .default({})
+        .describe('partitions by topic, where they differ from the defaults'),
+      sessionMs: z
+        .int()
+        .min(1_000)
+        .default(6_000)
+        .describe('silence after which a member of a group is replaced; brokers refuse less than 6 s by default'),
       ssl: z.boolean().default(false).describe('TLS to the brokers'),
-      username: z.string().nullable().default(null).describe('SASL/SCRAM-SHA-512 user'),
+      caFile: z
+        .string()
+        .nullable()
+        .default(null)
+        .describe('PEM of the authority that signed the brokers’ certificates; null is the system’s'),
+      certFile: z.string().nullable().default(null).describe('PEM of our own certificate, for mutual TLS'),
+      keyFile: z.string().nullable().default(null).describe('PEM of its key'),
+      mechanism: z
+        .enum(['scram-sha-512', 'scram-sha-256', 'plain'])
+        .default('scram-sha-512')
+        .describe('SASL mechanism, where there is a username'),
+      username: z.string().nullable().default(null).describe('SASL user; null is no SASL'),
       password: z.string().nullable().default(null).describe('SASL password; prefer the environment variable'),
     })
     .prefault({}),
   store: z
     .strictObject({
       url: z.url().nullable().default(null).describe('ClickHouse server; null keeps everything in chDB under dataDir'),
+      cluster: Name.nullable().default(null).describe('ClickHouse cluster: tables are replicated, and made on every replica'),
       database: Name.default('cordon').describe('ClickHouse database'),
       username: z.string().default('default').describe('ClickHouse user'),
       password: z.string().nullable().default(null).describe('ClickHouse password; prefer the environment variable'),
@@ -69,6 +121,14 @@ export const Config = z.strictObject({
     .strictObject({
       tickMs: z.int().min(10).default(1_000).describe('how often idle partitions are told the time'),
       latenessMs: z.int().min(0).default(10_000).describe('how far behind event time a record may be before it counts as late'),
+      objectiveMs: z.int().min(1_000).default(10_000).describe('how soon a record must be seen; later is a gap, and stated'),
+      standby: z.boolean().default(true).describe('follow the partitions of a neighbour, to take over at once (several detect processes)'),
+      standbyMs: z
+        .int()
+        .min(200)
+        .default(2_000)
+        .describe('how long a finding of a neighbour may be missing before it is stated in its place'),
+      skewMs: z.int().min(100).default(5_000).describe("how far a sender's clock may be off before its times are corrected"),
       snapshotEvents: z.int().min(1).default(5_000).describe('events between snapshots of detector state'),
       snapshotMs: z.int().min(100).default(30_000).describe('longest time between them'),
     })

@@ -1,0 +1,53 @@
+import type { RoleName } from './heartbeat.ts'
+import { snapshotTopic, type TopicName, topics } from './topics.ts'
+
+type Readable = TopicName | typeof snapshotTopic.name
+
+/** What a role does on the bus, and with that all that its credential has to allow. */
+export interface RoleAccess {
+  readonly writes: readonly Readable[]
+  readonly reads: readonly Readable[]
+  /** Consumer groups that it is a member of. */
+  readonly groups: readonly string[]
+  /** It looks at the offsets of every group and topic. */
+  readonly describesAll: boolean
+}
+
+const observed = ['requests', 'fingerprints', 'telemetry', 'flows'] as const
+const control = ['incidents', 'actions', 'containments', 'keys', 'models'] as const
+
+/** Least privilege by role: `cordon topics acls` prints it, and the tests run a cluster that enforces it. */
+export const roles: Readonly<Record<RoleName, RoleAccess>> = {
+  node: {
+    writes: ['requests', 'fingerprints', 'telemetry', 'acknowledgements', 'heartbeats'],
+    reads: ['containments', 'keys', 'models'],
+    groups: [],
+    describesAll: false,
+  },
+  ingest: {
+    // A dead letter's record goes back to where it came from.
+    writes: [...observed, 'findings', 'dead-letters', 'outcomes', 'heartbeats'],
+    reads: Object.values(topics).flatMap(({ name, kind }) => (kind === 'key' || kind === 'model' ? [] : [name])),
+    groups: ['sink', 'replay'],
+    describesAll: false,
+  },
+  detect: {
+    // Ticks go to the observed topics.
+    writes: [...observed, 'findings', 'dead-letters', 'heartbeats', snapshotTopic.name],
+    reads: [...observed, 'findings', 'heartbeats', snapshotTopic.name],
+    groups: ['detect'],
+    describesAll: false,
+  },
+  respond: {
+    writes: [...control, 'outcomes', 'dead-letters', 'heartbeats'],
+    reads: [...control, 'findings', 'commands', 'outcomes', 'heartbeats'],
+    groups: ['respond'],
+    describesAll: false,
+  },
+  console: {
+    writes: ['commands', 'heartbeats'],
+    reads: [...control, 'findings', 'acknowledgements', 'outcomes', 'dead-letters', 'heartbeats'],
+    groups: [],
+    describesAll: true,
+  },
+}
