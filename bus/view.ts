@@ -1,7 +1,7 @@
 import { type CordonEvent, type Kind, type TopicData, type TopicName, topics } from '../schemas/index.ts'
 import { decode, type TopicKind } from './codec.ts'
 import { BusError } from './errors.ts'
-import type { BusRecord, Consumer, EventBus } from './port.ts'
+import type { BusRecord, EventBus, Tail } from './port.ts'
 
 /** Called after each change; `value` is undefined and `event` null where the key was deleted. */
 export type ViewListener<V> = (key: string, value: V | undefined, event: CordonEvent | null) => void
@@ -39,7 +39,7 @@ class TopicView<T extends TopicName> implements View<TopicData<T>> {
   readonly #maxKeys: number
   readonly #byKey = new Map<string, TopicData<T>>()
   readonly #listeners = new Set<ViewListener<TopicData<T>>>()
-  #consumer: Consumer | undefined
+  #tail: Tail | undefined
 
   constructor(topic: T, options: ViewOptions) {
     this.#topic = topic
@@ -50,7 +50,7 @@ class TopicView<T extends TopicName> implements View<TopicData<T>> {
 
   async open(bus: EventBus): Promise<void> {
     const caughtUp = Promise.withResolvers<void>()
-    this.#consumer = await bus.tail({
+    this.#tail = await bus.tail({
       topic: topics[this.#topic].name,
       from: 'start',
       onRecords: (records) => {
@@ -79,9 +79,13 @@ class TopicView<T extends TopicName> implements View<TopicData<T>> {
     return () => this.#listeners.delete(listener)
   }
 
+  staleMs(): number {
+    return this.#tail?.staleMs() ?? Number.POSITIVE_INFINITY
+  }
+
   async close(): Promise<void> {
     this.#listeners.clear()
-    await this.#consumer?.close()
+    await this.#tail?.close()
   }
 
   #apply(record: BusRecord): void {
