@@ -27,7 +27,7 @@ export const roles: Readonly<Record<RoleName, RoleAccess>> = {
   ingest: {
     // A dead letter's record goes back to where it came from.
     writes: [...observed, 'findings', 'dead-letters', 'outcomes', 'heartbeats'],
-    reads: Object.values(topics).flatMap(({ name, kind }) => (kind === 'key' || kind === 'model' ? [] : [name])),
+    reads: (Object.keys(topics) as TopicName[]).filter((name) => name !== 'keys' && name !== 'models'),
     groups: ['sink', 'replay'],
     describesAll: false,
   },
