@@ -1,4 +1,4 @@
-import type { EventOf, Instant, Kind } from '../schemas/index.ts'
+import type { EventOf, Instant, Kind, Order } from '../schemas/index.ts'
 
 /** Tables of events; the columns are in migrations/. */
 export const tables = [
@@ -11,6 +11,8 @@ export const tables = [
   'actions',
   'containments',
   'acknowledgements',
+  'commands',
+  'outcomes',
   'dead_letters',
 ] as const
 export type TableName = (typeof tables)[number]
@@ -25,8 +27,8 @@ export interface RowOrigin {
   readonly offset: number
 }
 
-/** The kinds of event that the store keeps. Keys and models are control state, ticks are the host's. */
-export type StoredKind = Exclude<Kind, 'tick' | 'key' | 'model'>
+/** The kinds of event that the store keeps. Keys and models are control state, ticks, heartbeats and terms the processes' own. */
+export type StoredKind = Exclude<Kind, 'tick' | 'key' | 'model' | 'heartbeat' | 'term'>
 
 /** The newest instant that DateTime64 holds: the end of 2299. */
 const latest = Date.UTC(2299, 11, 31, 23, 59, 59, 999)
@@ -114,6 +116,22 @@ const mappings: ToRow = {
     }),
   },
   acknowledgement: { table: 'acknowledgements', columns: (d) => ({ ...d, at: instant(d.at) }) },
+  command: {
+    table: 'commands',
+    columns: ({ id, by, at, expiresAt, order: { kind, ...order } }) => ({
+      command: id,
+      person: by,
+      orderedAt: instant(at),
+      expiresAt: instant(expiresAt),
+      kind,
+      subject: subjectOf({ kind, ...order } as Order),
+      parameters: withoutHashes(order),
+    }),
+  },
+  outcome: {
+    table: 'outcomes',
+    columns: ({ at, result, ...rest }) => ({ ...rest, result: withoutHashes(result), answeredAt: instant(at) }),
+  },
   'dead-letter': {
     table: 'dead_letters',
     columns: ({ topic, partition, offset, at, ...rest }) => ({
@@ -124,6 +142,33 @@ const mappings: ToRow = {
       at: instant(at),
     }),
   },
+}
+
+/** What an order is about. */
+function subjectOf(order: Order): string {
+  switch (order.kind) {
+    case 'contain':
+      return order.target
+    case 'release':
+      return order.lease
+    case 'approve':
+    case 'decline':
+      return `action:${order.action}`
+    case 'create-key':
+      return `principal:${order.key.principal}`
+    case 'revoke-key':
+      return `key:${order.keyId}`
+    case 'rotate-key':
+    case 'claim-key':
+      return order.what
+    case 'replay-dead-letter':
+      return `dead-letter:${order.letter}`
+  }
+}
+
+/** JSON for a table that analysts read: a key's hash is for who checks keys. */
+function withoutHashes(value: unknown): string {
+  return JSON.stringify(value, (name, inner: unknown) => (name === 'hash' ? undefined : inner)) ?? 'null'
 }
 
 /** The table that keeps a kind of event; null for kinds that are not kept. */

@@ -2,7 +2,7 @@
 name: exact-once
 summary: Whether every event is stored once - rows against ids, and offsets of the bus without a row.
 */
--- Offsets without a row are ticks, tombstones, duplicates of stored events and dead letters; `deadLetters` counts the last.
+-- Offsets without a row are ticks, tombstones, terms, duplicates of stored events and dead letters; `deadLetters` counts the last.
 WITH
   stored AS
   (
@@ -15,6 +15,8 @@ WITH
     UNION ALL SELECT topic, `partition`, `offset`, id FROM actions
     UNION ALL SELECT topic, `partition`, `offset`, id FROM containments
     UNION ALL SELECT topic, `partition`, `offset`, id FROM acknowledgements
+    UNION ALL SELECT topic, `partition`, `offset`, id FROM commands
+    UNION ALL SELECT topic, `partition`, `offset`, id FROM outcomes
     UNION ALL SELECT topic, `partition`, `offset`, id FROM dead_letters
   ),
   totals AS (SELECT topic, count() - uniqExact(id) AS twice FROM stored GROUP BY topic),

@@ -76,6 +76,8 @@ describe('sink', () => {
       encode('containments', newEvent('containment', story.containment, 'n', story.start)),
       encode('acknowledgements', newEvent('acknowledgement', story.acknowledgement, 'n', story.start)),
       encode('dead-letters', newEvent('dead-letter', story.deadLetter, 'n', story.start)),
+      encode('commands', newEvent('command', story.command, 'n', story.start)),
+      encode('outcomes', newEvent('outcome', story.outcome, 'n', story.start)),
       encodeTick('requests', 0, newEvent('tick', { until: story.start }, 'host', story.start)),
       encode(
         'models',
@@ -83,19 +85,21 @@ describe('sink', () => {
       ),
     ])
     const sink = await drain()
-    assert.deepEqual([sink.state().rowsWritten, sink.state().duplicates, sink.state().deadLetters], [11, 0, 0])
+    assert.deepEqual([sink.state().rowsWritten, sink.state().duplicates, sink.state().deadLetters], [13, 0, 0])
     const rows = await store.query('exact-once', {})
     assert.deepEqual(
       rows.rows.map((row) => [row.topic, row.rows, row.ids]),
       [
         ['acknowledgements', 1, 1],
         ['actions', 1, 1],
+        ['commands', 1, 1],
         ['containments', 1, 1],
         ['dead-letters', 1, 1],
         ['findings', 1, 1],
         ['fingerprints', 1, 1],
         ['flows', 1, 1],
         ['incidents', 2, 2],
+        ['outcomes', 1, 1],
         ['requests', 1, 1],
         ['telemetry', 1, 1],
       ],
@@ -110,7 +114,7 @@ describe('sink', () => {
     await bus.publish(records.slice(0, 50).map((record) => ({ ...record, timestamp: story.start + 90 * 24 * 60 * story.minute })))
     assert.equal((await drain()).state().rowsWritten, 0)
     const all = await start({ group: 'replay', registry: new Registry() })
-    await until('everything is read again', () => all.state().rowsWritten + all.state().duplicates >= 461)
+    await until('everything is read again', () => all.state().rowsWritten + all.state().duplicates >= 463)
     await all.close()
     assert.equal(all.state().rowsWritten, 0)
     assert.deepEqual(await count('flows', "connection LIKE 'twice-%'"), { rows: 300, ids: 300 })
@@ -252,7 +256,7 @@ function losingCommits(bus: EventBus, loses: (topic: string) => boolean): EventB
           if (loses(batch.topic)) throw new Error('the commit was lost')
           await control.commit(offset)
         }
-        return options.onBatch(batch, { commit, signal: control.signal })
+        return options.onBatch(batch, { commit, signal: control.signal, held: () => control.held() })
       },
     })
   return new Proxy(bus, {

@@ -5,6 +5,7 @@ import type { StoreFactory } from '../contracts/store.ts'
 import {
   acknowledgement,
   action,
+  command,
   containment,
   deadLetter,
   finding,
@@ -15,6 +16,7 @@ import {
   incident,
   int16,
   minute,
+  outcome,
   request,
   Story,
   second,
@@ -101,6 +103,20 @@ function tell(): Story {
   story.tell('incident', start + 5 * second, { ...incident, state: 'contained', updatedAt: start + 5 * second })
   story.tell('action', start + 5 * second, { ...action, plannedAt: start + 5 * second })
   story.tell('containment', start + 5 * second, { ...containment, from: start + 5 * second, until: start + 5 * second + 10 * minute })
+  story.tell('command', start + minute, { ...command, at: start + minute, expiresAt: start + 2 * minute })
+  story.tell('outcome', start + minute + 40, { ...outcome, at: start + minute + 40 })
+  // Answered twice, by one who was replaced meanwhile: the first answer counts.
+  story.tell('outcome', start + 2 * minute, { ...outcome, ok: false, code: 'X', error: 'late', at: start + 2 * minute })
+  const refused = idOf('refused')
+  const order = { kind: 'contain', target: 'principal:bob', action: 'deny-principal', parameters: {}, forMs: 1, reason: 'why' } as const
+  story.tell('command', start, { ...command, id: refused, by: 'eve', order })
+  story.tell('outcome', start + 5, { ...outcome, command: refused, ok: false, code: 'PROTECTED', error: 'no', result: null, at: start + 5 })
+  story.tell('command', start + 3 * minute, {
+    ...command,
+    id: idOf('vain'),
+    at: start + 3 * minute,
+    order: { kind: 'release', lease: 'x' },
+  })
   story.tell('acknowledgement', start + 6 * second, { ...acknowledgement, at: start + 6 * second })
   story.tell('acknowledgement', start + 7 * second, { ...acknowledgement, node: 'node-2', at: start + 7 * second, enforcedAfterMs: 40 })
   story.tell('containment', start + minute, {
@@ -287,6 +303,16 @@ export function libraryContract(name: string, factory: StoreFactory): void {
         [finding.id, 1, 0.99],
       ])
       assert.deepEqual(await ask('findings', { principal: 'alice' }, ['id', 'evidence']), [[finding.id, JSON.stringify(finding.evidence)]])
+    })
+
+    it('orders: who ordered what, and what became of it', async () => {
+      assert.deepEqual(await ask('orders', {}, ['person', 'kind', 'subject', 'state', 'code', 'answeredAfterMs']), [
+        ['ann', 'release', 'x', 'unanswered', null, null],
+        ['ann', 'release', containment.id, 'done', null, 40],
+        ['eve', 'contain', 'principal:bob', 'failed', 'PROTECTED', 5],
+      ])
+      assert.deepEqual(await ask('orders', { person: 'ann', until: iso(start + 2 * minute) }, ['subject']), [[containment.id]])
+      assert.deepEqual(await ask('orders', { kind: 'contain' }, ['error']), [['no']])
     })
 
     it('event-rates: by interval, kind and outcome', async () => {

@@ -184,6 +184,26 @@ export const telemetry: DataOf<'telemetry'> = {
   memoryBytes: 1,
   tensorBytes: 0,
   queueDepth: 0,
+  everyMs: 5_000,
+  closing: false,
+  controlStaleMs: 0,
+}
+
+export const command: DataOf<'command'> = {
+  id: idOf('command'),
+  by: 'ann',
+  at: start,
+  expiresAt: start + minute,
+  order: { kind: 'release', lease: containment.id },
+}
+
+export const outcome: DataOf<'outcome'> = {
+  command: command.id,
+  ok: true,
+  code: null,
+  error: null,
+  result: { lease: containment.id },
+  at: start + second,
 }
 
 export const deadLetter: DataOf<'dead-letter'> = {
