@@ -44,6 +44,12 @@ export const kinds = {
 export type Kind = keyof typeof kinds
 export type DataOf<K extends Kind> = z.infer<(typeof kinds)[K]['schema']>
 
+/**
+ * Header of an observed record: its sender's clock when it shipped the record, milliseconds as text, fresh at each attempt.
+ * Against the log's own time it tells how far off that clock is.
+ */
+export const sentHeader = 'cordon-sent'
+
 /** An event as everything inside sees it: envelope and parsed data. */
 export interface CordonEvent<K extends Kind = Kind> {
   readonly kind: K

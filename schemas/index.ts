@@ -5,7 +5,7 @@ export { Acknowledgement, Containment, LeaseState, leaseId } from './containment
 export { DeadLetter } from './dead-letter.ts'
 export { CordonError } from './error.ts'
 export type { CordonEvent, DataOf, EventOf, Kind, Observation, ObservationKind } from './event.ts'
-export { kinds } from './event.ts'
+export { kinds, sentHeader } from './event.ts'
 export { Evidence, Finding } from './finding.ts'
 export { FingerprintEvent, OutputSummary } from './fingerprint.ts'
 export { FlowEvent } from './flow.ts'

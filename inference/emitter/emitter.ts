@@ -91,6 +91,7 @@ class SpoolingEmitter implements Emitter {
     this.#forwarder = new Forwarder({
       bus,
       spool: this.#spool,
+      clock,
       memoryBytes: 8_388_608,
       onShipped: (records) => this.#metrics.shipped.inc(records),
       onRefused: ({ record }, error) => this.#drop(1, `the bus refuses a record of ${record.topic}`, error),

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { BusErrorCode } from '../../bus/errors.ts'
-import type { EventBus } from '../../bus/port.ts'
-import { CordonError } from '../../schemas/index.ts'
+import type { EventBus, OutgoingRecord } from '../../bus/port.ts'
+import { CordonError, type Instant, sentHeader } from '../../schemas/index.ts'
 import type { Spool, SpooledRecord } from './spool.ts'
 
 const batchRecords = 1_000
@@ -15,6 +15,7 @@ const hopeless: ReadonlySet<string> = new Set<BusErrorCode>(['INVALID_RECORD', '
 export interface ForwarderOptions {
   readonly bus: EventBus
   readonly spool: Spool
+  readonly clock: () => Instant
   /** Bytes of records kept in memory on their way; what is beyond is read back from the spool. */
   readonly memoryBytes: number
   readonly onShipped: (records: number) => void
@@ -127,9 +128,10 @@ export class Forwarder {
   }
 
   async #ship(batch: readonly SpooledRecord[]): Promise<void> {
-    const { bus, onShipped } = this.#options
+    const { bus, clock, onShipped } = this.#options
     try {
-      await bus.publish(batch.map(({ record }) => record))
+      const sent = String(clock())
+      await bus.publish(batch.map(({ record }) => stamped(record, sent)))
     } catch (error) {
       if (!(error instanceof CordonError) || !hopeless.has(error.code)) throw error
       this.#refused(batch, error)
@@ -176,6 +178,11 @@ export class Forwarder {
     this.#away = true
     this.#options.onBus(error)
   }
+}
+
+/** Not in the spool, where a record may lie for hours before it is sent. */
+function stamped(record: OutgoingRecord, sent: string): OutgoingRecord {
+  return { ...record, headers: { ...record.headers, [sentHeader]: sent } }
 }
 
 function sizeOf(records: readonly SpooledRecord[]): number {

@@ -28,11 +28,16 @@ export interface EnforcementOptions {
   readonly acknowledge: (acknowledgement: Acknowledgement) => void
   /** Called for an active lease that this node cannot enforce. */
   readonly unenforceable: (lease: Containment) => void
+  /** While true nothing is enforced, and what is not enforced is not acknowledged. */
+  readonly suspended: () => boolean
 }
 
 interface Held {
   readonly lease: Containment
   readonly effect: LeaseEffect
+  /** Null where the latency of its enforcement says nothing. */
+  readonly decidedAt: Instant | null
+  acknowledged: boolean
 }
 
 const nothing: Standing = { denied: undefined, throttles: [], hardening: undefined, rollback: undefined }
@@ -45,22 +50,23 @@ const nothing: Standing = { denied: undefined, throttles: [], hardening: undefin
 export class Enforcement {
   readonly #options: EnforcementOptions
   readonly #byTarget = new Map<string, Map<string, Held>>()
-  readonly #forget: () => void
+  readonly #stop: () => void
 
   constructor(options: EnforcementOptions) {
     this.#options = options
     // A node that begins later than the decision enforces it from the first request on, but its latency says nothing.
     for (const lease of options.containments.values()) this.#hold(lease, null)
-    this.#forget = options.containments.onChange((id, lease) => {
+    this.#stop = options.containments.onChange((id, lease) => {
       if (lease === undefined) this.#release(id, id.slice(0, id.lastIndexOf('/')))
       else this.#hold(lease, lease.decidedAt)
     })
   }
 
-  /** Active leases, by action. */
+  /** Leases in force, by action. */
   active(): ReadonlyMap<string, number> {
     const now = this.#options.clock()
     const counts = new Map<string, number>()
+    if (this.#options.suspended()) return counts
     for (const held of this.#byTarget.values()) {
       for (const { lease } of held.values()) if (lease.until > now) counts.set(lease.action, (counts.get(lease.action) ?? 0) + 1)
     }
@@ -68,7 +74,7 @@ export class Enforcement {
   }
 
   standing({ principal, organization, keyId, model }: Subject, now: Instant): Standing {
-    if (this.#byTarget.size === 0) return nothing
+    if (this.#byTarget.size === 0 || this.#options.suspended()) return nothing
     const held = [...this.#at(targetOf('principal', principal), now), ...this.#at(targetOf('model', model), now)]
     if (organization !== null) held.push(...this.#at(targetOf('organization', organization), now))
     if (keyId !== null) held.push(...this.#at(targetOf('key', keyId), now))
@@ -77,12 +83,17 @@ export class Enforcement {
 
   /** The lease that quarantines the pool. */
   quarantine(pool: string, now: Instant): Containment | undefined {
-    if (this.#byTarget.size === 0) return undefined
+    if (this.#byTarget.size === 0 || this.#options.suspended()) return undefined
     return this.#at(targetOf('pool', pool), now).find(({ effect }) => effect.action === 'quarantine-pool')?.lease
   }
 
+  /** Acknowledges what came while nothing was enforced, and is in force now. */
+  resume(): void {
+    for (const held of this.#byTarget.values()) for (const one of held.values()) this.#acknowledge(one)
+  }
+
   close(): void {
-    this.#forget()
+    this.#stop()
   }
 
   #at(target: string, now: Instant): readonly Held[] {
@@ -97,18 +108,27 @@ export class Enforcement {
   }
 
   #hold(lease: Containment, decidedAt: Instant | null): void {
-    const { clock, node, acknowledge, unenforceable } = this.#options
-    const at = clock()
+    const { clock, unenforceable } = this.#options
     const before = this.#byTarget.get(lease.target)?.get(lease.id)
     if (before !== undefined && before.lease.revision >= lease.revision) return
-    if (lease.state !== 'active' || lease.until <= at) return this.#release(lease.id, lease.target)
+    if (lease.state !== 'active' || lease.until <= clock()) return this.#release(lease.id, lease.target)
     const effect = carryOver(before, lease) ?? effectOf(lease)
     if (effect === undefined) {
       this.#release(lease.id, lease.target)
       return unenforceable(lease)
     }
     const held = this.#byTarget.get(lease.target) ?? new Map<string, Held>()
-    this.#byTarget.set(lease.target, held.set(lease.id, { lease, effect }))
+    const one: Held = { lease, effect, decidedAt, acknowledged: false }
+    this.#byTarget.set(lease.target, held.set(lease.id, one))
+    this.#acknowledge(one)
+  }
+
+  #acknowledge(held: Held): void {
+    const { clock, node, acknowledge, suspended } = this.#options
+    const { lease, decidedAt } = held
+    const at = clock()
+    if (held.acknowledged || lease.until <= at || suspended()) return
+    held.acknowledged = true
     acknowledge({ lease: lease.id, revision: lease.revision, node, at, enforcedAfterMs: decidedAt === null ? null : at - decidedAt })
   }
 

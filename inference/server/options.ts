@@ -5,6 +5,7 @@ import type { View } from '../../bus/view.ts'
 import type { Containment, Instant, Model } from '../../schemas/index.ts'
 import type { Emitter } from '../emitter/emitter.ts'
 import type { Fingerprinter, ModelRuntime } from '../port.ts'
+import type { ControlOptions, ControlSource } from './freshness.ts'
 
 /** Workers that run models together; a quarantined pool leaves its models to the others. */
 export interface Pool {
@@ -70,9 +71,11 @@ export interface NodeOptions {
   readonly runtime: ModelRuntime
   /** Undefined where a model version has no reference profile: then its requests leave no fingerprints. */
   readonly fingerprinterOf: (model: string, version: string) => Fingerprinter | undefined
-  readonly keys: Pick<KeyRegistry, 'verify'>
+  readonly keys: Pick<KeyRegistry, 'verify'> & Partial<ControlSource>
   readonly containments: View<Containment>
+  /** A model that it does not know yet is served in its newest loaded version: the node never waits for whoever writes the topic. */
   readonly models: View<Model>
+  readonly control: ControlOptions
   /** Takes events and acknowledgements; opened and closed by the caller, after the node. */
   readonly emitter: Emitter
   readonly clock: () => Instant
@@ -82,4 +85,6 @@ export interface NodeOptions {
   /** Key of the pseudonyms of addresses and agents: 32 secret bytes, the same on every node. */
   readonly addressKey: Uint8Array
   readonly prices: Prices
+  /** Tells nodes with different fingerprint keys apart, see `fingerprintKeyId`. */
+  readonly fingerprintKeyId?: string
 }

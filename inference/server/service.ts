@@ -6,6 +6,7 @@ import type { Fingerprint, Inference, ModelInfo } from '../port.ts'
 import { admit, type Limit, precheck } from './admission.ts'
 import type { Enforcement, Standing } from './enforcement.ts'
 import type { Exchange } from './exchange.ts'
+import type { Freshness } from './freshness.ts'
 import { harden } from './harden.ts'
 import { type InferRequest, readInferRequest } from './infer-request.ts'
 import type { NodeMetrics } from './metrics.ts'
@@ -15,6 +16,8 @@ import { Refusal } from './refusal.ts'
 import { Buckets, fullBucket } from './throttle.ts'
 
 const maxPrincipals = 100_000
+/** A node that fails closed cannot tell when it will know again. */
+const closedRetrySeconds = 5
 
 export interface Answer {
   readonly body: string
@@ -25,6 +28,7 @@ export interface ServiceParts {
   readonly options: NodeOptions
   readonly limits: NodeLimits
   readonly enforcement: Enforcement
+  readonly freshness: Freshness
   readonly pools: Pools
   readonly metrics: NodeMetrics
   readonly log: Logger
@@ -46,21 +50,25 @@ export class Service {
     return this.#inFlight
   }
 
-  /** 401 and 403, and 429 where not even one item fits: then the body is not even read. */
+  /** 503 where the node fails closed, 401 and 403, and 429 where not even one item fits: then the body is not even read. */
   enter(exchange: Exchange, authorization: string | undefined, infers: boolean): void {
-    const { options } = this.#parts
+    const { options, freshness } = this.#parts
     const now = options.clock()
     const bearer = bearerOf(authorization)
     const verified = options.keys.verify(bearer ?? '', now)
+    if (verified.ok) {
+      exchange.principal = verified.principal
+      exchange.organization = verified.organization
+      exchange.keyId = verified.keyId
+    }
+    // Before 401: a key that is not known may have been made since the node knew.
+    if (freshness.look() === 'fail-closed') throw busy('OVERLOADED', closedRetrySeconds)
     if (!verified.ok) {
       const challenge = bearer === undefined ? 'Bearer realm="cordon"' : 'Bearer realm="cordon", error="invalid_token"'
       throw new Refusal('UNAUTHENTICATED', 'Send a valid key as Authorization: Bearer <key>.', {
         headers: { 'www-authenticate': challenge },
       })
     }
-    exchange.principal = verified.principal
-    exchange.organization = verified.organization
-    exchange.keyId = verified.keyId
     const standing = this.#standing(exchange, now)
     if (infers) precheck(this.#limitsOf(exchange, standing, now), now)
   }

@@ -115,7 +115,8 @@ async function openCordon(runtime: ModelRuntime, registry: Registry) {
   const models = await openView(bus, 'models')
   const profile = readFileSync(join(modelsDir, 'digits', version, 'profile.bin'))
   const fingerprinter = openFingerprinter({ profile, key: new Uint8Array(32), epoch: 0 })
-  const rest = { clock: Date.now, registry, log, addressKey: new Uint8Array(32), prices: { perItem: 0.0001 } }
+  const control = { boundMs: 15_000, lost: 'last-known' } as const
+  const rest = { clock: Date.now, registry, log, control, addressKey: new Uint8Array(32), prices: { perItem: 0.0001 } }
   const node = await createNode({
     ...{ name: 'bench', pools, runtime, fingerprinterOf: () => fingerprinter, keys, containments, models, emitter },
     ...rest,

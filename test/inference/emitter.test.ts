@@ -207,6 +207,9 @@ test('a record that the bus refuses is left out and counted; the others go throu
     memoryBytes: 0,
     tensorBytes: 0,
     queueDepth: 0,
+    everyMs: 5_000,
+    closing: false,
+    controlStaleMs: 0,
   }
   emitter.emit('telemetry', newEvent('telemetry', { node: 'n', ...sample }, 'n', 0))
   emit(emitter, 5, 10)

@@ -1,5 +1,5 @@
 import { BusError } from '../../bus/errors.ts'
-import type { BusRecord, Consumer, EventBus, OutgoingRecord, Position, TailOptions } from '../../bus/port.ts'
+import type { BusRecord, Consumer, EventBus, OutgoingRecord, Position, Tail, TailOptions, TopicPlan } from '../../bus/port.ts'
 
 /**
  * A bus in memory, one partition a topic, that can be told to fail: enough for what keys, emitter and node ask
@@ -14,11 +14,19 @@ export class MemoryBus implements EventBus {
   silent = false
   /** Topics whose records are refused for good. */
   readonly refused = new Set<string>()
+  /** What tails say of themselves. */
+  staleMs = 0
   /** Records in each `publish` that went through. */
   readonly batches: number[] = []
   readonly #tails = new Map<string, Set<TailOptions>>()
 
   async ensureTopics(): Promise<void> {}
+
+  async planTopics(): Promise<readonly TopicPlan[]> {
+    return []
+  }
+
+  async growTopic(): Promise<void> {}
 
   async publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
     await new Promise((resolve) => setImmediate(resolve))
@@ -28,7 +36,7 @@ export class MemoryBus implements EventBus {
     return records.map((record) => this.#append(record))
   }
 
-  async tail(options: TailOptions): Promise<Consumer> {
+  async tail(options: TailOptions): Promise<Tail> {
     const listening = this.#tails.get(options.topic) ?? new Set()
     this.#tails.set(options.topic, listening.add(options))
     const had = options.from === 'start' ? this.of(options.topic) : []
@@ -40,6 +48,7 @@ export class MemoryBus implements EventBus {
       close: async () => {
         listening.delete(options)
       },
+      staleMs: () => this.staleMs,
     }
   }
 

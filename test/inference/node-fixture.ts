@@ -139,6 +139,7 @@ export async function openFixture(options: Partial<NodeOptions> = {}, place: Pla
     clock: read,
     registry,
     log: silent,
+    control: { boundMs: 15_000, lost: 'last-known' },
     addressKey: new Uint8Array(32),
     prices: { perItem: 0.5 },
     ...options,

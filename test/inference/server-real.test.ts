@@ -38,7 +38,8 @@ test('the digits model, its fingerprints and the embedded bus: served, recorded,
     fingerprinters.set(`${name}/${version}`, openFingerprinter({ profile, key: new Uint8Array(32).fill(7), epoch: 0 }))
   }
   const fingerprinterOf = (model: string, version: string) => fingerprinters.get(`${model}/${version}`)
-  const rest = { clock: Date.now, registry, log: silent, addressKey: new Uint8Array(32), prices: { perItem: 0.0001 } }
+  const control = { boundMs: 15_000, lost: 'last-known' } as const
+  const rest = { clock: Date.now, registry, log: silent, control, addressKey: new Uint8Array(32), prices: { perItem: 0.0001 } }
   const node = await createNode({ name: 'node-1', pools, runtime, fingerprinterOf, keys, containments, models, emitter, ...rest })
   try {
     const { key } = await keys.create({ principal: 'alice' })

@@ -283,7 +283,7 @@ test('closing: a running request finishes, one that is still arriving gets 503',
   const arriving = new Arriving(port, `GET /v2/models/tiny HTTP/1.1\r\nhost: a\r\nauthorization: ${alice.authorization}\r\n`)
   while ((await connections()) < 2) await new Promise((resolve) => setImmediate(resolve))
   const closed = node.close()
-  assert.equal(node.status().summary, 'closing')
+  assert.equal(node.pulse().summary, 'closing')
   assert.match(await arriving.finish('\r\n'), /^HTTP\/1.1 503 [^]*temporary-reduced-capacity/)
   gate.resolve()
   assert.equal((await running).status, 200)
