@@ -46,7 +46,8 @@ export class Assignment {
     const { signal } = this.#abort
     let position = await this.#begin(signal)
     const pause = new Pause()
-    const control: BatchControl = { commit: (offset) => this.#commit(offset), signal }
+    // In process nothing but a revocation takes a partition.
+    const control: BatchControl = { commit: (offset) => this.#commit(offset), signal, held: () => !this.#over }
     while (!signal.aborted) {
       await this.partition.wait(position, signal)
       if (signal.aborted) return

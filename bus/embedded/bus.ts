@@ -13,8 +13,10 @@ import type {
   OutgoingRecord,
   PartitionState,
   Position,
+  Tail,
   TailOptions,
   TopicConfig,
+  TopicPlan,
 } from '../port.ts'
 import { Catalog } from './catalog.ts'
 import { readFrame } from './frame.ts'
@@ -24,13 +26,13 @@ import { Journal } from './journal.ts'
 import { lockDirectory } from './lock.ts'
 import { compact, retain } from './maintenance.ts'
 import type { Partition } from './partition.ts'
-import { openTail } from './tail.ts'
+import { type LocalTail, openTail } from './tail.ts'
 import { Writer } from './writer.ts'
 
 export interface EmbeddedBusOptions {
   /** The data directory; one process at a time. */
   readonly path: string
-  /** For retention, which goes by when a record came. Default the system's clock. */
+  /** For retention, which goes by when a record came, and for topics that carry the log's own time. Default the system's clock. */
   readonly clock?: () => Instant
   readonly log?: Logger
   /** Between passes of retention and compaction. Default 30 s. */
@@ -72,6 +74,7 @@ class LocalBus implements EmbeddedBus {
   /** By group, then `topic/partition`. */
   readonly #committed = new Map<string, Map<string, number>>()
   readonly #consumers = new Set<Consumer>()
+  readonly #tails = new Set<LocalTail>()
   readonly #timer: NodeJS.Timeout
   #maintaining: Promise<void> | null = null
   #closing: Promise<void> | null = null
@@ -105,6 +108,18 @@ class LocalBus implements EmbeddedBus {
   async ensureTopics(topics: readonly TopicConfig[]): Promise<void> {
     this.#checkOpen()
     await this.#catalog.ensure(topics)
+  }
+
+  async planTopics(topics: readonly TopicConfig[]): Promise<readonly TopicPlan[]> {
+    this.#checkOpen()
+    return this.#catalog.plan(topics)
+  }
+
+  async growTopic(topic: string, partitions: number): Promise<void> {
+    this.#checkOpen()
+    await this.#catalog.grow(topic, partitions)
+    for (const tail of this.#tails) tail.grow(topic)
+    for (const group of this.#groups.values()) await group.grow(topic)
   }
 
   async publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
@@ -163,13 +178,16 @@ class LocalBus implements EmbeddedBus {
     this.#committed.set(group, new Map([[partition, offset]]))
   }
 
-  async tail(options: TailOptions): Promise<Consumer> {
+  async tail(options: TailOptions): Promise<Tail> {
     this.#checkOpen()
-    return this.#adopt(openTail(this.#catalog.partitionsOf(options.topic), options), () => {})
+    const tail = openTail(() => this.#catalog.partitionsOf(options.topic), options)
+    this.#tails.add(tail)
+    return this.#adopt(tail, () => this.#tails.delete(tail))
   }
 
-  #adopt(consumer: Consumer, onClosed: () => void): Consumer {
-    const adopted: Consumer = {
+  #adopt<C extends Consumer>(consumer: C, onClosed: () => void): C {
+    const adopted = {
+      ...consumer,
       close: async () => {
         await consumer.close()
         if (this.#consumers.delete(adopted)) onClosed()

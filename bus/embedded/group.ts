@@ -1,4 +1,5 @@
 import type { Consumer, ConsumerOptions } from '../port.ts'
+import { share } from '../sharing.ts'
 import { Assignment, type GroupOffsets } from './assignment.ts'
 import type { Partition } from './partition.ts'
 
@@ -42,6 +43,12 @@ export class Group {
     await this.#rebalance(member)
   }
 
+  /** The topic may have got partitions. */
+  async grow(topic: string): Promise<void> {
+    const reader = this.#members.find((member) => member.options.topics.includes(topic))
+    if (reader !== undefined) await this.#rebalance(reader)
+  }
+
   /** One at a time; resolves when `member` holds what it is to hold. */
   async #rebalance(member: Member): Promise<void> {
     let ready: Promise<unknown> = Promise.resolve()
@@ -66,35 +73,25 @@ export class Group {
     })
   }
 
-  /** Even shares of each topic that leave a partition where it is as far as they can. */
   #shares(): Map<Member, Set<Partition>> {
-    const shares = new Map<Member, Set<Partition>>(this.#members.map((member) => [member, new Set()]))
-    for (const topic of new Set(this.#members.flatMap((member) => member.options.topics))) {
-      const readers = this.#members.filter((member) => member.options.topics.includes(topic))
-      const partitions = this.#partitionsOf(topic)
-      const least = Math.floor(partitions.length / readers.length)
-      let larger = partitions.length % readers.length
-      const taken = new Map<Member, number>()
-      const homeless: Partition[] = []
-      for (const partition of partitions) {
-        const holder = readers.find((reader) => reader.held.has(partition))
-        const count = holder === undefined ? 0 : (taken.get(holder) ?? 0)
-        if (holder === undefined || count > least || (count === least && larger === 0)) {
-          homeless.push(partition)
-          continue
-        }
-        if (count === least) larger--
-        taken.set(holder, count + 1)
-        shares.get(holder)?.add(partition)
-      }
-      for (const partition of homeless) {
-        const fewest = readers.toSorted((a, b) => (taken.get(a) ?? 0) - (taken.get(b) ?? 0))[0]
-        if (fewest === undefined) break
-        taken.set(fewest, (taken.get(fewest) ?? 0) + 1)
-        shares.get(fewest)?.add(partition)
-      }
-    }
-    return shares
+    const topics = [...new Set(this.#members.flatMap((member) => member.options.topics))]
+    const dealt = share(
+      this.#members.map((member, index) => ({
+        id: String(index).padStart(6, '0'),
+        topics: member.options.topics,
+        together: member.options.together ?? false,
+        owned: [...member.held.keys()].map(({ topic, number }) => ({ topic: topic.name, partition: number })),
+        warm: member.options.warm?.() ?? [],
+      })),
+      new Map(topics.map((topic) => [topic, this.#partitionsOf(topic).length])),
+    )
+    return new Map(
+      [...dealt.values()].flatMap((places, index) => {
+        const member = this.#members[index]
+        const partitions = places.flatMap(({ topic, partition }) => this.#partitionsOf(topic)[partition] ?? [])
+        return member === undefined ? [] : [[member, new Set(partitions)] as const]
+      }),
+    )
   }
 }
 

@@ -119,7 +119,7 @@ export class IndexStore {
     return decodeRun(topic.name, partition, run, count, (index) => entry.base + (deltas === null ? index : (deltas[index] ?? 0)))
   }
 
-  addTopics(topics: readonly StoredTopic[]): Promise<void> {
+  putTopics(topics: readonly StoredTopic[]): Promise<void> {
     return this.#write(() => topics.map((topic) => this.#meta.put(`topic:${topic.name}`, topic)))
   }
 

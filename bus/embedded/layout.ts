@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import type { Instant } from '../../schemas/index.ts'
 import { BusError } from '../errors.ts'
 import type { BusRecord, OutgoingRecord } from '../port.ts'
 
@@ -33,19 +34,23 @@ function roomFor(record: OutgoingRecord): number {
   return room
 }
 
-/** Lays out records one after another. */
-export function encodeRun(records: readonly OutgoingRecord[]): EncodedRun {
+/**
+ * Lays out records one after another.
+ *
+ * @param at the time that all of them get; null where each has its own
+ */
+export function encodeRun(records: readonly OutgoingRecord[], at: Instant | null = null): EncodedRun {
   let room = 0
   for (const record of records) room += roomFor(record)
   const bytes = Buffer.allocUnsafeSlow(room)
-  let at = 0
-  for (const record of records) at = writeRecord(bytes, at, record)
+  let end = 0
+  for (const record of records) end = writeRecord(bytes, end, record, at ?? record.timestamp)
   // Give back what the worst case reserved, when it is worth a copy.
-  return { bytes: at < room / 2 ? Buffer.from(bytes.subarray(0, at)) : bytes.subarray(0, at), count: records.length }
+  return { bytes: end < room / 2 ? Buffer.from(bytes.subarray(0, end)) : bytes.subarray(0, end), count: records.length }
 }
 
-function writeRecord(bytes: Buffer, start: number, record: OutgoingRecord): number {
-  let at = bytes.writeDoubleLE(record.timestamp, start + 4)
+function writeRecord(bytes: Buffer, start: number, record: OutgoingRecord, timestamp: Instant): number {
+  let at = bytes.writeDoubleLE(timestamp, start + 4)
   at = writeText(bytes, at, record.key)
   if (record.value === null) at = bytes.writeUInt32LE(absent, at)
   else {

@@ -30,14 +30,14 @@ export async function retain(partition: Partition, index: IndexStore, now: Insta
 }
 
 /**
- * Keeps the newest record of each key, at its offset. Only the indexed part is looked at; of what is newer than
- * that, and of keys beyond a million, everything stays until a later pass.
+ * Keeps the newest record of each key, at its offset. Only the indexed part that is older than the
+ * topic's `minCompactionLagMs` is looked at; of what is newer than that, and of keys beyond a million, everything stays until a later pass.
  */
 export async function compact(partition: Partition, index: IndexStore, now: Instant): Promise<void> {
   if (partition.topic.retentionMs !== null) return
   if (partition.dirtyBytes < Math.max(leastDirtyBytes, partition.cleanBytes)) return
-  partition.dirtyBytes = 0
-  const end = partition.indexedEnd
+  const { end, bytesBeyond } = compactable(partition, index, now)
+  partition.dirtyBytes = bytesBeyond
   const newest = await newestOffsets(partition, index, end)
   const survives = (record: BusRecord): boolean =>
     record.key === null ||
@@ -53,6 +53,25 @@ export async function compact(partition: Partition, index: IndexStore, now: Inst
     await nextTurn()
   }
   partition.cleanBytes = cleanBytes
+}
+
+/** Where what is old enough to be compacted ends, and how much lies beyond. */
+function compactable(partition: Partition, index: IndexStore, now: Instant): { end: number; bytesBeyond: number } {
+  const { topic, number, indexedEnd } = partition
+  const lag = topic.minCompactionLagMs ?? 0
+  if (lag === 0) return { end: indexedEnd, bytesBeyond: 0 }
+  let end: number | null = null
+  let bytesBeyond = 0
+  for (let base = partition.start; ; ) {
+    const entries = index.entries(topic, number, base, page)
+    const last = entries.at(-1)
+    if (last === undefined) return { end: end ?? indexedEnd, bytesBeyond }
+    for (const entry of entries) {
+      if (end === null && entry.arrived >= now - lag) end = entry.base
+      if (end !== null) bytesBeyond += entry.bytes
+    }
+    base = last.last + 1
+  }
 }
 
 async function newestOffsets(partition: Partition, index: IndexStore, end: number): Promise<Map<string, number>> {

@@ -18,7 +18,8 @@ const readBytes = 4_194_304
 
 /** One partition: the indexed part on disk, then a tail in memory. */
 export class Partition {
-  readonly topic: StoredTopic
+  /** Replaced when the topic's settings change. */
+  topic: StoredTopic
   readonly number: number
   readonly #index: IndexStore
   readonly #waiting = new Set<() => void>()

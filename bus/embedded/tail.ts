@@ -1,27 +1,40 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Pause } from '../pause.ts'
-import type { Consumer, TailOptions } from '../port.ts'
+import type { Tail, TailOptions } from '../port.ts'
 import type { Partition } from './partition.ts'
 
+export interface LocalTail extends Tail {
+  /** The topic may have got partitions: they are followed too, from their start. */
+  grow(topic: string): void
+}
+
 /** Follows every partition of a topic without a group. */
-export function openTail(partitions: readonly Partition[], options: TailOptions): Consumer {
+export function openTail(partitionsOf: () => readonly Partition[], options: TailOptions): LocalTail {
   const abort = new AbortController()
+  const partitions = partitionsOf()
   let behind = partitions.length
   const caughtUp = (): void => {
     if (--behind === 0 && !abort.signal.aborted) options.onCaughtUp?.()
   }
-  const running = Promise.all(partitions.map((partition) => follow(partition, options, caughtUp, abort.signal)))
+  const running = partitions.map((partition) => follow(partition, startOf(partition, options.from), options, caughtUp, abort.signal))
   return {
+    grow: (topic) => {
+      if (topic !== options.topic || abort.signal.aborted) return
+      const added = partitionsOf().slice(running.length)
+      running.push(...added.map((partition) => follow(partition, partition.start, options, () => {}, abort.signal)))
+    },
     close: async () => {
       abort.abort()
-      await running
+      await Promise.all(running)
     },
+    // What is appended is here at once.
+    staleMs: () => 0,
   }
 }
 
-async function follow(partition: Partition, options: TailOptions, caughtUp: () => void, signal: AbortSignal): Promise<void> {
+async function follow(partition: Partition, from: number, options: TailOptions, caughtUp: () => void, signal: AbortSignal): Promise<void> {
   const goal = partition.end
-  let position = startOf(partition, options.from)
+  let position = from
   let told = false
   const pause = new Pause()
   // The caller has its Consumer before the first record comes.

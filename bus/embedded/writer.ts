@@ -86,7 +86,7 @@ export class Writer {
       if (places === undefined) byPartition.set(partition, [place])
       else places.push(place)
     })
-    const parts = [...byPartition].flatMap(([partition, places]) => cut(partition, places, records))
+    const parts = [...byPartition].flatMap(([partition, places]) => cut(partition, places, records, this.#clock()))
     return this.#enqueue(parts, [])
   }
 
@@ -257,7 +257,8 @@ export class Writer {
 }
 
 /** Cuts a partition's records into runs of about 128 KiB, since a run is the least that is read. */
-function cut(partition: Partition, places: readonly number[], records: readonly OutgoingRecord[]): Part[] {
+function cut(partition: Partition, places: readonly number[], records: readonly OutgoingRecord[], now: Instant): Part[] {
+  const at = partition.topic.timestamps === 'append' ? now : null
   const parts: Part[] = []
   let from = 0
   let bytes = 0
@@ -265,7 +266,10 @@ function cut(partition: Partition, places: readonly number[], records: readonly 
     bytes += 512 + (records[place]?.value?.length ?? 0)
     if (bytes < runBytes && index < places.length - 1) return
     const taken = places.slice(from, index + 1)
-    const run = encodeRun(taken.flatMap((at) => records[at] ?? []))
+    const run = encodeRun(
+      taken.flatMap((place) => records[place] ?? []),
+      at,
+    )
     parts.push({ partition, run, places: taken })
     from = index + 1
     bytes = 0

@@ -10,14 +10,16 @@ import type {
   OutgoingRecord,
   PartitionState,
   Position,
+  Tail,
   TailOptions,
   TopicConfig,
+  TopicPlan,
 } from '../port.ts'
 import { createClient, type KafkaBusOptions, toBusError } from './client.ts'
 import { Fetcher } from './fetcher.ts'
 import { Member } from './member.ts'
 import { Publisher } from './publisher.ts'
-import { Tail } from './tail.ts'
+import { KafkaTail } from './tail.ts'
 import { Topics } from './topics.ts'
 
 /**
@@ -49,7 +51,11 @@ class KafkaBus implements EventBus {
     this.#kafka = createClient(options)
     this.#admin = this.#kafka.admin()
     this.#prefix = options.prefix ?? ''
-    this.#topics = new Topics(this.#admin, this.#prefix, options.replication)
+    this.#topics = new Topics(this.#admin, {
+      prefix: this.#prefix,
+      replication: options.replication ?? null,
+      minInsyncReplicas: options.minInsyncReplicas ?? null,
+    })
     this.#publisher = new Publisher(this.#kafka, this.#topics)
     this.#minBytes = options.fetch?.minBytes ?? 1
     this.#maxWaitMs = options.fetch?.maxWaitMs ?? 250
@@ -67,6 +73,14 @@ class KafkaBus implements EventBus {
 
   async ensureTopics(topics: readonly TopicConfig[]): Promise<void> {
     await this.#do('ensuring topics', () => this.#topics.ensure(topics))
+  }
+
+  async planTopics(topics: readonly TopicConfig[]): Promise<readonly TopicPlan[]> {
+    return this.#do('planning topics', () => this.#topics.plan(topics))
+  }
+
+  async growTopic(topic: string, partitions: number): Promise<void> {
+    await this.#do(`growing ${topic}`, () => this.#topics.grow(topic, partitions))
   }
 
   async publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
@@ -116,10 +130,10 @@ class KafkaBus implements EventBus {
     return offset < 0 ? undefined : offset
   }
 
-  async tail(options: TailOptions): Promise<Consumer> {
+  async tail(options: TailOptions): Promise<Tail> {
     return this.#do(`tailing ${options.topic}`, async () => {
       await this.#topics.get(options.topic)
-      const tail = new Tail(
+      const tail = new KafkaTail(
         {
           fetcher: new Fetcher(this.#kafka, options.topic, this.#topics.nameOf(options.topic)),
           maxWaitMs: this.#maxWaitMs,
@@ -128,9 +142,9 @@ class KafkaBus implements EventBus {
         },
         options,
       )
-      const consumer = this.#adopt(tail)
+      const { close } = this.#adopt(tail)
       await tail.start()
-      return consumer
+      return { close, staleMs: () => tail.staleMs() }
     })
   }
 

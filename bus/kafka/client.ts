@@ -12,6 +12,8 @@ export interface KafkaBusOptions {
   readonly log?: Logger
   /** Copies of each partition of topics that are created. Default the cluster's. */
   readonly replication?: number
+  /** Copies that must have a record before it counts, for topics that are created. Default the cluster's. */
+  readonly minInsyncReplicas?: number
   /**
    * A fetch waits until there are `minBytes`, at most `maxWaitMs`. More of either costs the brokers and this
    * process less and every event more time. Default 1 byte and 250 ms: at once.

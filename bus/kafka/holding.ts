@@ -50,7 +50,7 @@ export class Holding {
   /** Hands over a batch until the handler takes it; false where the partition went first. */
   async deliver(records: readonly BusRecord[], end: number, commitTo: (offset: number) => Promise<void>): Promise<boolean> {
     this.#commitTo = commitTo
-    const control: BatchControl = { commit: (offset) => this.#commit(offset), signal: this.signal }
+    const control: BatchControl = { commit: (offset) => this.#commit(offset), signal: this.signal, held: () => !this.#over }
     const { topic, partition } = this
     const pause = new Pause()
     while (!this.signal.aborted) {

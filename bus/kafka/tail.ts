@@ -1,5 +1,5 @@
 import { Pause } from '../pause.ts'
-import type { Consumer, PartitionState, TailOptions } from '../port.ts'
+import type { PartitionState, Tail, TailOptions } from '../port.ts'
 import { toBusError, typeOf } from './client.ts'
 import type { Fetcher } from './fetcher.ts'
 
@@ -11,7 +11,7 @@ export interface TailContext {
 }
 
 /** Follows every partition of a topic: one loop of fetches for each broker, for whichever partitions it leads at the time. */
-export class Tail implements Consumer {
+export class KafkaTail implements Tail {
   readonly #context: TailContext
   readonly #options: TailOptions
   readonly #abort = new AbortController()
@@ -20,6 +20,7 @@ export class Tail implements Consumer {
   readonly #goals = new Map<number, number>()
   readonly #loops = new Map<string, Promise<void>>()
   #toldCaughtUp = false
+  #confirmedAt = performance.now()
 
   constructor(context: TailContext, options: TailOptions) {
     this.#context = context
@@ -39,6 +40,10 @@ export class Tail implements Consumer {
       this.#checkCaughtUp()
       this.#plan()
     })
+  }
+
+  staleMs(): number {
+    return performance.now() - this.#confirmedAt
   }
 
   async close(): Promise<void> {
@@ -75,6 +80,7 @@ export class Tail implements Consumer {
           this.#positions.set(partition, next)
           if (records.length > 0) this.#deliver(records)
         }
+        this.#confirmedAt = performance.now()
         this.#checkCaughtUp()
         pause.reset()
       } catch (error) {

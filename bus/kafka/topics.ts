@@ -1,6 +1,7 @@
 import kafkajs, { type Admin, type IResourceConfigEntry } from 'kafkajs'
 import { BusError } from '../errors.ts'
-import type { TopicConfig } from '../port.ts'
+import { planOf, refusal } from '../plan.ts'
+import type { TopicConfig, TopicPlan } from '../port.ts'
 import { toBusError, typeOf } from './client.ts'
 
 /** What publishing needs to know of a topic. */
@@ -9,24 +10,42 @@ export interface KnownTopic {
   readonly compacted: boolean
 }
 
+interface FoundTopic {
+  readonly partitions: number
+  readonly replication: number
+  /** Empty where this client may not see it. */
+  readonly config: ReadonlyMap<string, string>
+}
+
+export interface TopicsOptions {
+  readonly prefix: string
+  /** Copies of each partition, and how many must have a record before it counts; null is the cluster's default. */
+  readonly replication: number | null
+  readonly minInsyncReplicas: number | null
+}
+
 /** Largest batch that the brokers take: one record of the largest value with the largest key and headers. */
 const maxMessageBytes = 2_097_152
-const knownMs = 300_000
+/** How old what is known of a topic may be: a publisher notices within this that a topic has grown. */
+const knownMs = 10_000
 /** Java's Long.MAX_VALUE. */
 const forever = '9223372036854775807'
 const tombstoneMs = 86_400_000
+const segmentBytes = 67_108_864
 
 /** The cluster's topics, with the prefix put on and taken off. */
 export class Topics {
   readonly #admin: Admin
   readonly #prefix: string
-  readonly #replication: number
+  readonly #replication: number | null
+  readonly #minInsync: number | null
   readonly #known = new Map<string, { readonly topic: KnownTopic; readonly until: number }>()
 
-  constructor(admin: Admin, prefix: string, replication = -1) {
+  constructor(admin: Admin, options: TopicsOptions) {
     this.#admin = admin
-    this.#prefix = prefix
-    this.#replication = replication
+    this.#prefix = options.prefix
+    this.#replication = options.replication
+    this.#minInsync = options.minInsyncReplicas
   }
 
   nameOf(topic: string): string {
@@ -51,14 +70,17 @@ export class Topics {
     return fresh
   }
 
+  async plan(topics: readonly TopicConfig[]): Promise<TopicPlan[]> {
+    const found = await this.#describe(topics.map((topic) => topic.name))
+    return topics.map((topic) => planOf(topic.name, this.#settingsOf(topic, found.get(topic.name))))
+  }
+
   /** @throws BusError `TOPIC_MISMATCH` where one exists with other settings; nothing is created then */
   async ensure(topics: readonly TopicConfig[]): Promise<void> {
-    const found = await this.#describe(topics.map((topic) => topic.name))
-    for (const topic of topics) {
-      const existing = found.get(topic.name)
-      if (existing !== undefined) checkSame(this.nameOf(topic.name), topic, existing)
-    }
-    const missing = topics.filter((topic) => !found.has(topic.name))
+    const plans = await this.plan(topics)
+    const refused = refusal(plans, (topic) => this.nameOf(topic))
+    if (refused !== null) throw refused
+    const missing = topics.filter((_, index) => plans[index]?.state === 'missing')
     if (missing.length === 0) return
     try {
       await this.#admin.createTopics({
@@ -66,8 +88,8 @@ export class Topics {
         topics: missing.map((topic) => ({
           topic: this.nameOf(topic.name),
           numPartitions: topic.partitions,
-          replicationFactor: this.#replication,
-          configEntries: [...configOf(topic)].map(([name, value]) => ({ name, value })),
+          replicationFactor: this.#replication ?? -1,
+          configEntries: this.#configOf(topic).map(([name, value]) => ({ name, value })),
         })),
       })
     } catch (error) {
@@ -77,7 +99,18 @@ export class Topics {
     }
   }
 
-  async #describe(topics: readonly string[]): Promise<Map<string, { partitions: number; config: Map<string, string> }>> {
+  /** @throws BusError `TOPIC_MISMATCH` where there are more partitions already */
+  async grow(topic: string, partitions: number): Promise<void> {
+    const name = this.nameOf(topic)
+    const has = (await this.#describe([topic])).get(topic)?.partitions
+    if (has === undefined) throw new BusError('UNKNOWN_TOPIC', `no topic ${name.slice(0, 200)}: create it with ensureTopics`)
+    if (has > partitions)
+      throw new BusError('TOPIC_MISMATCH', `growing topic ${name}: it has ${has} partitions, and none can be taken away`)
+    if (has < partitions) await this.#admin.createPartitions({ topicPartitions: [{ topic: name, count: partitions }] })
+    this.#known.delete(topic)
+  }
+
+  async #describe(topics: readonly string[]): Promise<Map<string, FoundTopic>> {
     const existing = new Set(await this.#admin.listTopics())
     const names = topics.map((topic) => this.nameOf(topic)).filter((name) => existing.has(name))
     if (names.length === 0) return new Map()
@@ -85,7 +118,11 @@ export class Topics {
     return new Map(
       metadata.topics.map(({ name, partitions }) => [
         this.topicOf(name) ?? name,
-        { partitions: partitions.length, config: configs.get(name) ?? new Map<string, string>() },
+        {
+          partitions: partitions.length,
+          replication: Math.min(...partitions.map(({ replicas }) => replicas.length)),
+          config: configs.get(name) ?? new Map<string, string>(),
+        },
       ]),
     )
   }
@@ -93,45 +130,71 @@ export class Topics {
   /** Settings by topic; empty where this client may not see them. */
   async #configs(names: readonly string[]): Promise<Map<string, Map<string, string>>> {
     try {
-      const resources = names.map((name) => ({
-        type: kafkajs.ConfigResourceTypes.TOPIC,
-        name,
-        configNames: ['cleanup.policy', 'retention.ms', 'max.message.bytes'],
-      }))
+      const resources = names.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name }))
       const described = await this.#admin.describeConfigs({ includeSynonyms: false, resources })
       return new Map(described.resources.map(({ resourceName, configEntries }) => [resourceName, entriesOf(configEntries)]))
     } catch (error) {
-      if (typeOf(error) === 'TOPIC_AUTHORIZATION_FAILED') return new Map()
-      throw error
+      if (typeOf(error) !== 'TOPIC_AUTHORIZATION_FAILED') throw error
+      // The right may be there for some of them.
+      if (names.length === 1) return new Map()
+      const each = await Promise.all(names.map((name) => this.#configs([name])))
+      return new Map(each.flatMap((found) => [...found]))
     }
+  }
+
+  /** What a topic is made with. */
+  #configOf(topic: TopicConfig): [IResourceConfigEntry['name'], string][] {
+    const config: [string, string][] = [
+      ...this.#decidingOf(topic),
+      ['max.message.bytes', String(maxMessageBytes)],
+      // The broker would refuse events of a clock that is an hour fast; judging clocks is for who reads them.
+      ['message.timestamp.after.max.ms', forever],
+    ]
+    if (topic.retentionMs !== null) return config
+    // Only what is not written to any more is compacted: so a file is closed soon, and little dirt is enough.
+    const segmentMs = Math.max(600_000, Math.round((topic.minCompactionLagMs ?? 0) / 168))
+    return [
+      ...config,
+      ['delete.retention.ms', String(tombstoneMs)],
+      ['segment.ms', String(segmentMs)],
+      ['segment.bytes', String(segmentBytes)],
+      ['min.cleanable.dirty.ratio', '0.1'],
+    ]
+  }
+
+  /** Settings that have to be as wanted. */
+  #decidingOf(topic: TopicConfig): [string, string][] {
+    const replicas: [string, string][] = this.#minInsync === null ? [] : [['min.insync.replicas', String(this.#minInsync)]]
+    const policy: [string, string][] =
+      topic.retentionMs === null
+        ? [
+            ['cleanup.policy', 'compact'],
+            ['min.compaction.lag.ms', String(topic.minCompactionLagMs ?? 0)],
+          ]
+        : [
+            ['cleanup.policy', 'delete'],
+            ['retention.ms', String(topic.retentionMs)],
+          ]
+    return [...replicas, ...policy, ['message.timestamp.type', topic.timestamps === 'append' ? 'LogAppendTime' : 'CreateTime']]
+  }
+
+  #settingsOf(topic: TopicConfig, found: FoundTopic | undefined): TopicPlan['settings'] {
+    const setting = (name: string, wanted: string, is: string | undefined, fits = is === wanted): TopicPlan['settings'][number] => ({
+      name,
+      wanted,
+      is: is ?? null,
+      differs: is !== undefined && !fits,
+    })
+    const largest = found?.config.get('max.message.bytes')
+    return [
+      setting('partitions', String(topic.partitions), found && String(found.partitions)),
+      ...(this.#replication === null ? [] : [setting('replication', String(this.#replication), found && String(found.replication))]),
+      ...this.#decidingOf(topic).map(([name, wanted]) => setting(name, wanted, found?.config.get(name))),
+      setting('max.message.bytes', `at least ${maxMessageBytes}`, largest, Number(largest) >= maxMessageBytes),
+    ]
   }
 }
 
 function entriesOf(entries: readonly { configName: string; configValue: string }[]): Map<string, string> {
   return new Map(entries.map(({ configName, configValue }) => [configName, configValue]))
-}
-
-function configOf(topic: TopicConfig): Map<IResourceConfigEntry['name'], string> {
-  const config = new Map([
-    ['max.message.bytes', String(maxMessageBytes)],
-    ['message.timestamp.type', 'CreateTime'],
-    // The broker would refuse events of a clock that is an hour fast; judging clocks is for who reads them.
-    ['message.timestamp.after.max.ms', forever],
-  ])
-  if (topic.retentionMs === null) return config.set('cleanup.policy', 'compact').set('delete.retention.ms', String(tombstoneMs))
-  return config.set('cleanup.policy', 'delete').set('retention.ms', String(topic.retentionMs))
-}
-
-function checkSame(name: string, topic: TopicConfig, existing: { partitions: number; config: Map<string, string> }): void {
-  const wanted = configOf(topic)
-  const differences = ['cleanup.policy', 'retention.ms'].flatMap((setting) => {
-    const is = existing.config.get(setting)
-    const want = wanted.get(setting)
-    return is === undefined || want === undefined || is === want ? [] : [`${setting} is ${is}, wanted ${want}`]
-  })
-  if (existing.partitions !== topic.partitions) differences.push(`partitions is ${existing.partitions}, wanted ${topic.partitions}`)
-  const largest = existing.config.get('max.message.bytes')
-  if (largest !== undefined && Number(largest) < maxMessageBytes)
-    differences.push(`max.message.bytes is ${largest}, wanted at least ${maxMessageBytes}`)
-  if (differences.length > 0) throw new BusError('TOPIC_MISMATCH', `topic ${name} exists with other settings: ${differences.join('; ')}`)
 }

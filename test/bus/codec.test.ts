@@ -19,6 +19,9 @@ const telemetry: TelemetryEvent = {
   memoryBytes: 1,
   tensorBytes: 2,
   queueDepth: 0,
+  everyMs: 5_000,
+  closing: false,
+  controlStaleMs: 0,
 }
 const event = newEvent('telemetry', telemetry, 'node-1', time)
 
@@ -36,7 +39,7 @@ test('writes CloudEvents binary mode, keyed as the topic says', () => {
         ce_source: 'node-1',
         ce_type: 'dev.cordon.telemetry',
         ce_time: '2026-05-05T06:07:08.009Z',
-        ce_dataschema: 'urn:cordon:schema:telemetry:1.0',
+        ce_dataschema: 'urn:cordon:schema:telemetry:1.1',
         'content-type': 'application/json',
         ce_partitionkey: 'node-ü',
       },
@@ -68,7 +71,7 @@ test('is read by the cloudevents package, and reads what that writes', () => {
   assert.ok(theirs instanceof CloudEvent)
   assert.deepEqual(
     [theirs.id, theirs.source, theirs.type, theirs.time, theirs.dataschema, theirs.partitionkey, theirs.data],
-    [event.id, 'node-1', 'dev.cordon.telemetry', '2026-05-05T06:07:08.009Z', 'urn:cordon:schema:telemetry:1.0', 'node-ü', telemetry],
+    [event.id, 'node-1', 'dev.cordon.telemetry', '2026-05-05T06:07:08.009Z', 'urn:cordon:schema:telemetry:1.1', 'node-ü', telemetry],
   )
 
   const written = Kafka.binary(theirs) as KafkaMessage

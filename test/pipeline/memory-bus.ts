@@ -2,7 +2,18 @@ import { EventEmitter, once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BusError } from '../../bus/errors.ts'
 import { partitionOf } from '../../bus/partitioner.ts'
-import type { BusRecord, Consumer, ConsumerOptions, EventBus, GroupState, OutgoingRecord, Position, TopicConfig } from '../../bus/port.ts'
+import type {
+  BusRecord,
+  Consumer,
+  ConsumerOptions,
+  EventBus,
+  GroupState,
+  OutgoingRecord,
+  Position,
+  Tail,
+  TopicConfig,
+  TopicPlan,
+} from '../../bus/port.ts'
 
 /** What survives a crash. */
 export class MemoryLog {
@@ -58,6 +69,15 @@ export class MemoryBus implements EventBus {
     for (const { name, partitions } of topics) this.log.create(name, partitions)
   }
 
+  async planTopics(): Promise<readonly TopicPlan[]> {
+    return []
+  }
+
+  async growTopic(topic: string, partitions: number): Promise<void> {
+    const existing = this.log.partitions(topic)
+    while (existing.length < partitions) existing.push([])
+  }
+
   async publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
     await nextTurn()
     const positions = records.map((record) => this.log.append(record))
@@ -81,7 +101,7 @@ export class MemoryBus implements EventBus {
     }
   }
 
-  async tail(): Promise<Consumer> {
+  async tail(): Promise<Tail> {
     throw new BusError('BUS_UNAVAILABLE', 'the memory bus has no tail')
   }
 
@@ -132,7 +152,7 @@ export class MemoryBus implements EventBus {
           this.log.commits.set(commitKey, { group: options.group, topic, partition, committed: offset })
         }
         try {
-          await options.onBatch({ topic, partition, records: batch, end: records.length }, { commit, signal })
+          await options.onBatch({ topic, partition, records: batch, end: records.length }, { commit, signal, held: () => !over() })
           at += batch.length
         } catch (error) {
           options.onError?.(error)
