@@ -55,15 +55,38 @@ export interface RoleStatus {
   readonly detail: Readonly<Record<string, unknown>>
 }
 
+/** What a process said of itself last. */
+export interface InstanceView extends Heartbeat {
+  /** It spoke lately, and has not stopped. */
+  readonly alive: boolean
+  /** When that was heard, by the console's clock; `at` is by the process's own. */
+  readonly heardAt: Instant
+}
+
+/** By consumer group. */
+export interface Lag {
+  readonly sink: number
+  readonly detect: number
+  readonly respond: number
+}
+
 export interface InstanceStatus {
+  /** Of the process that answers. */
   readonly version: string
   readonly startedAt: number
+  /** Every role has a process that is alive. */
   readonly ready: boolean
   /** Records on the bus that the sink, the detectors and the responders have not handled yet; 0 when all is seen. */
-  readonly lag: { readonly sink: number; readonly detect: number; readonly respond: number }
+  readonly lag: Lag
+  /** Age of the oldest of them, milliseconds, as the readers said last. */
+  readonly lagMs: Lag
   readonly roles: readonly RoleStatus[]
-  /** Every process that was heard of, by role and name; who is alive, `isAlive` tells. */
-  readonly instances: readonly Heartbeat[]
+  /** Every process that is alive, or ended within the last hour, by role and name. */
+  readonly instances: readonly InstanceView[]
+  /** Age of the oldest snapshot of detector state that is not current, milliseconds; null when there is none. */
+  readonly snapshotAgeMs: number | null
+  /** Bytes of events that wait on the nodes' disks for the bus. */
+  readonly spoolBytes: number
   /** Dead letters of the last day. */
   readonly deadLetters: number
 }
@@ -102,13 +125,13 @@ export interface QueryHelp {
 export interface ConsolePorts {
   readonly keys: {
     list(): readonly KeyView[]
-    create(request: { principal: string; organization: string | null; expiresAt: number | null }): Promise<CreatedKey>
+    create(request: { principal: string; organization: string | null; expiresAt: number | null }, by: string): Promise<CreatedKey>
     /** Null when there is no such key. */
-    revoke(keyId: string): Promise<KeyView | null>
+    revoke(keyId: string, by: string): Promise<KeyView | null>
     /** Of a key or a principal: pending successors; the old ones die after `overlapMs`. */
-    rotate(what: string, overlapMs: number): Promise<readonly string[]>
+    rotate(what: string, overlapMs: number, by: string): Promise<readonly string[]>
     /** Makes the secret of a pending successor, once. */
-    claim(what: string): Promise<CreatedKey | null>
+    claim(what: string, by: string): Promise<CreatedKey | null>
   }
   readonly incidents: {
     list(): readonly Incident[]

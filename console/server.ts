@@ -8,6 +8,7 @@ import type { Registry } from 'prom-client'
 import { ConsoleError, problemOf } from './errors.ts'
 import type { ConsolePorts } from './port.ts'
 import { containmentRoutes } from './routes/containments.ts'
+import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { forensicRoutes } from './routes/forensics.ts'
 import { incidentRoutes } from './routes/incidents.ts'
 import { keyRoutes } from './routes/keys.ts'
@@ -23,6 +24,8 @@ export interface ConsoleOptions {
   /** Routes of other rooms that share this listener and its authentication (the HTTP collector). */
   readonly plugins?: readonly FastifyPluginCallback[]
 }
+
+const allRoutes = [statusRoutes, incidentRoutes, containmentRoutes, keyRoutes, deadLetterRoutes, forensicRoutes, streamRoutes]
 
 /** How long running requests may take to finish once the console closes. */
 const closeMs = 3_000
@@ -85,7 +88,7 @@ export async function createConsole(options: ConsoleOptions): Promise<FastifyIns
         throw new ConsoleError('UNAUTHENTICATED', 'send the token of the data directory as Authorization: Bearer')
       }
     })
-    for (const routes of [statusRoutes, incidentRoutes, containmentRoutes, keyRoutes, forensicRoutes, streamRoutes]) routes(guarded, ports)
+    for (const routes of allRoutes) routes(guarded, ports)
     for (const plugin of options.plugins ?? []) await guarded.register(plugin)
   })
   if (existsSync(page)) await app.register(fastifyStatic, { root: page, index: ['index.html'], cacheControl: true, maxAge: 0 })

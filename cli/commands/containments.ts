@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import type { ContainmentView } from '../../console/port.ts'
+import type { Acknowledgement } from '../../schemas/index.ts'
 import { parseDuration } from '../duration.ts'
-import { type Column, span, when } from '../output.ts'
+import { type Column, cell, span, table, when } from '../output.ts'
 import { parseParams } from '../params.ts'
 import { type ClientFlags, clientCommand, connect } from './client-command.ts'
 
@@ -15,6 +16,13 @@ const columns: readonly Column[] = [
   { title: 'REASON', of: (c: ContainmentView) => c.reason },
 ]
 
+const acknowledgementColumns: readonly Column[] = [
+  { title: 'NODE', of: (a: Acknowledgement) => a.node },
+  { title: 'REVISION', of: (a: Acknowledgement) => a.revision },
+  { title: 'ENFORCED', of: (a: Acknowledgement) => when(a.at) },
+  { title: 'AFTER', of: (a: Acknowledgement) => span(a.enforcedAfterMs) },
+]
+
 export function containmentsCommand(program: Command): void {
   const containments = program.command('containments').description('leases that restrict a target until they run out')
   clientCommand(containments.command('list', { isDefault: true }).description('every containment, newest last'))
@@ -26,6 +34,13 @@ export function containmentsCommand(program: Command): void {
       })
       output.list(found.containments, columns, 'nothing is contained')
     })
+  clientCommand(containments.command('show <id>').description('one containment: who decided it, and when each node enforced it')).action(
+    async (id: string, flags: ClientFlags) => {
+      const { client, output } = connect(flags)
+      const found = await client.get<ContainmentView>('/api/containments/one', { id })
+      output.one(found, describe(found))
+    },
+  )
   clientCommand(containments.command('release <id>').description('end a containment now, such as principal:mallory/throttle-principal'))
     .option('--by <name>', 'who releases it', process.env.USER ?? 'operator')
     .action(async (id: string, flags: ClientFlags & { by: string }) => {
@@ -33,6 +48,26 @@ export function containmentsCommand(program: Command): void {
       const released = await client.post<ContainmentView>('/api/containments/release', { id, by: flags.by })
       output.one(released, `${released.id} is ${released.state}`)
     })
+}
+
+function describe(c: ContainmentView): string {
+  const settings = Object.entries(c.parameters).map(([name, value]) => `${name}=${value ?? 'null'}`)
+  const ended = c.endedAt === null ? '' : `, ended ${when(c.endedAt)} by ${c.endedBy ?? 'nobody'}`
+  const reached =
+    c.enforcedAfterMs === null
+      ? 'no node said how long after the decision it enforced this'
+      : `the last of the nodes that answered enforced it ${span(c.enforcedAfterMs)} after the deciding event`
+  return [
+    `${c.id}  ${c.state}  revision ${c.revision}`,
+    `from ${when(c.from)} until ${when(c.until)}${ended}`,
+    `${c.action} on ${c.target}${settings.length === 0 ? '' : `, ${settings.join(' ')}`}`,
+    `${c.owner}${c.incident === null ? '' : `, incident ${c.incident}`}: ${c.reason}`,
+    c.decidedAt === null ? 'a person decided it' : `decided by what arrived at ${when(c.decidedAt)}; ${reached}`,
+    ...(c.awaiting.length === 0 ? [] : [`NOT YET ENFORCED by ${c.awaiting.join(', ')}`]),
+  ]
+    .map(cell)
+    .concat('', c.acknowledgements.length === 0 ? 'no node acknowledged it' : table(c.acknowledgements, acknowledgementColumns))
+    .join('\n')
 }
 
 export function containCommand(program: Command): void {

@@ -13,6 +13,11 @@ const columns: readonly Column[] = [
   { title: 'EXPIRES', of: (k: KeyView) => when(k.expiresAt) },
 ]
 
+interface By {
+  readonly by: string
+}
+const byOption = ['--by <name>', 'who asks for it', process.env.USER ?? 'operator'] as const
+
 const shown = (made: CreatedKey) => `key ${made.keyId} of ${made.principal}, shown this once:\n${made.key}`
 
 export function keysCommand(program: Command): void {
@@ -21,13 +26,15 @@ export function keysCommand(program: Command): void {
     .requiredOption('--principal <name>', 'who it belongs to')
     .option('--organization <name>', 'the organization they belong to')
     .option('--expires-in <duration>', 'when it dies, such as 90d (default: never)')
-    .action(async (flags: ClientFlags & { principal: string; organization?: string; expiresIn?: string }) => {
+    .option(...byOption)
+    .action(async (flags: ClientFlags & By & { principal: string; organization?: string; expiresIn?: string }) => {
       const { client, output } = connect(flags)
       const expiresAt = flags.expiresIn === undefined ? null : Date.now() + parseDuration(flags.expiresIn)
       const made = await client.post<CreatedKey>('/api/keys', {
         principal: flags.principal,
         organization: flags.organization ?? null,
         expiresAt,
+        by: flags.by,
       })
       output.one(made, shown(made))
     })
@@ -38,23 +45,27 @@ export function keysCommand(program: Command): void {
       const { keys: all } = await client.get<{ keys: KeyView[] }>('/api/keys', { principal: flags.principal })
       output.list(all, columns, 'no keys: make one with `cordon keys create --principal NAME`')
     })
-  clientCommand(keys.command('revoke <key-id>').description('end a key now')).action(async (keyId: string, flags: ClientFlags) => {
-    const { client, output } = connect(flags)
-    const key = await client.post<KeyView>('/api/keys/revoke', { keyId })
-    output.one(key, `key ${key.keyId} of ${key.principal} is revoked`)
-  })
+  clientCommand(keys.command('revoke <key-id>').description('end a key now'))
+    .option(...byOption)
+    .action(async (keyId: string, flags: ClientFlags & By) => {
+      const { client, output } = connect(flags)
+      const key = await client.post<KeyView>('/api/keys/revoke', { keyId, by: flags.by })
+      output.one(key, `key ${key.keyId} of ${key.principal} is revoked`)
+    })
   clientCommand(keys.command('rotate <key-or-principal>').description('start a successor; the old key dies after an overlap'))
     .option('--overlap <duration>', 'how long the old key still works', '10m')
-    .action(async (what: string, flags: ClientFlags & { overlap: string }) => {
+    .option(...byOption)
+    .action(async (what: string, flags: ClientFlags & By & { overlap: string }) => {
       const { client, output } = connect(flags)
-      const result = await client.post<{ successors: string[] }>('/api/keys/rotate', { what, overlapMs: parseDuration(flags.overlap) })
+      const request = { what, overlapMs: parseDuration(flags.overlap), by: flags.by }
+      const result = await client.post<{ successors: string[] }>('/api/keys/rotate', request)
       output.one(result, `pending: ${result.successors.join(', ')}; its owner fetches it with \`cordon keys claim ${what}\``)
     })
-  clientCommand(keys.command('claim <key-or-principal>').description('fetch the successor of a rotated key; it is shown once')).action(
-    async (what: string, flags: ClientFlags) => {
+  clientCommand(keys.command('claim <key-or-principal>').description('fetch the successor of a rotated key; it is shown once'))
+    .option(...byOption)
+    .action(async (what: string, flags: ClientFlags & By) => {
       const { client, output } = connect(flags)
-      const made = await client.post<CreatedKey>('/api/keys/claim', { what })
+      const made = await client.post<CreatedKey>('/api/keys/claim', { what, by: flags.by })
       output.one(made, shown(made))
-    },
-  )
+    })
 }

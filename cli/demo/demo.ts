@@ -175,7 +175,7 @@ async function report(story: Story, tally: Tally, signal: AbortSignal): Promise<
 async function keyOf(options: DemoOptions, kept: Kept, principal: string): Promise<string> {
   const known = kept.keys[principal]
   if (known !== undefined) return known
-  const { key } = await options.ports.keys.create({ principal, organization: 'demo', expiresAt: null })
+  const { key } = await options.ports.keys.create({ principal, organization: 'demo', expiresAt: null }, 'demo')
   kept.keys[principal] = key
   save(options.dataDir, kept)
   return key

@@ -1,37 +1,58 @@
-import type { KeyRegistry } from '../../access/key-registry.ts'
+import { z } from 'zod'
 import type { EventBus } from '../../bus/port.ts'
 import type { View } from '../../bus/view.ts'
-import type { ConsolePorts, InstanceStatus, KeyView, TopicStatus } from '../../console/port.ts'
-import type { ResponseWorker } from '../../pipeline/response-worker.ts'
-import { type Incident, type Instant, type Key, topics } from '../../schemas/index.ts'
+import type { ConsolePorts, CreatedKey, InstanceStatus, KeyView, TopicStatus } from '../../console/port.ts'
+import { Action, Containment, type Incident, Key, type Order, topics } from '../../schemas/index.ts'
 import { listQueries } from '../../store/library.ts'
 import type { Store } from '../../store/store.ts'
-import type { ContainmentViews, RecentFindings } from './recent.ts'
+import type { ContainmentViews } from './containment-views.ts'
+import type { RecentFindings } from './recent.ts'
+import type { RecentActions } from './recent-actions.ts'
 
 export interface Parts {
   readonly bus: EventBus
-  readonly store: Store
-  readonly keys: KeyRegistry
+  readonly store: Pick<Store, 'query' | 'sql'>
+  readonly keys: { list(): readonly Key[] }
+  readonly keyCommands: {
+    create(request: { principal: string; organization: string | null; expiresAt: number | null }, by: string): Promise<CreatedKey>
+    claim(what: string, by: string): Promise<CreatedKey | null>
+  }
   readonly incidents: View<Incident>
   readonly findings: RecentFindings
+  readonly actions: RecentActions
   readonly containments: ContainmentViews
-  readonly worker: ResponseWorker
-  readonly clock: () => Instant
+  readonly deadLetters: Pick<ConsolePorts['deadLetters'], 'list' | 'get'>
+  /** What it answers is what the order made, as JSON. Throws the CordonError of whoever refused it. */
+  readonly commander: { order(order: Order, by: string): Promise<unknown> }
   readonly status: () => Promise<InstanceStatus>
 }
 
-/** The console's ports over the parts of this process. */
-export function consolePorts({ bus, store, keys, incidents, findings, containments, worker, clock, status }: Parts): ConsolePorts {
+/** How long what was ordered may take to come back to us by the log; it is done before, and seen later. */
+const visibleMs = 3_000
+
+const Position = z.object({ topic: z.string(), partition: z.number(), offset: z.number() })
+
+/**
+ * The console's ports over what this process reads from the bus and the store. It changes nothing by itself: what a
+ * person wants is ordered, and carried out where the role `respond` or `ingest` runs.
+ */
+export function consolePorts(parts: Parts): ConsolePorts {
+  const { bus, store, keys, keyCommands, incidents, findings, actions, containments, deadLetters, commander, status } = parts
+  const isSeen = ({ id, revision }: Containment) => (containments.get(id)?.revision ?? -1) >= revision
+  const viewed = async (lease: Containment) => {
+    await until(() => isSeen(lease), containments.onChange)
+    return containments.view(lease)
+  }
   return {
     keys: {
       list: () => keys.list().map(viewOf),
-      create: (request) => keys.create(request),
-      revoke: async (keyId) => {
-        const key = await keys.revoke(keyId)
+      create: (request, by) => keyCommands.create(request, by),
+      revoke: async (keyId, by) => {
+        const key = Key.nullable().parse(await commander.order({ kind: 'revoke-key', keyId }, by))
         return key === null ? null : viewOf(key)
       },
-      rotate: (what, overlapMs) => keys.rotate(what, clock() + overlapMs),
-      claim: (what) => keys.claim(what),
+      rotate: async (what, overlapMs, by) => z.array(z.string()).parse(await commander.order({ kind: 'rotate-key', what, overlapMs }, by)),
+      claim: (what, by) => keyCommands.claim(what, by),
     },
     incidents: {
       list: () => [...incidents.values()],
@@ -43,17 +64,21 @@ export function consolePorts({ bus, store, keys, incidents, findings, containmen
     },
     findings,
     actions: {
-      ofIncident: (incident) => worker.actionsOf(incident),
-      waiting: () => worker.waiting(),
-      approve: (action, by) => worker.approve(action, by),
+      ofIncident: (incident) => actions.list().filter((action) => action.incident === incident),
+      waiting: () => actions.list().filter(({ state }) => state === 'awaiting-approval'),
+      approve: async (id, by) => {
+        const action = Action.nullable().parse(await commander.order({ kind: 'approve', action: id }, by))
+        if (action !== null) await until(() => actions.get(id)?.state !== 'awaiting-approval', actions.onChange)
+        return action
+      },
     },
     containments: {
       list: () => containments.list(),
       get: (id) => containments.get(id),
-      contain: async (request) => containments.view(await worker.contain(request)),
-      release: async (id, by) => {
-        const lease = await worker.release(id, by)
-        return lease === null ? null : containments.view(lease)
+      contain: async ({ by, ...request }) => viewed(Containment.parse(await commander.order({ kind: 'contain', ...request }, by))),
+      release: async (lease, by) => {
+        const released = Containment.nullable().parse(await commander.order({ kind: 'release', lease }, by))
+        return released === null ? null : viewed(released)
       },
       onChange: (fn) => containments.onChange(fn),
     },
@@ -62,9 +87,27 @@ export function consolePorts({ bus, store, keys, incidents, findings, containmen
       query: (name, params) => store.query(name, params),
       sql: (text) => store.sql(text),
     },
+    deadLetters: {
+      list: (filter) => deadLetters.list(filter),
+      get: (id) => deadLetters.get(id),
+      replay: async (letter, by) => Position.nullable().parse(await commander.order({ kind: 'replay-dead-letter', letter }, by)),
+    },
     status,
     topics: () => topicStatus(bus),
   }
+}
+
+/** Waits until `check` holds, asked again at each change, but not for longer than {@link visibleMs}. */
+async function until(check: () => boolean, onChange: (fn: () => void) => () => void): Promise<void> {
+  if (check()) return
+  const done = Promise.withResolvers<void>()
+  const timer = setTimeout(done.resolve, visibleMs)
+  const stop = onChange(() => {
+    if (check()) done.resolve()
+  })
+  await done.promise
+  clearTimeout(timer)
+  stop()
 }
 
 function viewOf(key: Key): KeyView {

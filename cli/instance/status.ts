@@ -1,85 +1,97 @@
 import type { EventBus } from '../../bus/port.ts'
-import type { InstanceStatus, RoleStatus } from '../../console/port.ts'
-import type { InferenceNode } from '../../inference/server/node.ts'
-import { type Sink, sinkTopics } from '../../ingest/sink.ts'
-import type { DetectorHost } from '../../pipeline/host/shell.ts'
-import type { ResponseWorker } from '../../pipeline/response-worker.ts'
-import type { Instant } from '../../schemas/index.ts'
+import type { InstanceStatus, InstanceView, Lag, RoleStatus } from '../../console/port.ts'
+import { sinkTopics } from '../../ingest/sink.ts'
+import { type Instant, RoleName, topics } from '../../schemas/index.ts'
 import type { Store } from '../../store/store.ts'
+import type { Instances } from './instances.ts'
+import { Probe } from './probe.ts'
+import { roleStatus } from './role-status.ts'
 
 /** What the status is made of. */
 export interface Observed {
   readonly version: string
   readonly startedAt: Instant
   readonly bus: EventBus
-  readonly store: Store
-  readonly sink: Sink
-  readonly host: DetectorHost
-  readonly worker: ResponseWorker
-  readonly node: InferenceNode
+  readonly store: Pick<Store, 'engine' | 'ping'>
+  readonly instances: Instances
   readonly clock: () => Instant
   /** Topics that the detectors in force read. */
   readonly detecting: readonly string[]
 }
 
-/** How old a waiting record may be before a role is said to fall behind. */
-const behindRecords = 50_000
+/** How long the bus and the store may take to answer before the status goes on without them. */
+const patienceMs = 2_000
+/** Who reads on without a word from the bus for so long has lost it. */
+const staleBoundMs = 15_000
+const day = 86_400_000
+const nothing: Lag = { sink: 0, detect: 0, respond: 0 }
 
-export async function statusOf(observed: Observed): Promise<InstanceStatus> {
-  const { version, startedAt, bus, store, sink, host, worker, node, detecting } = observed
-  const [lag, storeUp] = await Promise.all([
-    lagOf(bus, detecting),
-    store.ping().then(
-      () => true,
-      () => false,
-    ),
-  ])
-  const sinkState = sink.state()
-  const { blocked } = sinkState
-  const hostState = host.state()
-  const workerState = worker.state()
-  const nodeStatus = node.status()
-  const roles: RoleStatus[] = [
-    { role: 'node', ...nodeStatus },
-    {
-      role: 'ingest',
-      ok: blocked === null && lag.sink < behindRecords,
-      summary:
-        blocked === null
-          ? `${lag.sink} records behind`
-          : `stopped since ${new Date(blocked.since).toISOString()}, the log keeps what comes: ${blocked.reason}`,
-      detail: { ...sinkState },
-    },
-    {
-      role: 'detect',
-      ok: lag.detect < behindRecords,
-      summary: `${hostState.partitions.length} partitions, ${lag.detect} records behind`,
-      detail: { ...hostState },
-    },
-    {
-      role: 'respond',
-      ok: workerState.trouble === null,
-      summary:
-        workerState.trouble?.message ??
-        `${workerState.incidents} incidents, ${workerState.leases} leases, ${workerState.waiting} actions wait for a person`,
-      detail: { ...workerState },
-    },
-    { role: 'bus', ok: true, summary: bus.adapter, detail: {} },
-    { role: 'store', ok: storeUp, summary: storeUp ? store.engine : `${store.engine} does not answer`, detail: {} },
-  ]
-  return { version, startedAt, ready: true, lag, roles }
+/** The state of every role, from what its processes say of themselves, and of the bus and the store, which are asked. */
+export function openStatus(observed: Observed): () => Promise<InstanceStatus> {
+  const { version, startedAt, bus, store, instances, clock, detecting } = observed
+  const onBus = new Probe(
+    async () => ({ lag: await lagOf(bus, detecting), deadLetters: await recentDeadLetters(bus, clock() - day) }),
+    { lag: nothing, deadLetters: 0 },
+    patienceMs,
+  )
+  const inStore = new Probe(() => store.ping(), false, patienceMs)
+  return async () => {
+    const [busAnswer, storeAnswer] = await Promise.all([onBus.read(), inStore.read()])
+    const { lag, deadLetters } = busAnswer.value
+    const all = instances.list()
+    const now = clock()
+    const live = all.filter(({ alive }) => alive)
+    const roles = RoleName.options.map((role) => roleStatus(role, all, now, { ingest: lag.sink, detect: lag.detect }[role as string] ?? 0))
+    return {
+      version,
+      startedAt,
+      ready: RoleName.options.every((role) => live.some((instance) => instance.role === role)),
+      lag,
+      lagMs: { sink: oldest(live, 'ingest'), detect: oldest(live, 'detect'), respond: oldest(live, 'respond') },
+      roles: [...roles, busStatus(bus, instances.staleMs(), busAnswer.error), storeStatus(store, storeAnswer)],
+      instances: all,
+      snapshotAgeMs: live.reduce<number | null>(
+        (most, { snapshotAgeMs }) => (snapshotAgeMs === null ? most : Math.max(most ?? 0, snapshotAgeMs)),
+        null,
+      ),
+      spoolBytes: live.reduce((sum, { spoolBytes }) => sum + (spoolBytes ?? 0), 0),
+      deadLetters,
+    }
+  }
+}
+
+/** Age of the oldest record that a role's owners have not handled. */
+function oldest(live: readonly InstanceView[], role: RoleName): number {
+  const ages = live.flatMap((instance) =>
+    instance.role === role ? instance.assignments.flatMap(({ standby, lagMs }) => (standby ? [] : [lagMs])) : [],
+  )
+  return Math.max(0, ...ages)
+}
+
+function busStatus({ adapter }: EventBus, staleMs: number, error: string | null): RoleStatus {
+  if (staleMs > staleBoundMs) {
+    const since = Number.isFinite(staleMs) ? ` for ${Math.round(staleMs / 1_000)} s` : ''
+    return { role: 'bus', ok: false, summary: `${adapter} says nothing${since}; what you see may be as old`, detail: { staleMs } }
+  }
+  if (error !== null) return { role: 'bus', ok: false, summary: `${adapter} does not answer: ${error}`, detail: { staleMs } }
+  return { role: 'bus', ok: true, summary: adapter, detail: { staleMs } }
+}
+
+function storeStatus({ engine }: Observed['store'], { value, error }: { value: boolean; error: string | null }): RoleStatus {
+  const ok = value && error === null
+  return { role: 'store', ok, summary: ok ? engine : `${engine} does not answer`, detail: error === null ? {} : { error } }
 }
 
 /** Records on each group's topics that it has not committed. A topic that nobody in the group reads keeps nobody behind. */
-export async function lagOf(bus: EventBus, detecting: readonly string[]): Promise<InstanceStatus['lag']> {
-  const readers: Readonly<Record<keyof InstanceStatus['lag'], readonly string[]>> = {
+export async function lagOf(bus: EventBus, detecting: readonly string[]): Promise<Lag> {
+  const readers: Readonly<Record<keyof Lag, readonly string[]>> = {
     sink: sinkTopics,
     detect: detecting,
     respond: ['findings'],
   }
   const groups = await bus.groups()
   const committed = new Map(groups.map((g) => [`${g.group}/${g.topic}/${g.partition}`, g.committed]))
-  const lag = { sink: 0, detect: 0, respond: 0 }
+  const lag = { ...nothing }
   for (const topic of new Set(Object.values(readers).flat())) {
     for (const { partition, start, end } of await bus.partitions(topic)) {
       for (const group of Object.keys(readers) as (keyof typeof readers)[]) {
@@ -89,4 +101,11 @@ export async function lagOf(bus: EventBus, detecting: readonly string[]): Promis
     }
   }
   return lag
+}
+
+async function recentDeadLetters(bus: EventBus, since: Instant): Promise<number> {
+  const { name } = topics['dead-letters']
+  const from = await bus.offsetsAt(name, since)
+  const partitions = await bus.partitions(name)
+  return partitions.reduce((sum, { partition, end }) => sum + Math.max(0, end - (from.get(partition) ?? end)), 0)
 }

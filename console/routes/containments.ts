@@ -17,13 +17,22 @@ const Contain = z.strictObject({
   reason: Text.min(1),
   by: Name,
 })
-const Release = z.strictObject({ id: z.string().min(1).max(300), by: Name })
+const id = z.string().min(1).max(300)
+const One = z.object({ id })
+const Release = z.strictObject({ id, by: Name })
 
 export function containmentRoutes(app: FastifyInstance, ports: ConsolePorts): void {
   app.get('/api/containments', async (request) => {
     const { state } = parse(Listed, request.query)
     const containments = ports.containments.list().filter((containment) => state === undefined || containment.state === state)
     return { containments: containments.toSorted((a, b) => a.from - b.from) }
+  })
+  // Ids contain slashes and colons.
+  app.get('/api/containments/one', async (request) => {
+    const { id } = parse(One, request.query)
+    const containment = ports.containments.get(id)
+    if (containment === undefined) throw new ConsoleError('NOT_FOUND', `no containment ${JSON.stringify(id)}`)
+    return containment
   })
   app.post('/api/containments', async (request, reply) =>
     reply.code(201).send(await ports.containments.contain(parse(Contain, request.body))),

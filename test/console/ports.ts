@@ -1,4 +1,4 @@
-import type { ConsolePorts, ContainmentView, KeyView } from '../../console/port.ts'
+import type { ConsolePorts, ContainmentView, DeadLetterView, InstanceView, KeyView, QueryResult } from '../../console/port.ts'
 import type { Finding, Incident } from '../../schemas/index.ts'
 
 export const at = Date.UTC(2026, 10, 21, 9)
@@ -65,11 +65,53 @@ export function containment(until: number): ContainmentView {
     decidedAt: at,
     enforcedAfterMs: 21,
     acknowledgements: [{ lease: 'principal:mallory/throttle-principal', revision: 0, node: 'node-1', at: at + 21, enforcedAfterMs: 21 }],
+    awaiting: ['node-2'],
+  }
+}
+
+export const deadLetter: DeadLetterView = {
+  id: '019a0000-0000-7000-8000-000000000001',
+  topic: 'flows',
+  partition: 2,
+  offset: 41,
+  code: 'INVALID_DATA',
+  reason: 'flows/2@41: not a valid flow: bytesOut: too \u001b[31mbig',
+  key: 'w',
+  headers: { ce_id: 'x', odd: '\u0007bell' },
+  value: Buffer.from('{"bytesOut":\n"\u001b]0;owned\u0007"}').toString('base64'),
+  size: 9_000,
+  at,
+}
+
+/** A process as its heartbeat shows it. */
+export function instance(changes: Partial<InstanceView> & Pick<InstanceView, 'role' | 'instance'>): InstanceView {
+  return {
+    version: '0.0.0',
+    startedAt: at,
+    at,
+    heardAt: at,
+    alive: true,
+    everyMs: 2_000,
+    state: 'running',
+    ok: true,
+    summary: 'at work',
+    assignments: [],
+    snapshotAgeMs: null,
+    spoolBytes: null,
+    deadLetters: 0,
+    blockedSince: null,
+    controlStaleMs: null,
+    models: [],
+    fingerprintKey: null,
+    detail: {},
+    ...changes,
   }
 }
 
 export interface FakePorts extends ConsolePorts {
   readonly calls: unknown[][]
+  /** What a query of the library answers, or how it fails. */
+  answer: (name: string) => Promise<QueryResult>
   emit(change: { finding?: Finding; incident?: Incident; containment?: ContainmentView }): void
 }
 
@@ -99,8 +141,9 @@ export function fakePorts(until = at + 600_000): FakePorts {
     revokedAt: null,
     replaces: null,
   }
-  return {
+  const fake: FakePorts = {
     calls,
+    answer: async () => ({ columns: [], rows: [], elapsedMs: 1 }),
     emit: (change) => {
       if (change.finding) for (const fn of listeners.finding) fn(change.finding)
       if (change.incident) for (const fn of listeners.incident) fn(change.incident)
@@ -108,8 +151,8 @@ export function fakePorts(until = at + 600_000): FakePorts {
     },
     keys: {
       list: () => [key],
-      create: async (request) => {
-        calls.push(['create', request])
+      create: async (request, by) => {
+        calls.push(['create', request, by])
         return {
           keyId: 'abcdefghijkl',
           key: 'cordon_abcdefghijkl_secret',
@@ -143,11 +186,34 @@ export function fakePorts(until = at + 600_000): FakePorts {
       list: () => [{ name: 'findings', summary: 'findings', parameters: [] }],
       query: async (name, params) => {
         calls.push(['query', name, params])
-        return { columns: [], rows: [], elapsedMs: 1 }
+        return fake.answer(name)
       },
       sql: async () => ({ columns: [{ name: 'one', type: 'UInt8' }], rows: [{ one: 1 }], elapsedMs: 1 }),
     },
-    status: async () => ({ version: '0.0.0', startedAt: at, ready: true, lag: { sink: 0, detect: 0, respond: 0 }, roles: [] }),
+    deadLetters: {
+      list: async (filter) => {
+        calls.push(['dead letters', filter])
+        return filter.topic === undefined || filter.topic === deadLetter.topic ? [deadLetter] : []
+      },
+      get: async (id) => (id === deadLetter.id ? deadLetter : undefined),
+      replay: async (id, by) => {
+        calls.push(['replay', id, by])
+        return id === deadLetter.id ? { topic: 'flows', partition: 2, offset: 77 } : null
+      },
+    },
+    status: async () => ({
+      version: '0.0.0',
+      startedAt: at,
+      ready: true,
+      lag: { sink: 0, detect: 0, respond: 0 },
+      lagMs: { sink: 0, detect: 0, respond: 0 },
+      roles: [],
+      instances: [instance({ role: 'detect', instance: 'detect-1' })],
+      snapshotAgeMs: null,
+      spoolBytes: 0,
+      deadLetters: 0,
+    }),
     topics: async () => [],
   }
+  return fake
 }

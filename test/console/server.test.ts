@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { createConsole } from '../../console/server.ts'
-import { at, containment, type FakePorts, fakePorts, finding, incident } from './ports.ts'
+import { at, containment, deadLetter, type FakePorts, fakePorts, finding, incident } from './ports.ts'
 
 const token = 'operator-token'
 const authorization = `Bearer ${token}`
@@ -75,6 +75,19 @@ describe('console API', () => {
     ['POST', '/api/containments', { target: 'principal:x', action: 'a', forMs: 60_000, reason: '', by: 'me' }, 422, /reason/],
     ['POST', '/api/containments/release', { id: 'principal:mallory/throttle-principal', by: 'me' }, 200, /"released"/],
     ['POST', '/api/containments/release', { id: 'principal:other/throttle-principal', by: 'me' }, 404, /no active containment/],
+    ['GET', '/api/containments/one?id=principal:mallory%2Fthrottle-principal', undefined, 200, /"awaiting":\["node-2"\]/],
+    ['GET', '/api/containments/one?id=principal:other%2Fx', undefined, 404, /no containment/],
+    ['GET', '/api/containments/one', undefined, 422, /id/],
+    ['GET', '/api/dead-letters', undefined, 200, /"offset":41/],
+    ['GET', '/api/dead-letters?topic=requests', undefined, 200, /"deadLetters":\[\]/],
+    ['GET', '/api/dead-letters?limit=1001', undefined, 422, /limit/],
+    ['GET', '/api/dead-letters?since=soon', undefined, 422, /since/],
+    ['GET', `/api/dead-letters/one?id=${deadLetter.id}`, undefined, 200, /"code":"INVALID_DATA"/],
+    ['GET', '/api/dead-letters/one?id=019a0000-0000-7000-8000-000000000002', undefined, 404, /no dead letter/],
+    ['GET', '/api/dead-letters/one?id=..%2fx', undefined, 422, /id/],
+    ['POST', '/api/dead-letters/replay', { id: deadLetter.id, by: 'me' }, 200, /"offset":77/],
+    ['POST', '/api/dead-letters/replay', { id: deadLetter.id }, 422, /by/],
+    ['POST', '/api/dead-letters/replay', { id: '019a0000-0000-7000-8000-000000000002', by: 'me' }, 404, /no dead letter/],
     ['POST', '/api/keys', { principal: 'alice' }, 201, /"keyId":"abcdefghijkl"/],
     ['POST', '/api/keys', { principal: 'a b' }, 422, /principal/],
     ['POST', '/api/keys', { principal: 'alice', admin: true }, 422, /admin/i],
@@ -95,6 +108,18 @@ describe('console API', () => {
       assert.match(answer.body, expected)
     })
   }
+
+  it('says who asked for a key, where they said', async (t) => {
+    const { app, ports } = await open(t)
+    const create = (payload: object) => app.inject({ method: 'POST', url: '/api/keys', headers: { authorization }, payload })
+    await create({ principal: 'alice', by: 'olga' })
+    await create({ principal: 'bob' })
+    const asked = (principal: string) => ({ principal, organization: null, expiresAt: null })
+    assert.deepEqual(ports.calls, [
+      ['create', asked('alice'), 'olga'],
+      ['create', asked('bob'), 'operator'],
+    ])
+  })
 
   it('streams changes as lines', async (t) => {
     const { app, ports } = await open(t)
@@ -153,6 +178,7 @@ describe('console API', () => {
       '/api/containments/release',
       '/api/query',
       '/api/actions/approve',
+      '/api/dead-letters/replay',
     ]
     await fc.assert(
       fc.asyncProperty(
