@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
@@ -69,7 +70,13 @@ class BusSink implements Sink {
   readonly #metrics: SinkMetrics
   readonly #writers = new Map<TableName, TableWriter>()
   readonly #lag = new Map<string, { topic: string; partition: number; lag: number }>()
-  readonly #trouble = new Map<TableName, { since: Instant; reason: string }>()
+  /** By table; null is the server itself, asked what runs there. */
+  readonly #trouble = new Map<TableName | null, { since: Instant; reason: string }>()
+  readonly #closing = new AbortController()
+  /** Partitions that were given to this sink, and how many of them had been when it last saw that nothing else writes. */
+  #assigned = 0
+  #settled = 0
+  #settling: Promise<void> | undefined
   readonly #counts = { rows: 0, duplicates: 0, letters: 0 }
   #consumer: Consumer | undefined
 
@@ -79,15 +86,18 @@ class BusSink implements Sink {
   }
 
   async start(): Promise<void> {
-    const { bus, store, log } = this.#options
+    const { bus, log } = this.#options
     this.#consumer = await bus.consume({
       group: this.#options.group ?? 'sink',
       topics: sinkTopics,
       maxBatch: Math.min(5_000, this.#options.maxRows ?? 5_000),
       onAssigned: async () => {
-        // A member that died may have left an insert running on the server; its rows are not to be seen until it ends.
-        await store.settled().catch((error: unknown) => log.warn({ err: error }, 'could not see what inserts run; going on'))
+        this.#assigned++
         return undefined
+      },
+      onRevoked: async (topic, partition) => {
+        this.#lag.delete(`${topic}/${partition}`)
+        this.#metrics.lag.remove({ topic, partition: String(partition) })
       },
       onBatch: (batch, control) => this.#handle(batch, control),
       onError: (error) => log.warn({ err: error }, 'the bus failed the sink; it tries again'),
@@ -97,7 +107,8 @@ class BusSink implements Sink {
   state(): SinkState {
     const since = [...this.#trouble.values()].reduce((least, { since }) => Math.min(least, since), Number.POSITIVE_INFINITY)
     const reason = [...this.#trouble.values()].find((one) => one.since === since)?.reason ?? ''
-    const blocked = { since, sinceMs: Math.max(0, this.#options.clock() - since), tables: [...this.#trouble.keys()], reason }
+    const tables = [...this.#trouble.keys()].filter((table) => table !== null)
+    const blocked = { since, sinceMs: Math.max(0, this.#options.clock() - since), tables, reason }
     return {
       partitions: [...this.#lag.values()].map((one) => ({ ...one })),
       rowsWritten: this.#counts.rows,
@@ -108,6 +119,7 @@ class BusSink implements Sink {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort()
     await this.#consumer?.close()
   }
 
@@ -116,9 +128,10 @@ class BusSink implements Sink {
     if (last === undefined) return
     const behind = batch.end - last.offset - 1
     this.#noteLag(batch, batch.records.length + behind)
-    const loads = await this.#read(batch, control.signal)
     try {
-      await Promise.all([...loads].map(([table, entries]) => this.#writer(table).add(entries, behind > 0, control.signal)))
+      const loads = await this.#read(batch, control.signal)
+      await this.#undisturbed(control.signal)
+      await Promise.all([...loads].map(([table, entries]) => this.#writer(table).add(entries, behind > 0, control)))
     } catch (error) {
       // Told to stop while the store was away: whoever reads the partition next starts at this batch again.
       if (control.signal.aborted) return
@@ -126,6 +139,41 @@ class BusSink implements Sink {
     }
     await control.commit(last.offset + 1)
     this.#noteLag(batch, behind)
+  }
+
+  /**
+   * Waits, after a partition was given to this sink, until what others left running on the server has ended: a member
+   * that died may have left an insert there, and its rows are not to be seen until it ends.
+   *
+   * @throws the signal's reason
+   */
+  async #undisturbed(signal: AbortSignal): Promise<void> {
+    while (this.#settled < this.#assigned) {
+      signal.throwIfAborted()
+      this.#settling ??= this.#settle().finally(() => {
+        this.#settling = undefined
+      })
+      const waited = new AbortController()
+      await Promise.race([this.#settling, once(signal, 'abort', { signal: waited.signal }).catch(() => {})])
+      waited.abort()
+    }
+  }
+
+  async #settle(): Promise<void> {
+    const pause = new Pause()
+    for (;;) {
+      const assigned = this.#assigned
+      try {
+        await this.#options.store.settled()
+        this.#noteTrouble(null, null)
+        this.#settled = assigned
+        return
+      } catch (error) {
+        this.#noteTrouble(null, error)
+        if (this.#closing.signal.aborted) return
+        await pause.wait(this.#closing.signal)
+      }
+    }
   }
 
   /** Rows by table. What cannot be read is on `dead-letters` when it resolves. */
@@ -189,6 +237,7 @@ class BusSink implements Sink {
       maxWaitMs: this.#options.maxWaitMs ?? (embedded ? 200 : 1_000),
       onStored: (rows, duplicates, seconds) => this.#noteStored(table, rows, duplicates, seconds),
       onTrouble: (error) => this.#noteTrouble(table, error),
+      onLetGo: () => this.#trouble.delete(table),
       // A dead letter that cannot be stored stands on its topic already; a letter of it would be the next that cannot.
       onRejected: async ({ record }, error, signal) =>
         table === 'dead_letters' ? this.#noteGivenUp(record, error) : this.#giveUp(record, error, signal),
@@ -205,12 +254,12 @@ class BusSink implements Sink {
     this.#metrics.insertSeconds.observe({ table }, seconds)
   }
 
-  #noteTrouble(table: TableName, error: unknown): void {
+  #noteTrouble(table: TableName | null, error: unknown): void {
     if (error === null) {
       if (this.#trouble.delete(table)) this.#options.log.info({ table }, 'the store takes rows again')
       return
     }
-    this.#metrics.failures.inc({ table })
+    this.#metrics.failures.inc({ table: table ?? '' })
     const since = this.#trouble.get(table)?.since ?? this.#options.clock()
     this.#trouble.set(table, { since, reason: error instanceof Error ? error.message : String(error) })
   }

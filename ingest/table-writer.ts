@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
 import { Pause } from '../bus/pause.ts'
-import type { BusRecord } from '../bus/port.ts'
+import type { BatchControl, BusRecord } from '../bus/port.ts'
 import { CordonError, type EventId } from '../schemas/index.ts'
 import type { Row, Store, TableName } from '../store/index.ts'
 
@@ -25,16 +25,24 @@ export interface WriterOptions {
   readonly onStored: (rows: number, duplicates: number, seconds: number) => void
   /** The store fails, or (with null) works again. */
   readonly onTrouble: (error: unknown) => void
+  /** Nothing waits any more, since everyone who waited was told to stop. */
+  readonly onLetGo: () => void
   /** A row that no retry can store; to be durable when it resolves. */
   readonly onRejected: (entry: Entry, error: unknown, signal: AbortSignal) => Promise<void>
 }
 
+/** What the writer asks of the one whose entries it stores. */
+export type Claim = Pick<BatchControl, 'signal' | 'held'>
+
 interface Load {
   readonly entries: readonly Entry[]
-  readonly signal: AbortSignal
+  readonly claim: Claim
   readonly stored: () => void
   readonly abandoned: (reason: unknown) => void
 }
+
+/** How long an insert that is under way may hold up a partition that is taken away, milliseconds. */
+const handOverMs = 1_000
 
 /**
  * Writes one table, one insert at a time, each event once by its id.
@@ -43,6 +51,9 @@ interface Load {
  * late, and a producer that published an event twice. The insert's token is a digest of the ids in it, so that an
  * insert whose answer was lost, and which may still be running, is not done twice by its own retry; a token made of
  * offsets would not do, since what remains of a batch depends on what is known already.
+ *
+ * Right before an insert, whose partitions are not ours for certain any more (the process was paused, or is being
+ * replaced) stop it: another may be storing the same.
  */
 export class TableWriter {
   readonly #options: WriterOptions
@@ -52,6 +63,8 @@ export class TableWriter {
   #last = Number.NEGATIVE_INFINITY
   #running = false
   #wake: (() => void) | undefined
+  /** An insert failed, perhaps without its end being known, and its retry would have other rows and so another token. */
+  #unsettled = false
 
   constructor(options: WriterOptions) {
     this.#options = options
@@ -61,17 +74,29 @@ export class TableWriter {
    * Resolves when every entry is stored. While the store fails it does not, which is the back-pressure.
    *
    * @param urgent there is a backlog: do not wait for more
-   * @throws the signal's reason, when it aborted before the entries could be stored
+   * @throws the signal's reason, at most a second after it aborted, when the entries could not be stored by then
    */
-  async add(entries: readonly Entry[], urgent: boolean, signal: AbortSignal): Promise<void> {
+  async add(entries: readonly Entry[], urgent: boolean, claim: Claim): Promise<void> {
     if (entries.length === 0) return
-    const stored = new Promise<void>((resolve, reject) => {
-      this.#loads.push({ entries, signal, stored: resolve, abandoned: reject })
-    })
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const load: Load = { entries, claim, stored: resolve, abandoned: reject }
+    this.#loads.push(load)
     this.#urgent ||= urgent || this.#size() >= this.#options.maxRows
     if (this.#urgent) this.#wake?.()
     if (!this.#running) void this.#run()
-    return stored
+    const { signal } = claim
+    let late: NodeJS.Timeout | undefined
+    const onAbort = (): void => {
+      late = setTimeout(() => reject(signal.reason), handOverMs)
+    }
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort)
+    try {
+      await promise
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      clearTimeout(late)
+    }
   }
 
   #size(): number {
@@ -120,9 +145,11 @@ export class TableWriter {
   /** Tries until it is done; whoever is told to stop while it fails is let go, and its events come again. */
   async #write(loads: Load[]): Promise<void> {
     const started = performance.now()
-    let waiting = loads
+    let waiting = letGo(loads)
     while (waiting.length > 0) {
       try {
+        if (this.#unsettled) await this.#options.store.settled()
+        this.#unsettled = false
         const entries = unique(waiting.flatMap((load) => load.entries))
         const total = waiting.reduce((sum, load) => sum + load.entries.length, 0)
         const rows = await this.#storeMissing(entries, waiting)
@@ -132,15 +159,19 @@ export class TableWriter {
         for (const load of waiting) load.stored()
         return
       } catch (error) {
-        this.#options.onTrouble(error)
-        this.#options.log.warn({ err: error, table: this.#options.table }, 'storing failed; trying again, nothing is dropped')
-        const before = waiting.length
+        if (!(error instanceof NotOurs)) this.#noteFailure(error)
         await this.#pause.wait(anyOf(waiting))
+        const before = waiting.length
         waiting = letGo(waiting)
-        // With other rows the retry has another token, so an insert whose answer was lost has to have ended first.
-        if (waiting.length < before && waiting.length > 0) await this.#options.store.settled().catch(() => {})
+        this.#unsettled ||= waiting.length < before
       }
     }
+    if (this.#loads.length === 0) this.#options.onLetGo()
+  }
+
+  #noteFailure(error: unknown): void {
+    this.#options.onTrouble(error)
+    this.#options.log.warn({ err: error, table: this.#options.table }, 'storing failed; trying again, nothing is dropped')
   }
 
   /** @returns how many were stored now */
@@ -158,6 +189,7 @@ export class TableWriter {
   async #insert(entries: readonly Entry[], loads: readonly Load[]): Promise<number> {
     const { table, store } = this.#options
     const rows = entries.map(({ row }) => row)
+    if (!loads.every(({ claim }) => claim.held() && !claim.signal.aborted)) throw new NotOurs()
     try {
       await store.insert(table, rows, tokenOf(table, entries))
       return entries.length
@@ -173,6 +205,9 @@ export class TableWriter {
     }
   }
 }
+
+/** Some of the rows are another's to store now, or may be. */
+class NotOurs extends Error {}
 
 function unique(entries: readonly Entry[]): Entry[] {
   const byId = new Map<string, Entry>()
@@ -191,12 +226,13 @@ function tokenOf(table: TableName, entries: readonly Entry[]): string {
 
 /** Made only after a failure: the signals live as long as their partitions, and remember what hangs on them. */
 function anyOf(loads: readonly Load[]): AbortSignal {
-  return AbortSignal.any(loads.map((load) => load.signal))
+  return AbortSignal.any(loads.map((load) => load.claim.signal))
 }
 
 function letGo(loads: readonly Load[]): Load[] {
   return loads.filter((load) => {
-    if (load.signal.aborted) load.abandoned(load.signal.reason)
-    return !load.signal.aborted
+    const { signal } = load.claim
+    if (signal.aborted) load.abandoned(signal.reason)
+    return !signal.aborted
   })
 }

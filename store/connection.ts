@@ -1,5 +1,6 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import { ClickHouseLogLevel, createClient } from '@clickhouse/client'
+import { checkCluster, onCluster } from './cluster.ts'
 import { engineReason, StoreError } from './errors.ts'
 import { SerialConnection } from './serial-connection.ts'
 import type { ReadLimits } from './settings.ts'
@@ -14,13 +15,22 @@ export interface ConnectionOptions {
   /** A data directory for the engine in this process; exclusive with `url`. */
   readonly path?: string
   readonly limits: ReadLimits
+  /** Of the server: the database is made on every replica of it. */
+  readonly cluster: string | null
+  /** How long a server may take for an insert or a look-up. */
+  readonly insertTimeoutMs: number
 }
+
+/** On a cluster a statement waits for every replica. */
+const schemaTimeoutMs = 200_000
 
 type Connection = NonNullable<NonNullable<Parameters<typeof createClient>[0]>['connection']>
 
-/** Two ways into one engine: all rights, and reading only under limits that the reader cannot change. */
+/** Ways into one engine: all rights, and reading only under limits that the reader cannot change. */
 export interface Connections {
   readonly engine: 'chdb' | 'server'
+  /** For changes of the schema, which may take minutes. */
+  readonly admin: ClickHouseClient
   readonly writer: ClickHouseClient
   /** Each serves one question at a time in process, many at a time on a server. */
   readonly readers: readonly ClickHouseClient[]
@@ -39,6 +49,9 @@ export async function connect(options: ConnectionOptions): Promise<Connections> 
   if ((options.url === undefined) === (options.path === undefined)) {
     throw new StoreError('OPEN_FAILED', 'opening the store: give either the URL of a ClickHouse server or the path of a data directory')
   }
+  if (options.cluster !== null) checkCluster(options.cluster)
+  if (options.cluster !== null && options.path !== undefined)
+    throw new StoreError('OPEN_FAILED', 'opening the store: a cluster is one of servers; give the URL of one of them')
   try {
     return await (options.path === undefined ? connectServer(options) : connectEmbedded(options.path, options))
   } catch (error) {
@@ -53,13 +66,15 @@ async function connectServer(options: ConnectionOptions): Promise<Connections> {
   // Without words of its own on the terminal: errors are thrown, and whoever catches them logs them.
   const log = { level: ClickHouseLogLevel.OFF }
   const login = { url, username, password, application: 'cordon', keep_alive: { idle_socket_ttl: 2_000 }, log }
-  const first = createClient({ ...login, request_timeout: 10_000 })
+  const create = `CREATE DATABASE IF NOT EXISTS ${database}`
+  const first = createClient({ ...login, request_timeout: options.cluster === null ? 10_000 : schemaTimeoutMs })
   try {
-    await first.command({ query: `CREATE DATABASE IF NOT EXISTS ${database}` })
+    await first.command({ query: options.cluster === null ? create : onCluster(create, options.cluster) })
   } finally {
     await first.close()
   }
-  const writer = createClient({ ...login, database, request_timeout: 60_000, compression: { request: true } })
+  const admin = createClient({ ...login, database, request_timeout: schemaTimeoutMs })
+  const writer = createClient({ ...login, database, request_timeout: options.insertTimeoutMs, compression: { request: true } })
   const reader = createClient({
     ...login,
     database,
@@ -69,10 +84,11 @@ async function connectServer(options: ConnectionOptions): Promise<Connections> {
   })
   return {
     engine: 'server',
+    admin,
     writer,
     readers: Array.from({ length: 8 }, () => reader),
     close: async () => {
-      await Promise.all([writer.close(), reader.close()])
+      await Promise.all([admin.close(), writer.close(), reader.close()])
     },
   }
 }
@@ -104,7 +120,7 @@ async function connectEmbedded(path: string, options: ConnectionOptions): Promis
         await reader.command({ query: `SET ${name} = ${typeof value === 'number' ? value : `'${value}'`}` })
       }
     }
-    return { engine: 'chdb', writer, readers, close }
+    return { engine: 'chdb', admin: writer, writer, readers, close }
   } catch (error) {
     await close()
     throw error

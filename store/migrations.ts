@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import type { ClickHouseClient } from '@clickhouse/client'
+import { consistentRead, onCluster, quorumSettings } from './cluster.ts'
 import { engineReason, StoreError } from './errors.ts'
 
 /** A step of the schema. Files are `NNN-name.sql`, applied in order, once, and never edited afterwards. */
@@ -14,18 +15,18 @@ export interface Migration {
 
 const folder = new URL('migrations/', import.meta.url)
 
+const ledger = `CREATE TABLE IF NOT EXISTS migrations (name String, checksum String, appliedAt DateTime64(3, 'UTC') DEFAULT now64(3))
+ENGINE = MergeTree ORDER BY name`
+
 /**
- * Brings the schema up to date. Every statement may be repeated, so a run that was killed half-way is simply run again.
+ * Brings the schema up to date. Every statement may be repeated, so a run that was killed half-way is simply run again,
+ * and two processes may run it at once.
  *
+ * @param cluster where the tables are made on every replica; null for a single server, or in process
  * @throws StoreError `MIGRATION_FAILED`, or `MIGRATION_CHANGED` when a file that was applied reads differently now
  */
-export async function migrate(client: ClickHouseClient): Promise<Migration[]> {
-  await client.command({
-    query: `CREATE TABLE IF NOT EXISTS migrations (name String, checksum String, appliedAt DateTime64(3, 'UTC') DEFAULT now64(3))
-            ENGINE = MergeTree ORDER BY name`,
-  })
-  const known = await client.query({ query: 'SELECT name, checksum FROM migrations', format: 'JSONEachRow' })
-  const applied = new Map((await known.json<{ name: string; checksum: string }>()).map((row) => [row.name, row.checksum]))
+export async function migrate(client: ClickHouseClient, cluster: string | null): Promise<Migration[]> {
+  const applied = await appliedBefore(client, cluster)
   const migrations: Migration[] = []
   for (const file of (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()) {
     const text = await readFile(new URL(file, folder), 'utf8')
@@ -37,23 +38,40 @@ export async function migrate(client: ClickHouseClient): Promise<Migration[]> {
         `migration ${file} was changed after it was applied; put it back, and add a new one instead`,
       )
     }
-    if (before === undefined) await apply(client, file, text, checksum)
+    if (before === undefined) await apply(client, cluster, file, text, checksum)
     migrations.push({ name: file, checksum, applied: before === undefined })
   }
   return migrations
 }
 
-async function apply(client: ClickHouseClient, file: string, text: string, checksum: string): Promise<void> {
+/** Checksum by name of the file. */
+async function appliedBefore(client: ClickHouseClient, cluster: string | null): Promise<ReadonlyMap<string, string>> {
   try {
-    for (const query of statementsOf(text)) await client.command({ query })
-    await client.command({ query: `INSERT INTO migrations (name, checksum) VALUES ('${file}', '${checksum}')` })
+    await client.command({ query: placed(ledger, cluster) })
+    const query = `SELECT name, checksum FROM migrations${cluster === null ? '' : ` SETTINGS ${consistentRead}`}`
+    const known = await client.query({ query, format: 'JSONEachRow' })
+    return new Map((await known.json<{ name: string; checksum: string }>()).map((row) => [row.name, row.checksum]))
+  } catch (error) {
+    throw new StoreError('MIGRATION_FAILED', `reading which migrations were applied: ${engineReason(error)}`, { cause: error })
+  }
+}
+
+async function apply(client: ClickHouseClient, cluster: string | null, file: string, text: string, checksum: string): Promise<void> {
+  const settings = cluster === null ? '' : ` SETTINGS ${quorumSettings}`
+  try {
+    for (const statement of statementsOf(text)) await client.command({ query: placed(statement, cluster) })
+    await client.command({ query: `INSERT INTO migrations (name, checksum)${settings} VALUES ('${file}', '${checksum}')` })
   } catch (error) {
     throw new StoreError('MIGRATION_FAILED', `applying migration ${file}: ${engineReason(error)}`, { cause: error })
   }
 }
 
+function placed(statement: string, cluster: string | null): string {
+  return cluster === null ? statement : onCluster(statement, cluster)
+}
+
 /** Migrations end each statement with a semicolon at the end of its line, and comment with `--`. */
-function statementsOf(text: string): string[] {
+export function statementsOf(text: string): string[] {
   return text
     .replaceAll(/^\s*--.*$/gm, '')
     .split(/;\s*$/m)

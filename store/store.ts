@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Logger } from 'pino'
 import type { EventId } from '../schemas/index.ts'
+import { consistentRead, quorumSettings } from './cluster.ts'
 import type { Connections } from './connection.ts'
 import { connect } from './connection.ts'
 import { engineReason, isUnreadable, readFailure, StoreError } from './errors.ts'
@@ -13,6 +14,7 @@ import { migrate } from './migrations.ts'
 import { ReadGate } from './read-gate.ts'
 import type { QueryResult } from './result.ts'
 import { readResult } from './result.ts'
+import { ServerClock } from './server-clock.ts'
 import type { ReadLimits } from './settings.ts'
 import { defaultReadLimits } from './settings.ts'
 import type { Forbidden } from './sql-guard.ts'
@@ -30,6 +32,10 @@ export interface StoreOptions {
   /** A data directory for the engine in this process; exclusive with `url`. One a process, one process a directory. */
   readonly path?: string
   readonly limits?: Partial<ReadLimits>
+  /** A cluster of the server, of one shard: tables are replicated, and made on every replica. Default null: a single server. */
+  readonly cluster?: string | null
+  /** How long a server may take for an insert or a look-up before it counts as failed. Default 15 s. */
+  readonly insertTimeoutMs?: number
   readonly log: Logger
 }
 
@@ -44,7 +50,8 @@ export interface Store {
   /** Brings the schema up to date; to be called before anything else. */
   migrate(): Promise<Migration[]>
   /**
-   * Stores rows of one table, all or none.
+   * Stores rows of one table, all or none; durable when it resolves. A server that comes to it only after 5 s (it was
+   * paused, or the network held the request back) refuses it, so that an insert whose sender is gone ends.
    *
    * @param token the same token with the same rows is stored once, however often it is sent (the last 1,000 are known)
    * @throws StoreError `INSERT_REJECTED` when trying again cannot help, else `INSERT_FAILED`
@@ -55,6 +62,8 @@ export interface Store {
   /**
    * Resolves when the inserts that run now, ours or those that a process left behind when it died, have ended. In
    * process there are none: they die with it.
+   *
+   * @throws StoreError `QUERY_FAILED` when the server cannot be asked
    */
   settled(): Promise<void>
   /** Asks a question of the library. */
@@ -74,33 +83,45 @@ export interface Store {
 export async function openStore(options: StoreOptions): Promise<Store> {
   const limits = { ...defaultReadLimits, ...options.limits }
   const database = options.database ?? 'cordon'
-  const connections = await connect({ ...options, database, limits })
-  options.log.info({ engine: connections.engine, database }, 'store opened')
-  return new ClickHouseStore(connections, database, limits)
+  const cluster = options.cluster ?? null
+  const insertTimeoutMs = options.insertTimeoutMs ?? 15_000
+  const connections = await connect({ ...options, database, limits, cluster, insertTimeoutMs })
+  options.log.info({ engine: connections.engine, database, cluster }, 'store opened')
+  return new ClickHouseStore(connections, { database, cluster, limits, insertTimeoutMs })
 }
+
+interface Settings {
+  readonly database: string
+  readonly cluster: string | null
+  readonly limits: ReadLimits
+  readonly insertTimeoutMs: number
+}
+
+/** How late a server may begin an insert, milliseconds: less than a group takes to replace a member that fell silent. */
+const beginsWithin = 5_000
 
 class ClickHouseStore implements Store {
   readonly client: ClickHouseClient
   readonly engine: 'chdb' | 'server'
   readonly #connections: Connections
-  readonly #database: string
-  readonly #limits: ReadLimits
+  readonly #settings: Settings
+  readonly #clock: ServerClock
   readonly #gate: ReadGate<ClickHouseClient>
   readonly #writes = new Set<Promise<unknown>>()
   #forbidden: Forbidden | undefined
   #closed = false
 
-  constructor(connections: Connections, database: string, limits: ReadLimits) {
+  constructor(connections: Connections, settings: Settings) {
     this.client = connections.writer
     this.engine = connections.engine
     this.#connections = connections
-    this.#database = database
-    this.#limits = limits
+    this.#settings = settings
+    this.#clock = new ServerClock(connections.writer)
     this.#gate = new ReadGate(connections.readers, 64)
   }
 
   migrate(): Promise<Migration[]> {
-    return this.#track(migrate(this.client))
+    return this.#track(migrate(this.#connections.admin, this.#settings.cluster))
   }
 
   async insert(table: TableName, rows: readonly Row[], token: string): Promise<void> {
@@ -109,24 +130,37 @@ class ClickHouseStore implements Store {
     if (!/^[\w:.-]{1,300}$/.test(token)) throw new StoreError('INSERT_REJECTED', 'storing rows: a token is letters, digits and _ : . -')
     const [first] = rows
     if (first === undefined) return
-    const columns = Object.keys(first)
-    const names = columns.map((name) => `\`${name}\``).join(', ')
-    // In the statement rather than beside it: the engine in process would keep them for the next statement.
-    const settings = `insert_deduplication_token = '${token}', async_insert = 0, input_format_parallel_parsing = 0`
-    const query = `INSERT INTO ${table} (${names}) SETTINGS ${settings} FORMAT JSONCompactEachRow\n${await linesOf(rows, columns)}`
     try {
-      await this.#track(this.client.command({ query }))
+      await this.#track(this.#insert(table, rows, Object.keys(first), token))
     } catch (cause) {
+      this.#clock.forget()
       const code = isUnreadable(cause) ? 'INSERT_REJECTED' : 'INSERT_FAILED'
       throw new StoreError(code, `storing ${rows.length} rows of ${table}: ${engineReason(cause)}`, { cause })
     }
+  }
+
+  async #insert(table: TableName, rows: readonly Row[], columns: readonly string[], token: string): Promise<void> {
+    const { cluster, insertTimeoutMs } = this.#settings
+    // In the statement rather than beside it: the engine in process would keep them for the next statement.
+    const settings = [`insert_deduplication_token = '${token}'`, 'async_insert = 0', 'input_format_parallel_parsing = 0']
+    const names = columns.map((name) => `\`${name}\``)
+    let notAfter: number | undefined
+    if (this.engine === 'server') {
+      notAfter = (await this.#clock.now()) + Math.min(beginsWithin, insertTimeoutMs)
+      names.push('notAfter')
+      settings.push(`max_execution_time = ${Math.ceil(insertTimeoutMs / 1_000)}`)
+      if (cluster !== null) settings.push(quorumSettings, `insert_quorum_timeout = ${insertTimeoutMs}`)
+    }
+    const lines = await linesOf(rows, columns, notAfter)
+    const query = `INSERT INTO ${table} (${names.join(', ')}) SETTINGS ${settings.join(', ')} FORMAT JSONCompactEachRow\n${lines}`
+    await this.client.command({ query })
   }
 
   async known(table: TableName, ids: readonly EventId[]): Promise<ReadonlySet<EventId>> {
     this.#assertOpen()
     if (!tables.includes(table)) throw new StoreError('UNKNOWN_TABLE', `looking up ids: there is no table ${table}`)
     try {
-      return await this.#track(knownIds(this.client, table, ids))
+      return await this.#track(knownIds(this.client, table, ids, this.#settings.cluster === null ? '' : consistentRead))
     } catch (cause) {
       throw new StoreError('QUERY_FAILED', `looking up ${ids.length} ids in ${table}: ${engineReason(cause)}`, { cause })
     }
@@ -134,23 +168,29 @@ class ClickHouseStore implements Store {
 
   async settled(): Promise<void> {
     this.#assertOpen()
-    if (this.engine === 'server') await this.#track(insertsEnded(this.client, this.#database))
+    if (this.engine === 'chdb') return
+    const { database, cluster, insertTimeoutMs } = this.#settings
+    try {
+      await this.#track(insertsEnded({ client: this.client, database, cluster, longestMs: insertTimeoutMs + beginsWithin }))
+    } catch (cause) {
+      throw new StoreError('QUERY_FAILED', `asking which inserts run: ${engineReason(cause)}`, { cause })
+    }
   }
 
   async query(name: string, params: Readonly<Record<string, unknown>>): Promise<QueryResult> {
     this.#assertOpen()
     const definition = queryNamed(name)
-    return this.#read(definition.sql, this.#limits.rows, bindParameters(definition, params))
+    return this.#read(definition.sql, this.#settings.limits.rows, bindParameters(definition, params))
   }
 
   async sql(text: string, options: { readonly limit?: number } = {}): Promise<QueryResult> {
     this.#assertOpen()
     // On a server databases come and go; in process they are ours.
     if (this.#forbidden === undefined || this.engine === 'server') {
-      this.#forbidden = await this.#gate.run((reader) => loadForbidden(reader, this.#database))
+      this.#forbidden = await this.#gate.run((reader) => loadForbidden(reader, this.#settings.database))
     }
     const statement = guardSql(text, this.#forbidden)
-    return this.#read(statement, Math.min(Math.max(1, options.limit ?? 1_000), this.#limits.rows), undefined)
+    return this.#read(statement, Math.min(Math.max(1, options.limit ?? 1_000), this.#settings.limits.rows), undefined)
   }
 
   async #read(query: string, limit: number, params: Record<string, unknown> | undefined): Promise<QueryResult> {
@@ -160,8 +200,8 @@ class ClickHouseStore implements Store {
         const result = await reader.query({ query, format: 'JSONCompact', query_params: params })
         const text = await result.text()
         // A single row is never cut off, and reading it would hold everything else in this process up.
-        if (text.length > this.#limits.resultBytes)
-          throw new StoreError('QUERY_LIMIT', `asking the store: the answer is larger than ${this.#limits.resultBytes} bytes`)
+        if (text.length > this.#settings.limits.resultBytes)
+          throw new StoreError('QUERY_LIMIT', `asking the store: the answer is larger than ${this.#settings.limits.resultBytes} bytes`)
         return readResult(text, performance.now() - started, limit)
       } catch (cause) {
         if (cause instanceof StoreError) throw cause
@@ -196,12 +236,15 @@ class ClickHouseStore implements Store {
 /**
  * JSON lines of values without names, made a few at a time so that others have their turn. A half surrogate, which
  * JSON may carry and the engine refuses, becomes U+FFFD.
+ *
+ * @param last a value to put behind each row's own
  */
-async function linesOf(rows: readonly Row[], columns: readonly string[]): Promise<string> {
+async function linesOf(rows: readonly Row[], columns: readonly string[], last: number | undefined): Promise<string> {
   let text = ''
   for (const [index, row] of rows.entries()) {
     if (index % 1_000 === 999) await nextTurn()
     const values = columns.map((column) => row[column] ?? null)
+    if (last !== undefined) values.push(last)
     let line = JSON.stringify(values)
     if (line.includes('\\ud'))
       line = JSON.stringify(values, (_, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import type { EventOf } from '../../schemas/index.ts'
 import type { Row, Store } from '../../store/index.ts'
 import { listQueries, rowOf, tableOf, tables } from '../../store/index.ts'
 import { allowedSql, refusedSql } from '../store/reader-sql.ts'
@@ -36,6 +37,7 @@ export function storeContract(name: string, factory: StoreFactory): void {
           ['001-events.sql', false],
           ['002-decisions.sql', false],
           ['003-orders.sql', false],
+          ['004-late-inserts.sql', false],
         ],
       )
     })
@@ -94,13 +96,13 @@ export function storeContract(name: string, factory: StoreFactory): void {
           { topic: 'commands', partition: 0, offset },
         ),
       )
-      const answer = {
+      const answer: EventOf<'outcome'> = {
         kind: 'outcome',
         id: randomUUID(),
         time: story.start,
         source: 'respond',
         data: { ...story.outcome, result: [key] },
-      } as const
+      }
       await store.insert('commands', rows, 'orders')
       await store.insert('outcomes', [rowOf(answer, { topic: 'outcomes', partition: 0, offset: 0 })], 'answers')
       const stored = await store.sql('SELECT kind, subject, parameters FROM commands ORDER BY offset')

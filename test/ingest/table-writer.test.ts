@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import pino from 'pino'
-import { type Entry, TableWriter, type WriterOptions } from '../../ingest/table-writer.ts'
+import { type Claim, type Entry, TableWriter, type WriterOptions } from '../../ingest/table-writer.ts'
+import { until } from '../bus/until.ts'
 import { idOf } from '../store/story.ts'
 import { type Fault, MemoryStore } from './fakes.ts'
 
-const never = new AbortController().signal
+const claimOf = (signal: AbortSignal): Claim => ({ signal, held: () => true })
+const never = claimOf(new AbortController().signal)
 
 function entry(name: string): Entry {
   const id = idOf(name)
@@ -14,7 +16,7 @@ function entry(name: string): Entry {
 }
 
 function writerOn(store: MemoryStore, options: Partial<WriterOptions> = {}) {
-  const told = { stored: 0, duplicates: 0, troubles: 0, rejected: [] as string[] }
+  const told = { stored: 0, duplicates: 0, troubles: 0, letGo: 0, rejected: [] as string[] }
   const writer = new TableWriter({
     table: 'flows',
     store,
@@ -28,6 +30,9 @@ function writerOn(store: MemoryStore, options: Partial<WriterOptions> = {}) {
     },
     onTrouble: (error) => {
       if (error !== null) told.troubles++
+    },
+    onLetGo: () => {
+      told.letGo++
     },
     onRejected: async ({ id }) => {
       told.rejected.push(id)
@@ -103,11 +108,72 @@ describe('table writer', () => {
     store.faults = Array.from({ length: 3 }, () => 'refused')
     const stopping = new AbortController()
     const { writer } = writerOn(store, { onTrouble: () => stopping.abort() })
-    const first = writer.add([entry('a')], false, stopping.signal)
+    const first = writer.add([entry('a')], false, claimOf(stopping.signal))
     const second = writer.add([entry('b')], false, never)
     await assert.rejects(first, { name: 'AbortError' })
     await second
     assert.deepEqual(store.ids('flows'), [idOf('b')])
+  })
+
+  it('says that nothing waits any more when everyone was told to stop', async () => {
+    const store = new MemoryStore()
+    store.faults = Array.from({ length: 9 }, () => 'refused')
+    const stopping = new AbortController()
+    const { writer, told } = writerOn(store, { onTrouble: () => stopping.abort() })
+    await assert.rejects(writer.add([entry('a')], false, claimOf(stopping.signal)), { name: 'AbortError' })
+    assert.deepEqual([told.letGo, store.ids('flows')], [1, []])
+    store.faults = []
+    await writer.add([entry('b')], false, never)
+    assert.deepEqual([told.letGo, store.ids('flows')], [1, [idOf('b')]])
+  })
+
+  it('hands over soon what a hanging store keeps, and begins no other insert of it', async () => {
+    const store = new MemoryStore()
+    const hanging = Promise.withResolvers<void>()
+    const known = store.known.bind(store)
+    store.known = async (table, ids) => {
+      await hanging.promise
+      return known(table, ids)
+    }
+    const stopping = new AbortController()
+    const { writer, told } = writerOn(store)
+    const adding = writer.add([entry('a')], false, claimOf(stopping.signal))
+    stopping.abort()
+    await assert.rejects(adding, { name: 'AbortError' })
+    hanging.resolve()
+    await until('it has given up', () => told.letGo === 1)
+    assert.deepEqual(store.ids('flows'), [])
+  })
+
+  it('writes nothing while its partition may be another’s, and does not blame the store', async () => {
+    const store = new MemoryStore()
+    const { writer, told } = writerOn(store)
+    let asked = 0
+    await writer.add([entry('a')], false, { signal: never.signal, held: () => ++asked > 3 })
+    assert.deepEqual([asked, told.troubles, store.ids('flows')], [4, 0, [idOf('a')]])
+  })
+
+  it('lets an insert whose end is unknown end, before it stores other rows in its place', async () => {
+    const store = new MemoryStore()
+    const order: string[] = []
+    store.settled = async () => void order.push('settled')
+    const insert = store.insert.bind(store)
+    store.insert = async (table, rows, token) => {
+      order.push(`insert ${rows.length}`)
+      return insert(table, rows, token)
+    }
+    const stopping = new AbortController()
+    const { writer } = writerOn(store, { onTrouble: () => stopping.abort(), maxWaitMs: 20 })
+    // The next two come within the pause after it, and so go into one insert.
+    await writer.add([entry('first')], false, never)
+    store.faults = ['refused']
+    const [gone] = await Promise.allSettled([
+      writer.add([entry('a')], false, claimOf(stopping.signal)),
+      writer.add([entry('b')], false, never),
+    ])
+    assert.equal(gone.status, 'rejected')
+    assert.deepEqual(order, ['insert 1', 'insert 2', 'settled', 'insert 1'])
+    assert.deepEqual(store.ids('flows'), [idOf('first'), idOf('b')])
   })
 
   it('whatever fails and whatever comes again, each id is stored once', async () => {

@@ -1,0 +1,31 @@
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { Instant } from '../schemas/index.ts'
+
+/** How long one reading of the server's clock is gone by, milliseconds. */
+const readingHolds = 60_000
+
+/** The server's time, so that an insert can say until when the server may begin it. */
+export class ServerClock {
+  readonly #client: ClickHouseClient
+  #reading: { readonly server: Instant; readonly at: number } | undefined
+
+  constructor(client: ClickHouseClient) {
+    this.#client = client
+  }
+
+  /** The server's time as it is at the call, or a little before: never later. Reads its clock once a minute. */
+  async now(): Promise<Instant> {
+    const asked = performance.now()
+    const reading = this.#reading
+    if (reading !== undefined && asked - reading.at < readingHolds) return Math.floor(reading.server + asked - reading.at)
+    const result = await this.#client.query({ query: 'SELECT toUnixTimestamp64Milli(now64(3))', format: 'TabSeparated' })
+    const server = Number(await result.text())
+    this.#reading = { server, at: performance.now() }
+    return server
+  }
+
+  /** Reads the clock anew next time: the last insert failed, perhaps since one of the two clocks was set. */
+  forget(): void {
+    this.#reading = undefined
+  }
+}

@@ -1,0 +1,106 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { until } from '../bus/until.ts'
+import { startContainer } from './container.ts'
+import { type EngineProcess, spawnEngine } from './engine-process.ts'
+import { freePort } from './free-port.ts'
+
+/** A ClickHouse that tests may hurt. Its port stays the same whatever happens to it. */
+export interface ClickHouseServer {
+  readonly url: string
+  /** Where it came from, for the test's output. */
+  readonly origin: string
+  /** kill -9. */
+  kill(): Promise<void>
+  /** It takes connections and answers nothing. */
+  pause(): Promise<void>
+  resume(): Promise<void>
+  /** After {@link kill}, on the same data; answers when it resolves. */
+  restart(): Promise<void>
+  /** For good, and its data with it where they were made here. */
+  stop(): Promise<void>
+}
+
+export interface ServerOptions {
+  /** Data directory, kept by `stop`. Default: a new one, which is not. */
+  readonly path?: string
+  readonly port?: number
+}
+
+/**
+ * A ClickHouse to test against: the one that `CLICKHOUSE_URL` names; else the official image `clickhouse/clickhouse-server`
+ * where Docker answers and has it; else the engine of npm's `chdb` behind ClickHouse's own HTTP interface.
+ * `CORDON_TEST_CLICKHOUSE=docker` or `local` forces the second or the third.
+ *
+ * The third is the engine and its HTTP interface (the same parser, storage, settings, errors, and crash recovery), ready
+ * in 1 s, and not the official server: no `system.query_log`, no users but `default`, no native protocol, no Keeper, and
+ * one user's limits only. What is named by `CLICKHOUSE_URL` is never killed: these calls throw.
+ */
+export async function startClickHouse(options: ServerOptions = {}): Promise<ClickHouseServer> {
+  const { CLICKHOUSE_URL: given, CORDON_TEST_CLICKHOUSE: forced } = process.env
+  if (given !== undefined && given !== '' && forced === undefined) return givenServer(given)
+  const port = options.port ?? (await freePort())
+  if (forced !== 'local') {
+    const container = await startContainer(port)
+    if (container !== null) return container
+    if (forced === 'docker')
+      throw new Error('CORDON_TEST_CLICKHOUSE=docker: Docker does not answer, or has no image clickhouse/clickhouse-server')
+  }
+  return startEngine(port, options.path)
+}
+
+function givenServer(url: string): ClickHouseServer {
+  const refuse = (): Promise<never> => Promise.reject(new Error('the server of CLICKHOUSE_URL is not ours to hurt'))
+  return { url, origin: 'CLICKHOUSE_URL', kill: refuse, pause: refuse, resume: refuse, restart: refuse, stop: async () => {} }
+}
+
+async function startEngine(port: number, given: string | undefined): Promise<ClickHouseServer> {
+  const path = given ?? (await mkdtemp(join(tmpdir(), 'cordon-clickhouse-')))
+  const url = `http://127.0.0.1:${port}`
+  let engine = await open(path, port, url)
+  const kill = async (): Promise<void> => {
+    if (engine.child.exitCode !== null || engine.child.signalCode !== null) return
+    const ended = once(engine.child, 'exit')
+    engine.child.kill('SIGKILL')
+    await ended
+  }
+  return {
+    url,
+    origin: 'the engine of npm’s chdb behind its HTTP interface',
+    kill,
+    pause: async () => void engine.child.kill('SIGSTOP'),
+    resume: async () => void engine.child.kill('SIGCONT'),
+    restart: async () => {
+      await kill()
+      engine = await open(path, port, url)
+    },
+    stop: async () => {
+      await kill()
+      if (given === undefined) await rm(path, { recursive: true, force: true })
+    },
+  }
+}
+
+async function open(path: string, port: number, url: string): Promise<EngineProcess> {
+  const engine = await spawnEngine(path, port)
+  try {
+    await until('the engine answers', async () => {
+      if (engine.child.exitCode !== null) throw new Error(`the engine ended before it answered: ${engine.said()}`)
+      return pings(url)
+    })
+    return engine
+  } catch (error) {
+    engine.child.kill('SIGKILL')
+    throw error
+  }
+}
+
+async function pings(url: string): Promise<boolean> {
+  try {
+    return (await (await fetch(`${url}/ping`, { signal: AbortSignal.timeout(1_000) })).text()).startsWith('Ok')
+  } catch {
+    return false
+  }
+}
