@@ -163,7 +163,7 @@ describe('table writer', () => {
       return insert(table, rows, token)
     }
     const stopping = new AbortController()
-    const { writer } = writerOn(store, { onTrouble: () => stopping.abort(), maxWaitMs: 20 })
+    const { writer } = writerOn(store, { onTrouble: (error) => error !== null && stopping.abort(), maxWaitMs: 20 })
     // The next two come within the pause after it, and so go into one insert.
     await writer.add([entry('first')], false, never)
     store.faults = ['refused']
