@@ -81,27 +81,3 @@ function bytes(count: number | null): string | null {
   if (count < 1_000) return `${count} B`
   return count < 1_000_000 ? `${(count / 1_000).toFixed(1)} kB` : `${(count / 1_000_000).toFixed(1)} MB`
 }
-
-const topicColumns: readonly Column[] = [
-  { title: 'TOPIC', of: (t: TopicStatus) => t.topic },
-  { title: 'PARTITION', of: (t: TopicStatus) => t.partition },
-  { title: 'START', of: (t: TopicStatus) => t.start },
-  { title: 'END', of: (t: TopicStatus) => t.end },
-  {
-    title: 'COMMITTED',
-    of: (t: TopicStatus) =>
-      Object.entries(t.committed)
-        .map(([group, offset]) => `${group}=${offset ?? '–'}`)
-        .join(' '),
-  },
-]
-
-export function topicsCommand(program: Command): void {
-  clientCommand(program.command('topics').description('what is on the bus, and how far each reader is')).action(
-    async (flags: ClientFlags) => {
-      const { client, output } = connect(flags)
-      const { topics } = await client.get<{ topics: TopicStatus[] }>('/api/topics')
-      output.list(topics, topicColumns, 'no topics')
-    },
-  )
-}
