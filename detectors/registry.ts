@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { DetectorDefinition } from './contract.ts'
+import { coverage } from './coverage/coverage.ts'
 import { egressAnomaly } from './egress-anomaly/egress-anomaly.ts'
 import { extractionSweep } from './extraction-sweep/extraction-sweep.ts'
 import { nearDuplicateProbing } from './near-duplicate-probing/near-duplicate-probing.ts'
@@ -13,4 +14,9 @@ export function listed<P extends z.ZodType, S extends z.ZodType>(definition: Det
 }
 
 /** Every detector there is. One line each; the host runs those that the configuration names. */
-export const detectors: readonly DetectorDefinition[] = [listed(egressAnomaly), listed(extractionSweep), listed(nearDuplicateProbing)]
+export const detectors: readonly DetectorDefinition[] = [
+  listed(coverage),
+  listed(egressAnomaly),
+  listed(extractionSweep),
+  listed(nearDuplicateProbing),
+]

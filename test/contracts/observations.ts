@@ -94,6 +94,9 @@ const telemetry: DataOf<'telemetry'> = {
   memoryBytes: 1,
   tensorBytes: 0,
   queueDepth: 0,
+  everyMs: 5_000,
+  closing: false,
+  controlStaleMs: 0,
 }
 
 const ordinary = { request, fingerprint, flow, telemetry }
