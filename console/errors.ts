@@ -1,10 +1,15 @@
 import { CordonError } from '../schemas/index.ts'
 
-export type ConsoleErrorCode = 'UNAUTHENTICATED' | 'NOT_FOUND' | 'INVALID_REQUEST'
+export type ConsoleErrorCode = 'UNAUTHENTICATED' | 'NOT_FOUND' | 'INVALID_REQUEST' | 'STORE_TIMEOUT'
 
 export class ConsoleError extends CordonError<ConsoleErrorCode> {}
 
-const statuses: Readonly<Record<ConsoleErrorCode, number>> = { UNAUTHENTICATED: 401, NOT_FOUND: 404, INVALID_REQUEST: 422 }
+const statuses: Readonly<Record<ConsoleErrorCode, number>> = {
+  UNAUTHENTICATED: 401,
+  NOT_FOUND: 404,
+  INVALID_REQUEST: 422,
+  STORE_TIMEOUT: 503,
+}
 
 export interface Problem {
   readonly type: 'about:blank'
@@ -30,7 +35,7 @@ export function problemOf(error: unknown): Problem {
 function statusOf(error: unknown): number {
   if (error instanceof ConsoleError) return statuses[error.code]
   if (error instanceof CordonError)
-    return /UNAVAILABLE|AWAY|TIMEOUT|CLOSED/.test(error.code) ? 503 : /NOT_FOUND|UNKNOWN_QUERY/.test(error.code) ? 404 : 422
+    return /^BUS_|UNAVAILABLE|AWAY|TIMEOUT|CLOSED/.test(error.code) ? 503 : /NOT_FOUND|UNKNOWN_QUERY/.test(error.code) ? 404 : 422
   const given = (error as { statusCode?: unknown } | null)?.statusCode
   return typeof given === 'number' && given >= 400 && given < 500 ? given : 500
 }

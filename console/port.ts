@@ -108,6 +108,29 @@ export interface IncidentDetail {
   readonly containments: readonly ContainmentView[]
 }
 
+/** Something that went unseen, or was seen worse than it should have been. */
+export interface UnseenGap {
+  readonly from: Instant
+  readonly until: Instant
+  /** For people. */
+  readonly sentence: string
+}
+
+/** Whether we were watching while an incident went on. */
+export interface Unseen {
+  /** `unknown`: the store, which has the ledger, does not answer. */
+  readonly state: 'watched' | 'gaps' | 'unknown'
+  /** The time looked at; `until` is null where it still goes on. */
+  readonly from: Instant
+  readonly until: Instant | null
+  /** Earliest first; bounded. */
+  readonly gaps: readonly UnseenGap[]
+  /** Gaps that there are beyond those. */
+  readonly more: number
+  /** Why more may come to light, or why it is unknown: sentences. */
+  readonly caveats: readonly string[]
+}
+
 export interface QueryResult {
   readonly columns: readonly { readonly name: string; readonly type: string }[]
   readonly rows: readonly Record<string, unknown>[]

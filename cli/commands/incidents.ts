@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { ContainmentView, IncidentDetail } from '../../console/port.ts'
+import type { ContainmentView, IncidentDetail, Unseen } from '../../console/port.ts'
 import type { Action, Finding, Incident } from '../../schemas/index.ts'
 import { type Column, cell, span, table, when } from '../output.ts'
 import { type ClientFlags, clientCommand, connect } from './client-command.ts'
@@ -22,13 +22,14 @@ export function incidentsCommand(program: Command): void {
       const found = await client.get<{ incidents: Incident[] }>('/api/incidents', { state: flags.state })
       output.list(found.incidents, columns, 'no incidents')
     })
-  clientCommand(incidents.command('show <id>').description('one incident, with findings, actions and containments')).action(
-    async (id: string, flags: ClientFlags) => {
-      const { client, output } = connect(flags)
-      const detail = await client.get<IncidentDetail>(`/api/incidents/${encodeURIComponent(id)}`)
-      output.one(detail, describe(detail))
-    },
-  )
+  clientCommand(
+    incidents.command('show <id>').description('one incident, with findings, actions, containments, and whether anything was unseen'),
+  ).action(async (id: string, flags: ClientFlags) => {
+    const { client, output } = connect(flags)
+    const path = `/api/incidents/${encodeURIComponent(id)}`
+    const [detail, unseen] = await Promise.all([client.get<IncidentDetail>(path), client.get<Unseen>(`${path}/unseen`)])
+    output.one({ ...detail, unseen }, `${describe(detail)}\n\n${describeUnseen(unseen)}`)
+  })
 }
 
 function describe({ incident, findings, actions, containments }: IncidentDetail): string {
@@ -59,7 +60,20 @@ function describe({ incident, findings, actions, containments }: IncidentDetail)
       { title: 'STATE', of: (c: ContainmentView) => c.state },
       { title: 'UNTIL', of: (c: ContainmentView) => when(c.until) },
       { title: 'ENFORCED AFTER', of: (c: ContainmentView) => span(c.enforcedAfterMs) },
+      { title: 'NOT YET BY', of: (c: ContainmentView) => c.awaiting.join(' ') || null },
     ]),
   ]
   return parts.join('\n')
+}
+
+function describeUnseen({ state, from, until, gaps, more, caveats }: Unseen): string {
+  const time = `${when(from)} to ${until === null ? 'now' : when(until)}`
+  const lines = ['Was anything unseen?']
+  if (state === 'unknown') return [...lines, `Cannot tell: ${caveats.join('; ')}`].map(cell).join('\n')
+  if (state === 'watched') lines.push(`${caveats.length === 0 ? 'Watched throughout' : 'Nothing unseen is known of'}, ${time}.`)
+  else lines.push(`Yes, within ${time}:`)
+  for (const gap of gaps) lines.push(`${when(gap.from)}${gap.until > gap.from ? ` to ${when(gap.until)}` : ''}  ${gap.sentence}`)
+  if (more > 0) lines.push(`and ${more} more: cordon query unseen`)
+  for (const caveat of caveats) lines.push(`More may come to light: ${caveat}`)
+  return lines.map(cell).join('\n')
 }

@@ -1,8 +1,11 @@
 import { z } from 'zod'
+import type { KeyCommands } from '../../access/key-commands.ts'
+import type { KeyRegistry } from '../../access/key-registry.ts'
 import type { EventBus } from '../../bus/port.ts'
 import type { View } from '../../bus/view.ts'
-import type { ConsolePorts, CreatedKey, InstanceStatus, KeyView, TopicStatus } from '../../console/port.ts'
-import { Action, Containment, type Incident, Key, type Order, topics } from '../../schemas/index.ts'
+import type { ConsolePorts, InstanceStatus, KeyView, TopicStatus } from '../../console/port.ts'
+import type { Commander } from '../../pipeline/commands/commander.ts'
+import { Action, Containment, type Incident, Key, topics } from '../../schemas/index.ts'
 import { listQueries } from '../../store/library.ts'
 import type { Store } from '../../store/store.ts'
 import type { ContainmentViews } from './containment-views.ts'
@@ -12,18 +15,14 @@ import type { RecentActions } from './recent-actions.ts'
 export interface Parts {
   readonly bus: EventBus
   readonly store: Pick<Store, 'query' | 'sql'>
-  readonly keys: { list(): readonly Key[] }
-  readonly keyCommands: {
-    create(request: { principal: string; organization: string | null; expiresAt: number | null }, by: string): Promise<CreatedKey>
-    claim(what: string, by: string): Promise<CreatedKey | null>
-  }
+  readonly keys: Pick<KeyRegistry, 'list' | 'get' | 'onChange'>
+  readonly keyCommands: KeyCommands
   readonly incidents: View<Incident>
   readonly findings: RecentFindings
   readonly actions: RecentActions
   readonly containments: ContainmentViews
   readonly deadLetters: Pick<ConsolePorts['deadLetters'], 'list' | 'get'>
-  /** What it answers is what the order made, as JSON. Throws the CordonError of whoever refused it. */
-  readonly commander: { order(order: Order, by: string): Promise<unknown> }
+  readonly commander: Pick<Commander, 'order'>
   readonly status: () => Promise<InstanceStatus>
 }
 
@@ -49,9 +48,15 @@ export function consolePorts(parts: Parts): ConsolePorts {
       create: (request, by) => keyCommands.create(request, by),
       revoke: async (keyId, by) => {
         const key = Key.nullable().parse(await commander.order({ kind: 'revoke-key', keyId }, by))
-        return key === null ? null : viewOf(key)
+        if (key === null) return null
+        await until(() => keys.get(keyId)?.state === 'revoked', keys.onChange)
+        return viewOf(key)
       },
-      rotate: async (what, overlapMs, by) => z.array(z.string()).parse(await commander.order({ kind: 'rotate-key', what, overlapMs }, by)),
+      rotate: async (what, overlapMs, by) => {
+        const successors = z.array(z.string()).parse(await commander.order({ kind: 'rotate-key', what, overlapMs }, by))
+        await until(() => successors.every((id) => keys.get(id) !== undefined), keys.onChange)
+        return successors
+      },
       claim: (what, by) => keyCommands.claim(what, by),
     },
     incidents: {

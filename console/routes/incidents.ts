@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { type Finding, IncidentState, Name } from '../../schemas/index.ts'
+import { type Finding, type Incident, IncidentState, Name } from '../../schemas/index.ts'
 import { parse } from '../body.ts'
 import { ConsoleError } from '../errors.ts'
 import type { ConsolePorts } from '../port.ts'
+import { unseenOf } from '../unseen.ts'
 
 const Listed = z.object({ state: IncidentState.optional() })
 const One = z.object({ id: z.string().regex(/^[0-9a-f]{6,32}$/, 'an incident id is 6 to 32 hex digits') })
@@ -39,18 +40,17 @@ export function incidentRoutes(app: FastifyInstance, ports: ConsolePorts): void 
     return { incidents: incidents.toSorted((a, b) => a.updatedAt - b.updatedAt) }
   })
   app.get('/api/incidents/:id', async (request) => {
-    const { id } = parse(One, request.params)
-    const found = ports.incidents.list().filter((incident) => incident.id.startsWith(id))
-    const incident = found[0]
-    if (incident === undefined) throw new ConsoleError('NOT_FOUND', `no incident ${id}`)
-    if (found.length > 1) throw new ConsoleError('INVALID_REQUEST', `${id} begins ${found.length} incidents: write more of it`)
-    const named = new Set(incident.findings)
+    const incident = incidentNamed(request.params, ports)
     return {
       incident,
-      findings: ports.findings.recent().filter((finding) => named.has(finding.id)),
+      findings: findingsOf(incident, ports),
       actions: ports.actions.ofIncident(incident.id),
       containments: ports.containments.list().filter((containment) => containment.incident === incident.id),
     }
+  })
+  app.get('/api/incidents/:id/unseen', (request) => {
+    const incident = incidentNamed(request.params, ports)
+    return unseenOf(incident, findingsOf(incident, ports), ports)
   })
   app.get('/api/actions', async () => ({ actions: ports.actions.waiting() }))
   app.post('/api/actions/approve', async (request) => {
@@ -59,4 +59,19 @@ export function incidentRoutes(app: FastifyInstance, ports: ConsolePorts): void 
     if (action === null) throw new ConsoleError('NOT_FOUND', `no action ${id} waits for approval`)
     return action
   })
+}
+
+/** By its id, or the beginning of it. */
+function incidentNamed(params: unknown, ports: ConsolePorts): Incident {
+  const { id } = parse(One, params)
+  const found = ports.incidents.list().filter((incident) => incident.id.startsWith(id))
+  const incident = found[0]
+  if (incident === undefined) throw new ConsoleError('NOT_FOUND', `no incident ${id}`)
+  if (found.length > 1) throw new ConsoleError('INVALID_REQUEST', `${id} begins ${found.length} incidents: write more of it`)
+  return incident
+}
+
+function findingsOf(incident: Incident, ports: ConsolePorts): readonly Finding[] {
+  const named = new Set(incident.findings)
+  return ports.findings.recent().filter((finding) => named.has(finding.id))
 }

@@ -6,7 +6,8 @@ import { pino } from 'pino'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { Registry } from 'prom-client'
 import { createConsole } from '../../console/server.ts'
-import { containment, fakePorts, finding, incident } from '../console/ports.ts'
+import { CordonError } from '../../schemas/index.ts'
+import { at, containment, fakePorts, finding, incident, instance } from '../console/ports.ts'
 
 const executablePath =
   process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path))
@@ -72,6 +73,68 @@ describe('the console in a browser', () => {
     // The finding's title is hostile markup: it must be text here, not an element.
     assert.equal(await page.locator('.evidence img').count(), 0)
     assert.deepEqual(errors, [])
+    await page.close()
+  })
+
+  it('says that nothing went unseen, what did, and when that cannot be told', async () => {
+    const { page, errors } = await open(`#token=${token}`)
+    const unseen = page.locator('.unseen')
+    await unseen.getByText('Watched throughout').waitFor()
+    assert.equal(await unseen.locator('svg').count(), 0)
+    await page.close()
+
+    const seen = (ms: number) => new Date(at + ms).toISOString()
+    const lost = {
+      what: 'dropped',
+      subject: '<b>node-1</b>',
+      events: 12,
+      firstSeen: seen(0),
+      lastSeen: seen(2_000),
+      detail: 'the spool was full',
+    }
+    ports.answer = async (name) => ({ columns: [], rows: name === 'unseen' ? [lost] : [], elapsedMs: 1 })
+    const gaps = await open(`#token=${token}`)
+    await gaps.page.locator('.unseen rect.gap').waitFor({ state: 'attached' })
+    assert.match(await gaps.page.locator('.unseen').innerText(), /dropped, <b>node-1<\/b>: 12 events, the spool was full/)
+    assert.equal(await gaps.page.locator('.unseen b').count(), 0)
+    await gaps.page.close()
+
+    ports.answer = async (name) => {
+      if (name === 'unseen') throw new CordonError('STORE_UNAVAILABLE', 'connect ECONNREFUSED')
+      return { columns: [], rows: [], elapsedMs: 1 }
+    }
+    const unknown = await open(`#token=${token}`)
+    await unknown.page.getByText('Cannot tell: the store does not answer').waitFor()
+    await unknown.page.close()
+    ports.answer = async () => ({ columns: [], rows: [], elapsedMs: 1 })
+    assert.deepEqual([...errors, ...gaps.errors, ...unknown.errors], [])
+  })
+
+  it('shows which node enforces a containment, and which does not yet', async () => {
+    const { page } = await open(`#token=${token}`)
+    const enforced = page.getByRole('region', { name: 'Enforcement' })
+    await enforced.waitFor()
+    assert.match(await enforced.innerText(), /node-1[\s\S]*21 ms[\s\S]*node-2[\s\S]*not yet/)
+    assert.match(await page.locator('.containments').innerText(), /not yet: node-2/)
+    await page.close()
+  })
+
+  it('says what is wrong with which role, and lists the processes', async () => {
+    const { page } = await open(`#token=${token}`)
+    await page.locator('header').getByText('watching').waitFor()
+    const well = ports.status
+    const status = await well()
+    ports.status = async () => ({
+      ...status,
+      roles: [{ role: 'detect', ok: false, summary: 'no process of this role is running', detail: {} }],
+      instances: [instance({ role: 'detect', instance: 'detect-1', alive: false }), instance({ role: 'node', instance: 'node-1' })],
+      deadLetters: 4,
+    })
+    await page.locator('header').getByText('detect: no process of this role is running').waitFor({ timeout: 10_000 })
+    await page.getByText('1 process').click()
+    assert.match(await page.locator('.processes').innerText(), /detect-1[\s\S]*gone: last heard at[\s\S]*node-1[\s\S]*at work/)
+    assert.match(await page.locator('header dl').innerText(), /dead letters\s*4/)
+    ports.status = well
     await page.close()
   })
 

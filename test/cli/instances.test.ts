@@ -23,6 +23,7 @@ class Heartbeats implements View<Heartbeat> {
     return () => this.#listeners.delete(listener)
   }
   staleMs = () => this.stale
+  reached = async () => {}
   close = async () => {}
   say(value: Heartbeat): void {
     this.#values.set(heartbeatKey(value), value)

@@ -1,5 +1,5 @@
 import type { ConsolePorts, ContainmentView, DeadLetterView, InstanceView, KeyView, QueryResult } from '../../console/port.ts'
-import type { Finding, Incident } from '../../schemas/index.ts'
+import type { Action, Finding, Incident } from '../../schemas/index.ts'
 
 export const at = Date.UTC(2026, 10, 21, 9)
 
@@ -69,6 +69,24 @@ export function containment(until: number): ContainmentView {
   }
 }
 
+export function action(changes: Partial<Action> & Pick<Action, 'id'>): Action {
+  return {
+    incident: incident.id,
+    responder: 'throttle-principal',
+    effect: 'restrict',
+    target: 'principal:mallory',
+    parameters: {},
+    reason: 'probing',
+    owner: 'playbook:default',
+    state: 'executed',
+    plannedAt: at,
+    until: at + 600_000,
+    note: '',
+    decidedAt: at,
+    ...changes,
+  }
+}
+
 export const deadLetter: DeadLetterView = {
   id: '019a0000-0000-7000-8000-000000000001',
   topic: 'flows',
@@ -110,7 +128,8 @@ export function instance(changes: Partial<InstanceView> & Pick<InstanceView, 'ro
 
 export interface FakePorts extends ConsolePorts {
   readonly calls: unknown[][]
-  /** What a query of the library answers, or how it fails. */
+  /** What a query of the library answers, or how it fails; and how the roles are. Settable. */
+  status: ConsolePorts['status']
   answer: (name: string) => Promise<QueryResult>
   emit(change: { finding?: Finding; incident?: Incident; containment?: ContainmentView }): void
 }

@@ -57,6 +57,8 @@ describe('console API', () => {
     ['GET', '/api/incidents/bbbbbb', undefined, 200, /"findings":\[\{"id":"aaaa/],
     ['GET', '/api/incidents/cccccc', undefined, 404, /no incident/],
     ['GET', '/api/incidents/..%2f..%2fetc', undefined, 422, /hex/],
+    ['GET', `/api/incidents/${incident.id}/unseen`, undefined, 200, /"state":"watched"/],
+    ['GET', '/api/incidents/cccccc/unseen', undefined, 404, /no incident/],
     ['GET', '/api/containments?state=active', undefined, 200, /throttle-principal/],
     [
       'POST',

@@ -1,5 +1,5 @@
 import type { Action, Finding, Incident } from '../../../schemas/index.ts'
-import type { ContainmentView, IncidentDetail, InstanceStatus, QueryResult } from '../../port.ts'
+import type { ContainmentView, IncidentDetail, InstanceStatus, QueryResult, Unseen } from '../../port.ts'
 
 export interface Rate {
   readonly at: number
@@ -47,6 +47,7 @@ export class Api {
   incidents = (): Promise<{ incidents: Incident[] }> => this.#call('/api/incidents')
   findings = (): Promise<{ findings: Finding[] }> => this.#call('/api/findings?limit=500')
   incident = (id: string): Promise<IncidentDetail> => this.#call(`/api/incidents/${id}`)
+  unseen = (incident: string): Promise<Unseen> => this.#call(`/api/incidents/${incident}/unseen`)
   containments = (): Promise<{ containments: ContainmentView[] }> => this.#call('/api/containments')
   release = (id: string): Promise<ContainmentView> => this.#call('/api/containments/release', { id, by: 'console' })
   approve = (id: string): Promise<Action> => this.#call('/api/actions/approve', { id, by: 'console' })

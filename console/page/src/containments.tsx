@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react'
 import type { ContainmentView } from '../../port.ts'
 import type { Api } from './api.ts'
+import { Awaiting } from './enforcement.tsx'
 import { clock, span } from './format.ts'
 
 interface Props {
@@ -45,7 +46,10 @@ export function Containments({ containments, api, onChanged }: Props) {
                 <td>{c.action}</td>
                 <td>{clock(c.from)}</td>
                 <td>{span(c.until - now)}</td>
-                <td>{c.enforcedAfterMs === null ? '–' : span(c.enforcedAfterMs)}</td>
+                <td>
+                  {c.enforcedAfterMs === null ? '–' : span(c.enforcedAfterMs)}
+                  <Awaiting nodes={c.awaiting} />
+                </td>
                 <td className="why">{c.reason}</td>
                 <td>
                   <button type="button" onClick={() => release(c.id)}>

@@ -2,8 +2,10 @@ import { useEffect, useState } from 'react'
 import type { Action, Finding } from '../../../schemas/index.ts'
 import type { ContainmentView, IncidentDetail } from '../../port.ts'
 import type { Api } from './api.ts'
+import { EnforcementView } from './enforcement.tsx'
 import { EvidenceView } from './evidence.tsx'
 import { clock, percent, span } from './format.ts'
+import { UnseenView } from './unseen.tsx'
 
 interface Moment {
   readonly at: number
@@ -93,6 +95,8 @@ export function IncidentPage({ id, api, changes }: { id: string; api: Api; chang
       {newest(detail.findings).map((finding) => (
         <EvidenceView key={finding.id} finding={finding} />
       ))}
+      <UnseenView id={incident.id} findings={detail.findings} api={api} />
+      {detail.containments.length > 0 && <EnforcementView containments={detail.containments} />}
       <h3>Timeline</h3>
       <ol className="timeline">
         {timeline(detail).map((moment, i) => (

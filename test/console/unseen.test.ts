@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { ConsolePorts, InstanceStatus, QueryResult, RoleStatus } from '../../console/port.ts'
+import { unseenOf } from '../../console/unseen.ts'
+import { CordonError, type Incident } from '../../schemas/index.ts'
+import { at, fakePorts, finding, incident } from './ports.ts'
+
+const row = (fromMs: number, untilMs: number, detail = 'the spool was full') => ({
+  what: 'dropped',
+  subject: 'node-1',
+  events: 12,
+  firstSeen: new Date(at + fromMs).toISOString(),
+  lastSeen: new Date(at + untilMs).toISOString(),
+  detail,
+})
+const rows = (...found: readonly object[]): QueryResult => ({ columns: [], rows: found as Record<string, unknown>[], elapsedMs: 1 })
+
+function ask(about: Partial<Incident>, answer: (name: string) => Promise<QueryResult>, status: Partial<InstanceStatus> = {}) {
+  const fake = fakePorts()
+  fake.answer = answer
+  const ports: ConsolePorts = { ...fake, status: async () => ({ ...(await fake.status()), ...status }) }
+  const asked = () => fake.calls.map(([, , params]) => params)
+  return { answer: unseenOf({ ...incident, ...about }, [finding], ports), asked }
+}
+
+describe('whether anything was unseen', () => {
+  it('is asked of who and what the incident is about, from its first sign on', async () => {
+    const { answer, asked } = ask({}, async () => rows())
+    assert.deepEqual(await answer, { state: 'watched', from: at - 900, until: null, gaps: [], more: 0, caveats: [] })
+    assert.deepEqual(asked(), [{ principal: 'mallory', model: 'digits', from: at - 900 }])
+  })
+
+  const subjects: readonly [what: string, about: Partial<Incident>, asked: readonly object[]][] = [
+    ['its end', { closedAt: at + 5_000 }, [{ principal: 'mallory', model: 'digits', until: at + 5_000 }]],
+    [
+      'several principals',
+      { principals: ['a', 'b'] },
+      [
+        { principal: 'a', model: 'digits' },
+        { principal: 'b', model: 'digits' },
+      ],
+    ],
+    ['several models', { models: ['x', 'y'] }, [{ principal: 'mallory' }]],
+    ['models alone', { principals: [], models: ['x', 'y'] }, [{ model: 'x' }, { model: 'y' }]],
+    ['a workload', { principals: [], models: [], workloads: ['w'] }, [{ workload: 'w' }]],
+    ['nobody', { principals: [], models: [] }, [{}]],
+    ['a crowd', { principals: Array.from({ length: 17 }, (_, i) => `p${i}`) }, [{}]],
+  ]
+  for (const [what, about, expected] of subjects) {
+    it(`is asked with ${what}`, async () => {
+      const { answer, asked } = ask(about, async () => rows())
+      await answer
+      assert.deepEqual(
+        asked(),
+        expected.map((subject) => ({ ...subject, from: at - 900 })),
+      )
+    })
+  }
+
+  it('names each gap once, earliest first, however many it concerns', async () => {
+    const { answer } = ask({ principals: ['a', 'b'] }, async () => rows(row(2_000, 3_000), row(1_000, 1_000)))
+    const { state, gaps } = await answer
+    assert.equal(state, 'gaps')
+    assert.deepEqual(
+      gaps.map((gap) => [gap.from - at, gap.until - at, gap.sentence]),
+      [
+        [1_000, 1_000, 'dropped, node-1: 12 events, the spool was full'],
+        [2_000, 3_000, 'dropped, node-1: 12 events, the spool was full'],
+      ],
+    )
+  })
+
+  it('names a hundred, and counts the others', async () => {
+    const { answer } = ask({}, async () => rows(...Array.from({ length: 130 }, (_, i) => row(i, i))))
+    const { gaps, more } = await answer
+    assert.deepEqual([gaps.length, more], [100, 30])
+  })
+
+  it('cannot be told when the store does not answer', async () => {
+    const { answer } = ask({}, async () => {
+      throw new CordonError('STORE_UNAVAILABLE', 'connect ECONNREFUSED')
+    })
+    const { state, caveats } = await answer
+    assert.equal(state, 'unknown')
+    assert.deepEqual(caveats, ['the store does not answer: connect ECONNREFUSED'])
+  })
+
+  it('cannot be told from an answer that makes no sense', async () => {
+    const { answer } = ask({}, async () => rows({ what: 'dropped' }))
+    assert.equal((await answer).state, 'unknown')
+  })
+
+  it('cannot be told when the store leaves the question open', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { answer } = ask({}, () => new Promise(() => {}))
+    t.mock.timers.tick(10_000)
+    assert.deepEqual((await answer).caveats, ['the store does not answer: nothing within 10 s'])
+  })
+
+  it('is no promise while those who would see it are behind, or down', async () => {
+    const detect: RoleStatus = { role: 'detect', ok: false, summary: 'no process of this role is running', detail: {} }
+    const lag = { sink: 3, detect: 7_000, respond: 0 }
+    const { answer } = ask({}, async () => rows(), { roles: [detect], lag, lagMs: { sink: 9_999, detect: 12_000, respond: 0 } })
+    const { state, caveats } = await answer
+    assert.equal(state, 'watched')
+    assert.deepEqual(caveats, ['detect: no process of this role is running', 'the detectors are 7000 records (12 s) behind'])
+  })
+})
