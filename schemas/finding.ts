@@ -38,3 +38,11 @@ export const Finding = z.object({
   decidedBy: EventId.nullable(),
 })
 export type Finding = z.infer<typeof Finding>
+
+/**
+ * Whether it states that something was not seen, or not as it should have been. That is no attack: it opens no incident,
+ * and nobody is contained because of it.
+ */
+export function isGap({ detector }: Pick<Finding, 'detector'>): boolean {
+  return detector === 'blindness' || detector === 'coverage'
+}

@@ -1,4 +1,4 @@
-import type { Finding } from './finding.ts'
+import { type Finding, isGap } from './finding.ts'
 import { severities } from './primitives.ts'
 
 /** Names of the MITRE ATLAS techniques (5.6.0) that detectors cite. */
@@ -36,7 +36,7 @@ export function toOcsf(finding: Finding, product: string): object {
     severity_id: severities.indexOf(finding.severity) + 1,
     status_id: 1,
     time: finding.time,
-    is_alert: finding.detector !== 'blindness',
+    is_alert: !isGap(finding),
     confidence_score: Math.round(finding.confidence * 100),
     message: finding.title,
     metadata: { version: '1.8.0', uid: `${finding.id}/${finding.revision}`, product: { name: 'Cordon', version: product } },

@@ -1,5 +1,5 @@
 import type { ContainmentView } from '../../console/port.ts'
-import type { Finding } from '../../schemas/index.ts'
+import { type Finding, isGap } from '../../schemas/index.ts'
 import { cell, span } from '../output.ts'
 
 export interface Story {
@@ -32,7 +32,7 @@ export function openStory(write: (line: string) => void, clock: () => number, co
     },
     say: (who, what) => line(who, 36, what),
     finding: (finding) => {
-      if (finding.detector === 'blindness' || !once(`${finding.id}/${finding.revision}`)) return
+      if (isGap(finding) || !once(`${finding.id}/${finding.revision}`)) return
       const who = finding.principals.join(', ') || finding.workload || finding.scope
       const how = `${finding.detector}, ${(finding.confidence * 100).toFixed(1)} % sure, after ${finding.eventsSeen} events`
       line('SEEN', 33, `${cell(who)}: ${cell(finding.title)} (${how})`)

@@ -1,15 +1,15 @@
-import type { Action, Finding, Incident, Instant } from '../../schemas/index.ts'
+import { type Action, type Finding, type Incident, type Instant, isGap } from '../../schemas/index.ts'
 import { rank } from '../incidents/merge.ts'
 import { anonymous } from '../leases/hold.ts'
 import type { ContainmentResponder } from '../responder.ts'
 import type { About, Playbook, PlaybookRule, PlaybookStep, Rule } from './playbook.ts'
 
-/** States that something went unseen. A gap in sight is never a reason to contain someone, whatever a playbook says. */
-const blindness = 'blindness'
-
-/** The rule that decides about a finding; null where none matches, and then the finding is only observed. */
+/**
+ * The rule that decides about a finding; null where none matches, and then the finding is only observed. A gap in sight is
+ * never a reason to contain someone, whatever a playbook says.
+ */
 export function choose(playbook: Playbook, finding: Finding, repetitions: number): PlaybookRule | null {
-  if (finding.detector === blindness) return null
+  if (isGap(finding)) return null
   return playbook.rules.find((rule) => matches(rule.when, finding, repetitions)) ?? null
 }
 
