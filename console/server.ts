@@ -76,7 +76,7 @@ export async function createConsole(options: ConsoleOptions): Promise<FastifyIns
     const status = await ports.status()
     return reply
       .code(status.roles.every((role) => role.ok) ? 200 : 503)
-      .send({ status: status.ready ? 'up' : 'starting', roles: status.roles })
+      .send({ status: status.ready ? 'up' : 'starting', roles: status.roles.map(({ role, ok, summary }) => ({ role, ok, summary })) })
   })
   app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
   await app.register(async (guarded) => {

@@ -1,5 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
-
 /**
  * Asks something that may be slow to answer, for those who cannot wait: one question at a time, and what it answered
  * last where it does not answer in time.
@@ -21,10 +19,10 @@ export class Probe<T> {
   /** `error` is null where the answer is fresh. */
   async read(): Promise<{ readonly value: T; readonly error: string | null }> {
     this.#asking ??= this.#renew()
-    const abort = new AbortController()
-    const late = pause(this.#withinMs, 'late' as const, { signal: abort.signal }).catch(() => undefined)
-    const first = await Promise.race([this.#asking, late])
-    abort.abort()
+    const late = Promise.withResolvers<'late'>()
+    const timer = setTimeout(() => late.resolve('late'), this.#withinMs)
+    const first = await Promise.race([this.#asking, late.promise])
+    clearTimeout(timer)
     return { value: this.#last, error: first === 'late' ? `no answer within ${this.#withinMs} ms` : this.#error }
   }
 

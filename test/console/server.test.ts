@@ -111,6 +111,19 @@ describe('console API', () => {
     })
   }
 
+  it('tells a stranger how each role does, and no more', async (t) => {
+    const ports = fakePorts()
+    const well = await ports.status()
+    const roles = [{ role: 'node', ok: false, summary: 'no process of this role is running', detail: { gone: ['node-1'] } }] as const
+    ports.status = async () => ({ ...well, ready: false, roles })
+    const app = await createConsole({ ports, token, registry: new Registry(), log: pino({ level: 'silent' }) })
+    t.after(() => app.close())
+    const answer = await app.inject({ url: '/health' })
+    assert.equal(answer.statusCode, 503)
+    const summary = 'no process of this role is running'
+    assert.deepEqual(answer.json(), { status: 'starting', roles: [{ role: 'node', ok: false, summary }] })
+  })
+
   it('says who asked for a key, where they said', async (t) => {
     const { app, ports } = await open(t)
     const create = (payload: object) => app.inject({ method: 'POST', url: '/api/keys', headers: { authorization }, payload })
