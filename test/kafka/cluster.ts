@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,6 +7,7 @@ import kafkajs, { type KafkaConfig } from 'kafkajs'
 import { prepareJava, runTool } from './java.ts'
 import { KafkaNode } from './node.ts'
 import { fixedPorts } from './ports.ts'
+import { type SecurePorts, Security } from './security.ts'
 import { brokerSettings } from './settings.ts'
 
 export interface ClusterOptions {
@@ -14,6 +15,11 @@ export interface ClusterOptions {
   readonly brokers?: number
   /** Settings of every broker over those of brokerSettings, such as `log.retention.check.interval.ms`. */
   readonly settings?: Readonly<Record<string, string>>
+  /** TLS everywhere, SCRAM-SHA-512 at `brokers`, mutual TLS at `security.mutualBrokers`, and ACLs that are enforced. */
+  readonly security?: {
+    /** Users without any rights yet. */
+    readonly users: readonly string[]
+  }
 }
 
 /** A real cluster of Apache Kafka in KRaft mode on this machine, for tests to break. */
@@ -22,6 +28,8 @@ export interface Cluster {
   readonly brokers: readonly string[]
   /** Broker `id` is `nodes[id - 1]`. */
   readonly nodes: readonly KafkaNode[]
+  /** Null where it is open to everyone, without TLS. */
+  readonly security: Security | null
   /** The id of the running broker that leads the controllers; waits while they elect one, for up to 30 s. */
   controller(): Promise<number>
   /**
@@ -42,10 +50,18 @@ export interface Cluster {
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   await prepareJava()
   const directory = await mkdtemp(join(tmpdir(), 'cordon-kafka-'))
-  const nodes = await createNodes(directory, options)
-  const cluster = new LocalCluster(directory, nodes, { brokers: nodes.map(({ address }) => address) })
+  const ports = await portsFor(options.brokers ?? 3)
+  const security = options.security === undefined ? null : await Security.create(directory, options.security.users, ports)
+  const nodes = await Promise.all(
+    ports.map(async (own, i) => {
+      const node = new KafkaNode(i + 1, `127.0.0.1:${own.client}`, join(directory, String(i + 1)))
+      await node.configure({ ...brokerSettings(node.id, ports, '127.0.0.1'), ...security?.settings(own), ...options.settings })
+      return node
+    }),
+  )
+  const cluster = new LocalCluster(directory, nodes, security)
   try {
-    await format(nodes)
+    await format(nodes, security?.formatArguments ?? [])
     await Promise.all(nodes.map((node) => node.start()))
     await cluster.waitReady()
   } catch (error) {
@@ -55,27 +71,20 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   return cluster
 }
 
-async function createNodes(directory: string, options: ClusterOptions): Promise<KafkaNode[]> {
-  const count = options.brokers ?? 3
-  const free = await fixedPorts(2 * count)
-  const ports = Array.from({ length: count }, (_, i) => ({ client: free[2 * i] as number, controller: free[2 * i + 1] as number }))
-  return Promise.all(
-    ports.map(async ({ client }, i) => {
-      const own = join(directory, String(i + 1))
-      await mkdir(own)
-      const node = new KafkaNode(i + 1, `127.0.0.1:${client}`, own)
-      await node.configure({ ...brokerSettings(node.id, ports, '127.0.0.1'), ...options.settings })
-      return node
-    }),
-  )
+async function portsFor(brokers: number): Promise<SecurePorts[]> {
+  const free = await fixedPorts(3 * brokers)
+  return Array.from({ length: brokers }, (_, i) => {
+    const [client, controller, mutual] = free.slice(3 * i) as [number, number, number]
+    return { client, controller, mutual }
+  })
 }
 
 /** Formats the first one's data and copies that with an identity of its own to the others: the tool takes a second each time. */
-async function format(nodes: readonly KafkaNode[]): Promise<void> {
+async function format(nodes: readonly KafkaNode[], more: readonly string[]): Promise<void> {
   const [first, ...others] = nodes
   if (first === undefined) throw new RangeError('a cluster has one broker at least')
   const id = randomBytes(16).toString('base64url')
-  await runTool('kafka.tools.StorageTool', ['format', '-t', id, '-c', first.propertiesFile])
+  await runTool('kafka.tools.StorageTool', ['format', '-t', id, '-c', first.propertiesFile, ...more])
   const meta = await readFile(join(first.dataDirectory, 'meta.properties'), 'utf8')
   for (const node of others) {
     await cp(first.dataDirectory, node.dataDirectory, { recursive: true })
@@ -89,12 +98,12 @@ async function format(nodes: readonly KafkaNode[]): Promise<void> {
 class LocalCluster implements Cluster {
   readonly nodes: readonly KafkaNode[]
   readonly #directory: string
-  readonly #admin: KafkaConfig
+  readonly security: Security | null
 
-  constructor(directory: string, nodes: readonly KafkaNode[], admin: KafkaConfig) {
+  constructor(directory: string, nodes: readonly KafkaNode[], security: Security | null) {
     this.#directory = directory
     this.nodes = nodes
-    this.#admin = admin
+    this.security = security
   }
 
   get brokers(): readonly string[] {
@@ -112,7 +121,7 @@ class LocalCluster implements Cluster {
 
   async waitReady(timeoutMs = 60_000): Promise<void> {
     const brokers = this.#running().map(({ address }) => address)
-    const kafka = new kafkajs.Kafka({ ...this.#admin, brokers, logLevel: kafkajs.logLevel.NOTHING, retry: { retries: 0 } })
+    const kafka = new kafkajs.Kafka({ ...(await this.#access()), brokers, logLevel: kafkajs.logLevel.NOTHING, retry: { retries: 0 } })
     await poll('every broker and every copy', timeoutMs, async () => {
       const admin = kafka.admin()
       try {
@@ -135,6 +144,11 @@ class LocalCluster implements Cluster {
   async stop(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.kill()))
     await rm(this.#directory, { recursive: true, force: true })
+  }
+
+  async #access(): Promise<Pick<KafkaConfig, 'ssl' | 'sasl'>> {
+    if (this.security === null) return {}
+    return { ssl: { ca: await readFile(this.security.caFile, 'utf8') }, sasl: { mechanism: 'scram-sha-512', ...this.security.login() } }
   }
 
   #running(): KafkaNode[] {

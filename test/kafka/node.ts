@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ServerProcess, startServer } from './java.ts'
 
@@ -26,6 +26,7 @@ export class KafkaNode {
 
   /** Writes its settings, before its first start. */
   async configure(settings: Readonly<Record<string, string>>): Promise<void> {
+    await mkdir(this.#directory, { recursive: true })
     const lines = Object.entries({ ...settings, 'log.dirs': this.dataDirectory }).map(([name, value]) => `${name}=${value}\n`)
     await writeFile(this.propertiesFile, lines.join(''))
   }
