@@ -109,6 +109,8 @@ export interface Tail extends Consumer {
 
 export interface TailOptions {
   readonly topic: string
+  /** Which partitions. Default all, those that come later included. */
+  readonly partitions?: readonly number[]
   /** `start`, `end`, or what to resume at by partition. */
   readonly from: 'start' | 'end' | ReadonlyMap<number, number>
   readonly onRecords: (records: readonly BusRecord[]) => void

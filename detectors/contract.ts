@@ -11,6 +11,8 @@ export interface DetectorDefinition<P extends z.ZodType = z.ZodType, S extends z
   readonly id: string
   /** Raise it when equal input may give other findings. */
   readonly version: number
+  /** Raise it when snapshots of the state look otherwise though the findings stay the same. Default 1. */
+  readonly stateVersion?: number
   readonly summary: string
   /** MITRE ATLAS technique ids. */
   readonly threats: readonly string[]

@@ -5,7 +5,7 @@ import { readInput } from './host/input.ts'
 import { createPartitionHost } from './host/partition.ts'
 import type { HostInput, PartitionHostOptions } from './host/partition-host.ts'
 
-export interface ReplayOptions extends Omit<PartitionHostOptions, 'topic' | 'partition'> {
+export interface ReplayOptions extends Omit<PartitionHostOptions, 'topic' | 'partition' | 'partitions'> {
   readonly bus: EventBus
   readonly detectors: readonly HostedDetector[]
   readonly topics: readonly string[]
@@ -28,8 +28,9 @@ export async function* replay({ bus, detectors, topics, from, until, ...limits }
   for (const topic of topics) {
     const begin = from === undefined ? null : await bus.offsetsAt(topic, from)
     const stop = until === undefined ? null : await bus.offsetsAt(topic, until)
-    for (const { partition, start, end } of await bus.partitions(topic)) {
-      const host = createPartitionHost(detectors, { ...limits, topic, partition })
+    const states = await bus.partitions(topic)
+    for (const { partition, start, end } of states) {
+      const host = createPartitionHost(detectors, { ...limits, topic, partition, partitions: states.length })
       const offsets = { from: begin?.get(partition) ?? start, until: stop?.get(partition) ?? end }
       if (offsets.from >= offsets.until) continue
       for await (const records of bus.read(topic, partition, offsets.from, offsets.until)) {

@@ -11,7 +11,7 @@ export interface LocalTail extends Tail {
 /** Follows every partition of a topic without a group. */
 export function openTail(partitionsOf: () => readonly Partition[], options: TailOptions): LocalTail {
   const abort = new AbortController()
-  const partitions = partitionsOf()
+  const partitions = partitionsOf().filter(({ number }) => options.partitions?.includes(number) ?? true)
   let behind = partitions.length
   const caughtUp = (): void => {
     if (--behind === 0 && !abort.signal.aborted) options.onCaughtUp?.()
@@ -19,7 +19,7 @@ export function openTail(partitionsOf: () => readonly Partition[], options: Tail
   const running = partitions.map((partition) => follow(partition, startOf(partition, options.from), options, caughtUp, abort.signal))
   return {
     grow: (topic) => {
-      if (topic !== options.topic || abort.signal.aborted) return
+      if (topic !== options.topic || options.partitions !== undefined || abort.signal.aborted) return
       const added = partitionsOf().slice(running.length)
       running.push(...added.map((partition) => follow(partition, partition.start, options, () => {}, abort.signal)))
     },

@@ -1,4 +1,4 @@
-import type { EventId, Finding, Instant, Severity } from '../../schemas/index.ts'
+import type { EventId, Evidence, Finding, Instant, Severity } from '../../schemas/index.ts'
 import { findingId } from './finding-id.ts'
 import { type Due, timerOrder } from './timer-heap.ts'
 
@@ -7,60 +7,101 @@ export const blindnessKinds = {
   late: { severity: 'info', title: 'Events arrived later than the lateness bound; the detectors saw them out of order' },
   unverifiable: { severity: 'info', title: 'Events were so old that whether they are repetitions is no longer known' },
   clamped: { severity: 'low', title: 'Events claimed a time far ahead of the stream; a clock is wrong, or the stream has a gap' },
+  skewed: { severity: 'low', title: "A sender's clock is off; its events were given the times they have by the log's clock" },
   evicted: { severity: 'low', title: 'Detector state was given up because there were more keys than the limit' },
   threw: { severity: 'low', title: 'A detector failed; the state of the keys concerned was dropped' },
 } as const satisfies Record<string, { severity: Severity; title: string }>
 
 export type BlindnessKind = keyof typeof blindnessKinds
 
+/** Where a host stands. */
+export interface Place {
+  readonly topic: string
+  readonly partition: number
+  /** Partitions that the topic has: with a key's hash they tell whether it can lie in this one. */
+  readonly partitions: number
+}
+
 /** JSON-serialisable. A gap being counted, stated when its minute is over. */
 export interface Gap {
   kind: BlindnessKind
   opened: EventId
+  /** Event time of the partition when the first and the last of it were met. */
   from: Instant
   until: Instant
+  /** The earliest and the latest time of what was not seen as it should have been. */
+  earliest: Instant
+  latest: Instant
   firstOffset: number
   lastOffset: number
   count: number
   detectors: string[]
+  /** Whose events they were. */
+  principals: Names
+  /** Their models, workloads or nodes, and the state keys that were given up. */
+  keys: Names
+  /** Worst skew by source, milliseconds. */
+  skews: [source: string, skewMs: number][]
+  moreSkews: boolean
+}
+
+/** Names while they are few; `more` says that others are left out. */
+export interface Names {
+  some: string[]
+  more: boolean
 }
 
 export interface Sighting {
   readonly record: EventId
   readonly offset: number
   readonly at: Instant
-  readonly detector: string | null
+  /** From when to when what was missed lies. Default: `at`. */
+  readonly concerns?: { readonly from: Instant; readonly until: Instant }
+  readonly detector?: string
+  /** Null: of somebody, it is not known whom. Absent: of nobody. */
+  readonly principal?: string | null
+  readonly keys?: readonly (string | null)[]
+  readonly skew?: { readonly source: string; readonly ms: number }
 }
 
 const detector = 'blindness'
 const version = 1
 const minute = 60_000
+/** Names of one sort that a gap carries. */
+const mostNames = 32
+/** The longest name that a finding's evidence holds. */
+const longestName = 128
 
 /**
  * States gaps as findings, at most one of each kind a minute of event time, with exact counts. They name no
- * principal, workload, model or pool and have confidence 0, so nothing can be contained because of them.
+ * principal, workload, model or pool but in their evidence and have confidence 0, so nothing can be contained
+ * because of them.
  */
 export class Blindness {
-  readonly #scope: string
+  readonly #place: Place
   readonly #gaps = new Map<BlindnessKind, Gap>()
 
-  /** @param scope `<topic>/<partition>` */
-  constructor(scope: string, gaps: readonly Gap[] = []) {
-    this.#scope = scope
-    for (const gap of gaps) this.#gaps.set(gap.kind, { ...gap, detectors: [...gap.detectors] })
+  constructor(place: Place, gaps: readonly Gap[] = []) {
+    this.#place = place
+    for (const gap of gaps) this.#gaps.set(gap.kind, copyOf(gap))
   }
 
   note(kind: BlindnessKind, sighting: Sighting): void {
+    const { record, at, offset, concerns = { from: at, until: at } } = sighting
     let gap = this.#gaps.get(kind)
     if (gap === undefined) {
-      const { record, at, offset } = sighting
-      gap = { kind, opened: record, from: at, until: at, firstOffset: offset, lastOffset: offset, count: 0, detectors: [] }
+      gap = newGap(kind, record, at, offset, concerns)
       this.#gaps.set(kind, gap)
     }
     gap.count += 1
-    gap.until = sighting.at
-    gap.lastOffset = sighting.offset
-    if (sighting.detector !== null && !gap.detectors.includes(sighting.detector)) gap.detectors.push(sighting.detector)
+    gap.until = at
+    gap.lastOffset = offset
+    gap.earliest = Math.min(gap.earliest, concerns.from)
+    gap.latest = Math.max(gap.latest, concerns.until)
+    if (sighting.detector !== undefined && !gap.detectors.includes(sighting.detector)) gap.detectors.push(sighting.detector)
+    if (sighting.principal !== undefined) addName(gap.principals, sighting.principal)
+    for (const key of sighting.keys ?? []) addName(gap.keys, key)
+    if (sighting.skew !== undefined) noteSkew(gap, sighting.skew)
   }
 
   /** The gap to be stated next. */
@@ -77,8 +118,10 @@ export class Blindness {
   /** @param total how often this kind has occurred since the partition began */
   state(gap: Gap, time: Instant, total: number): Finding {
     this.#gaps.delete(gap.kind)
-    const scope = `${this.#scope}/${gap.kind}`
+    const { topic, partition, partitions } = this.#place
+    const scope = `${topic}/${partition}/${gap.kind}`
     const { severity, title } = blindnessKinds[gap.kind]
+    const { count, firstOffset, lastOffset, earliest, latest, principals, keys } = gap
     return {
       id: findingId(detector, version, scope, gap.opened),
       revision: 0,
@@ -97,24 +140,95 @@ export class Blindness {
       title,
       evidence: {
         kind: gap.kind,
-        count: gap.count,
+        topic,
+        partition,
+        partitions,
+        count,
         total,
-        firstOffset: gap.firstOffset,
-        lastOffset: gap.lastOffset,
+        firstOffset,
+        lastOffset,
+        earliest,
+        latest,
         detectors: [...gap.detectors].sort(),
+        principals: [...principals.some].sort(),
+        morePrincipals: principals.more,
+        keys: [...keys.some].sort(),
+        moreKeys: keys.more,
+        ...skewEvidence(gap),
       },
       window: { from: gap.from, until: gap.until },
-      eventsSeen: gap.count,
+      eventsSeen: count,
       decidedBy: null,
     }
   }
 
-  /** Forgets what was being counted, for a partition that starts again. */
-  clear(): void {
-    this.#gaps.clear()
+  /** The partition's time starts again at `at`, earlier than it was: what was counted is counted on from there. */
+  rebase(at: Instant): void {
+    for (const gap of this.#gaps.values()) {
+      gap.from = at
+      gap.until = at
+    }
   }
 
   snapshot(): Gap[] {
-    return [...this.#gaps.values()].map((gap) => ({ ...gap, detectors: [...gap.detectors] }))
+    return [...this.#gaps.values()].map(copyOf)
+  }
+}
+
+function newGap(kind: BlindnessKind, opened: EventId, at: Instant, offset: number, concerns: { from: Instant; until: Instant }): Gap {
+  return {
+    kind,
+    opened,
+    from: at,
+    until: at,
+    earliest: concerns.from,
+    latest: concerns.until,
+    firstOffset: offset,
+    lastOffset: offset,
+    count: 0,
+    detectors: [],
+    principals: { some: [], more: false },
+    keys: { some: [], more: false },
+    skews: [],
+    moreSkews: false,
+  }
+}
+
+function copyOf(gap: Gap): Gap {
+  const { detectors, principals, keys, skews } = gap
+  return {
+    ...gap,
+    detectors: [...detectors],
+    principals: { some: [...principals.some], more: principals.more },
+    keys: { some: [...keys.some], more: keys.more },
+    skews: skews.map(([source, ms]) => [source, ms]),
+  }
+}
+
+function addName(names: Names, one: string | null): void {
+  if (one !== null && names.some.includes(one)) return
+  if (one === null || one.length > longestName || names.some.length >= mostNames) names.more = true
+  else names.some.push(one)
+}
+
+function noteSkew(gap: Gap, { source, ms }: { readonly source: string; readonly ms: number }): void {
+  const known = gap.skews.find(([other]) => other === source)
+  if (known !== undefined) {
+    if (Math.abs(ms) > Math.abs(known[1])) known[1] = ms
+  } else if (gap.skews.length >= mostNames || source.length > longestName) gap.moreSkews = true
+  else gap.skews.push([source, ms])
+}
+
+/** Sources by the size of their skew, the worst first. */
+function skewEvidence({ kind, skews, moreSkews }: Gap): Evidence {
+  if (kind !== 'skewed') return {}
+  const sorted = [...skews].sort(([a, x], [b, y]) => Math.abs(y) - Math.abs(x) || (a < b ? -1 : 1))
+  const [worst] = sorted
+  return {
+    source: worst?.[0] ?? null,
+    skewMs: worst?.[1] ?? null,
+    sources: sorted.map(([source]) => source),
+    skewsMs: sorted.map(([, ms]) => ms),
+    moreSources: moreSkews,
   }
 }

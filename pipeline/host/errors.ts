@@ -7,9 +7,16 @@ import { CordonError } from '../../schemas/index.ts'
  * - `SNAPSHOT_CORRUPT`: torn, fails its checksum, or a state does not pass its detector's schema: replay.
  * - `UNEXPECTED_KIND`: a record on an observed topic that is neither an observation nor a tick.
  * - `DETECTOR_FAULT`: a detector broke its contract (key too long, a wake time that is no number, an invalid finding).
+ * - `PARTITION_UNCERTAIN`: the group has not confirmed lately that a partition is ours; what it owes waits.
  * - `HOST_INVALID`: options that cannot work.
  */
-export type HostErrorCode = 'SNAPSHOT_MISMATCH' | 'SNAPSHOT_CORRUPT' | 'UNEXPECTED_KIND' | 'DETECTOR_FAULT' | 'HOST_INVALID'
+export type HostErrorCode =
+  | 'SNAPSHOT_MISMATCH'
+  | 'SNAPSHOT_CORRUPT'
+  | 'UNEXPECTED_KIND'
+  | 'DETECTOR_FAULT'
+  | 'PARTITION_UNCERTAIN'
+  | 'HOST_INVALID'
 
 export class HostError extends CordonError<HostErrorCode> {
   constructor(code: HostErrorCode, message: string, options?: { cause?: unknown }) {

@@ -14,6 +14,7 @@ export interface HostedDetector {
 interface DetectorIdentity {
   readonly id: string
   readonly version: number
+  readonly stateVersion: number
   /** SHA-256 of the parsed parameters. */
   readonly params: string
 }
@@ -30,7 +31,8 @@ export interface Slot {
 export function openSlots(detectors: readonly HostedDetector[]): readonly Slot[] {
   const slots = detectors.map(({ definition, params }) => {
     const parsed = definition.params.parse(params)
-    const identity = { id: definition.id, version: definition.version, params: sha256(JSON.stringify(parsed) ?? '') }
+    const { id, version, stateVersion = 1 } = definition
+    const identity = { id, version, stateVersion, params: sha256(JSON.stringify(parsed) ?? '') }
     return { definition, identity, logic: definition.start(parsed), keys: new KeyedState() }
   })
   const ids = new Set(slots.map(({ definition }) => definition.id))

@@ -1,6 +1,6 @@
 import { decode } from '../../bus/codec.ts'
 import type { BusRecord } from '../../bus/port.ts'
-import { type ObservationKind, type TopicName, topics } from '../../schemas/index.ts'
+import { Instant, type ObservationKind, sentHeader, type TopicName, topics } from '../../schemas/index.ts'
 import { HostError } from './errors.ts'
 import type { HostedDetector } from './hosted.ts'
 import type { HostInput } from './partition-host.ts'
@@ -14,13 +14,21 @@ export function readInput(record: BusRecord): HostInput {
     case 'telemetry':
     case 'flow':
     case 'tick':
-      return event
+      return { ...event, stamp: { appendedAt: record.timestamp, sentAt: sentAt(record) } }
     default:
       throw new HostError(
         'UNEXPECTED_KIND',
         `record ${record.topic}/${record.partition}@${record.offset}: a ${event.kind} on a topic of observations`,
       )
   }
+}
+
+/** Null where the sender does not say, or says nonsense: its times are then bounded by the log's clock alone. */
+function sentAt({ headers }: BusRecord): Instant | null {
+  const text = Object.hasOwn(headers, sentHeader) ? headers[sentHeader] : undefined
+  if (text === undefined || !/^\d{1,16}$/.test(text)) return null
+  const sent = Instant.safeParse(Number(text))
+  return sent.success ? sent.data : null
 }
 
 const topicOf: Readonly<Record<ObservationKind, TopicName>> = {

@@ -12,12 +12,20 @@ export interface Entry {
   heapIndex: number
   /** By the event that opened the episode: the last revision, and a digest of what it said. Least recently revised first. */
   revisions: Map<EventId, { revision: number; digest: string }> | null
+  /** Place in a snapshot that is being made and still needs it, -1 for none. */
+  place: number
   older: Entry | null
   newer: Entry | null
 }
 
 export function newEntry(detector: string, key: string, state: unknown, touched: Instant): Entry {
-  return { detector, key, state, touched, wakeAt: null, heapIndex: -1, revisions: null, older: null, newer: null }
+  return { detector, key, state, touched, wakeAt: null, heapIndex: -1, revisions: null, place: -1, older: null, newer: null }
+}
+
+/** The entry as a line of a snapshot; see `EntrySnapshot`. */
+export function entryLine({ detector, key, touched, wakeAt, revisions, state }: Entry): string {
+  const stated = [...(revisions ?? [])].map(([opened, last]) => [opened, last.revision, last.digest])
+  return JSON.stringify({ detector, key, touched, wakeAt, revisions: stated, state })
 }
 
 /** The keys of one detector in the order in which they were last touched, in a linked list: touch and eviction cost O(1). */

@@ -1,245 +1,190 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Logger } from 'pino'
-import { encode, encodeTick, newEvent } from '../../bus/codec.ts'
-import { deadLetterOf } from '../../bus/dead-letter.ts'
-import type { Batch, BatchControl, BusRecord, EventBus, OutgoingRecord } from '../../bus/port.ts'
-import type { Finding, Instant } from '../../schemas/index.ts'
-import { findingEventId } from './finding-id.ts'
-import type { HostMetrics } from './host-metrics.ts'
-import { readInput } from './input.ts'
-import type { HostInput, PartitionHost } from './partition-host.ts'
-import { serialise } from './serialise.ts'
-import type { HostCounts } from './snapshot.ts'
-import { otherSlot, type SnapshotLog, type SnapshotSlot } from './snapshot-log.ts'
-
-export interface LaneContext {
-  readonly bus: EventBus
-  readonly snapshots: SnapshotLog
-  readonly metrics: HostMetrics
-  readonly log: Logger
-  readonly clock: () => Instant
-  readonly source: string
-  readonly aheadMs: number
-  readonly tickMs: number
-  readonly snapshotEvery: { readonly events: number; readonly ms: number }
-}
-
-export interface LaneStart {
-  readonly topic: string
-  readonly partition: number
-  readonly host: PartitionHost
-  /** One past the newest offset when the partition was assigned. */
-  readonly end: number
-  /** Findings of records before it are durable already, and are not published again. */
-  readonly quietUntil: number
-  readonly slot: SnapshotSlot | null
-}
+import type { Batch, BatchControl } from '../../bus/port.ts'
+import type { Applier } from './applier.ts'
+import type { HostContext } from './context.ts'
+import { HostError } from './errors.ts'
+import { SnapshotKeeper } from './snapshot-keeper.ts'
+import { tickWhereDue } from './tick.ts'
 
 /** Longest stretch of applying before findings go out and the event loop gets its turn, milliseconds. */
 const stretchMs = 5
-/** Shares of `aheadMs` behind the clock: where event time has fallen so far that it is moved, and to where. */
-const staleShare = 0.9
-const freshShare = 0.8
 
-/** One assigned partition: its host, what it owes to the log, and how far each of these got. */
+/** A partition that is ours: applies what comes, states what came of it, and commits it. */
 export class Lane {
-  readonly topic: string
-  readonly partition: number
-  readonly host: PartitionHost
-  end: number
-  /** Where the newest durable snapshot stands, and when it was begun; the assignment until there is one. */
-  saved: { offset: number; at: Instant }
-  readonly #context: LaneContext
-  readonly #quietUntil: number
-  #owed: OutgoingRecord[] = []
-  #counted: HostCounts
-  #slot: SnapshotSlot | null
-  #saving: Promise<void> | null = null
+  readonly work: Applier
+  readonly snapshots: SnapshotKeeper
+  readonly #context: HostContext
+  #counted: Applier['host']['counts']
   #committing: Promise<void> | null = null
-  #committed = -1
+  #committed: number
   #control: BatchControl | null = null
-  #tickedTo = -1
-  #fedAt: Instant
-  /** Whoever touches the host waits for the one before. */
-  #turn: Promise<unknown> = Promise.resolve()
+  #looking: Promise<void> | null = null
 
-  constructor(start: LaneStart, context: LaneContext) {
-    this.topic = start.topic
-    this.partition = start.partition
-    this.host = start.host
-    this.end = start.end
-    this.#quietUntil = start.quietUntil
-    this.#slot = start.slot
+  /** @param committed what came of records before it is durable, by the group's word */
+  constructor(work: Applier, committed: number, context: HostContext) {
+    this.work = work
     this.#context = context
-    this.#counted = { ...start.host.counts }
-    this.#fedAt = context.clock()
-    this.saved = { offset: start.host.next, at: this.#fedAt }
+    this.#committed = committed
+    this.#counted = { ...work.host.counts }
+    this.snapshots = new SnapshotKeeper(work, context)
+    work.quietUntil = committed
+    work.forgive(committed)
+    work.meter.on = true
   }
 
-  /** Applies a batch; when it resolves, its findings and dead letters are durable. A repetition of it goes on where it failed. */
+  /**
+   * Applies a batch; when it resolves, its findings and dead letters are durable. A repetition of it goes on where it failed.
+   *
+   * @throws HostError `PARTITION_UNCERTAIN` where there is something to state and the partition may be someone else's
+   */
   async process(batch: Batch, control: BatchControl): Promise<void> {
-    await this.#exclusively(async () => {
-      this.end = Math.max(this.end, batch.end)
-      this.#fedAt = this.#context.clock()
+    await this.work.exclusively(async () => {
+      this.#control = control
+      this.work.heard(batch.end)
+      await this.#stateHole(batch)
       await this.#pay()
       let since = performance.now()
       for (const record of batch.records) {
         if (control.signal.aborted) break
-        if (record.offset < this.host.next) continue
-        this.#feed(record)
+        this.work.apply(record)
         if (performance.now() - since < stretchMs) continue
         await this.#pay()
         await nextTurn()
         since = performance.now()
       }
       await this.#pay()
-      this.#commit(control)
-      if (this.#snapshotDue()) await this.#snapshot()
+      this.#commit()
+      if (this.snapshots.due) await this.#snapshot()
     })
   }
 
-  /** What the clock asks for on a partition without traffic: a tick on its log, or a snapshot. */
-  async onClock(): Promise<void> {
-    if (this.#snapshotDue()) {
-      // Again when it is our turn: the batch before may have left findings that could not be published.
-      await this.#exclusively(async () => {
-        if (this.#snapshotDue()) await this.#snapshot()
+  /** What the clock asks for: what could not be written before, a snapshot, or a tick on a partition without traffic. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look()
+      .catch((error: unknown) => {
+        const { topic, partition } = this.work
+        this.#context.log.warn({ err: error, topic, partition }, 'a partition is behind with its writes; trying again')
       })
-    }
-    const until = this.#tickDue()
-    if (until === null) return
-    const event = newEvent('tick', { until }, this.#context.source, until)
-    const [at] = await this.#context.bus.publish([encodeTick(this.topic, this.partition, event)])
-    this.#tickedTo = at?.offset ?? -1
+      .finally(() => {
+        this.#looking = null
+      })
+    return this.#looking
   }
 
-  /** Ends the lane: a last snapshot, and every write that is under way. */
+  /** The partition is someone else's from now on; resolves when nothing more is written for it. What is owed stays owed. */
+  async rest(): Promise<Applier> {
+    this.#context.metrics.released(this.work)
+    await Promise.all([this.snapshots.stop(), this.#settle()])
+    this.work.meter.on = false
+    return this.work
+  }
+
+  /** As {@link rest}, with a last snapshot. */
   async finish(): Promise<void> {
-    await this.#exclusively(async () => {
-      if (this.#owed.length === 0 && this.host.next > this.saved.offset) {
-        await this.#saving
-        await this.#snapshot()
+    await this.#settle()
+    await this.work.exclusively(async () => {
+      if (this.work.debts.size === 0) await this.snapshots.last(this.#held)
+    })
+    await this.rest()
+  }
+
+  /** Pays and commits, as far as it can. */
+  async #settle(): Promise<void> {
+    await this.#looking
+    await this.work.exclusively(async () => {
+      try {
+        await this.#pay(true)
+      } catch (error) {
+        const { topic, partition } = this.work
+        this.#context.log.warn({ err: error, topic, partition }, 'findings could not be published before the partition went')
       }
     })
-    await this.#saving
     while (this.#committing !== null) await this.#committing
-    if (this.#control === null || this.#owed.length > 0 || this.#committed >= this.host.next) return
     // The signal is aborted by now; the partition is still ours until this is over.
-    await this.#control.commit(this.host.next).catch((error: unknown) => this.#notCommitted(error))
+    if (this.#committable > this.#committed && this.#held()) await this.#commitNow()
   }
 
-  #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work)
-    this.#turn = mine.catch(() => {})
-    return mine
-  }
-
-  #feed(record: BusRecord): void {
-    const quiet = record.offset < this.#quietUntil
-    let input: HostInput
-    try {
-      input = readInput(record)
-    } catch (error) {
-      this.host.skip(record.offset)
-      if (!quiet) this.#bury(record, error)
-      return
+  async #look(): Promise<void> {
+    const { work } = this
+    if (work.debts.size > 0 || work.lag.bound < work.host.next || this.snapshots.due) {
+      await work.exclusively(async () => {
+        await this.#pay(work.host.next >= work.end)
+        if (this.snapshots.due) await this.#snapshot()
+      })
     }
-    const findings = this.host.apply(input, record.offset)
-    if (findings.length === 0 || quiet) return
-    this.#context.metrics.stated(findings)
-    for (const finding of findings) this.#owe(finding)
+    this.#commit()
+    if (this.#held()) await tickWhereDue(work, this.#context)
   }
 
-  #bury(record: BusRecord, error: unknown): void {
-    const { clock, metrics, source } = this.#context
-    const now = clock()
-    metrics.deadLetters.inc({ topic: this.topic })
-    this.#owed.push(encode('dead-letters', newEvent('dead-letter', deadLetterOf(record, error, now), source, now)))
-  }
+  readonly #held = (): boolean => this.#control?.held() ?? true
 
-  #owe(finding: Finding): void {
-    try {
-      this.#owed.push(encode('findings', newEvent('finding', finding, this.#context.source, finding.time, findingEventId(finding))))
-    } catch (error) {
-      // A finding that no record can hold must not stop the partition for ever.
-      this.#context.metrics.failed(finding.detector)
-      this.#context.log.error(
-        { err: error, detector: finding.detector, finding: finding.id },
-        'a finding could not be encoded, and is lost',
+  /** @param all gaps that still grow, too */
+  async #pay(all = false): Promise<void> {
+    const { work } = this
+    const { metrics, bus, clock } = this.#context
+    metrics.counted(work.topic, this.#counted, work.host.counts)
+    this.#counted = { ...work.host.counts }
+    for (const gap of work.lag.take(clock(), all)) work.oweUnseen(gap)
+    if (work.debts.size === 0) return
+    if (!this.#held()) {
+      throw new HostError(
+        'PARTITION_UNCERTAIN',
+        `${work.topic}/${work.partition}: the group has not confirmed that it is ours; stating nothing until it does`,
       )
     }
+    const owed = [...work.debts]
+    await bus.publish(owed.map(([, { record }]) => record))
+    for (const [id] of owed) work.debts.delete(id)
   }
 
-  async #pay(): Promise<void> {
-    this.#context.metrics.counted(this.topic, this.#counted, this.host.counts)
-    this.#counted = { ...this.host.counts }
-    if (this.#owed.length === 0) return
-    await this.#context.bus.publish(this.#owed)
-    this.#owed = []
+  /** One past what is durable with all that came of it. */
+  get #committable(): number {
+    const { debts, lag, host } = this.work
+    return debts.size > 0 ? this.#committed : Math.min(host.next, lag.bound)
   }
 
   /** One commit under way at a time, and the newest offset next: the batch does not wait for it. */
-  #commit(control: BatchControl): void {
-    this.#control = control
-    if (this.#committing !== null || this.#committed >= this.host.next || control.signal.aborted) return
-    const offset = this.host.next
-    this.#committing = control
-      .commit(offset)
-      .then(() => {
-        this.#committed = offset
-      })
-      .catch((error: unknown) => this.#notCommitted(error))
-      .finally(() => {
-        this.#committing = null
-        if (this.#owed.length === 0 && this.#committed === offset) this.#commit(control)
-      })
+  #commit(): void {
+    const signal = this.#control?.signal
+    if (signal === undefined || signal.aborted || this.#committing !== null) return
+    if (this.#committable <= this.#committed || !this.#held()) return
+    this.#committing = this.#commitNow().then((succeeded) => {
+      this.#committing = null
+      if (succeeded) this.#commit()
+    })
   }
 
-  #notCommitted(error: unknown): void {
-    const { topic, partition } = this
-    this.#context.log.warn({ err: error, topic, partition }, 'an offset could not be committed; its findings may be published again')
+  async #commitNow(): Promise<boolean> {
+    const offset = this.#committable
+    const { topic, partition } = this.work
+    try {
+      if (this.#control === null) return false
+      await this.#control.commit(offset)
+      this.#committed = offset
+      return true
+    } catch (error) {
+      const text = 'an offset could not be committed; its findings may be published again'
+      this.#context.log.warn({ err: error, topic, partition }, text)
+      return false
+    }
   }
 
-  #snapshotDue(): boolean {
-    const { clock, snapshotEvery } = this.#context
-    const applied = this.host.next - this.saved.offset
-    if (applied <= 0 || this.#owed.length > 0 || this.#saving !== null) return false
-    return applied >= snapshotEvery.events || clock() - this.saved.at >= snapshotEvery.ms
-  }
-
-  /** Serialises while the partition stands still; compresses and writes while it goes on. */
   async #snapshot(): Promise<void> {
-    const { clock, metrics, snapshots, log } = this.#context
-    const { topic, partition } = this
-    const stands = { offset: this.host.next, at: clock() }
-    const slot = otherSlot(this.#slot)
-    const stop = metrics.snapshotSeconds.startTimer()
-    const json = await serialise(this.host.snapshot())
-    stop()
-    this.#saving = snapshots
-      .write(topic, partition, slot, stands.offset, json)
-      .then((bytes) => {
-        this.#slot = slot
-        this.saved = stands
-        metrics.snapshotBytes.set({ topic, partition: String(partition) }, bytes)
-      })
-      .catch((error: unknown) => log.warn({ err: error, topic, partition }, 'a snapshot could not be written; the one before stands'))
-      .finally(() => {
-        this.#saving = null
-      })
+    // A gap that goes on is not in the snapshot.
+    await this.#pay(true)
+    if (this.#held()) this.snapshots.begin(this.#held)
   }
 
-  /**
-   * The event time to put on the log, null for none. Only for a partition that is read to its end, and only once
-   * until it was read back.
-   */
-  #tickDue(): Instant | null {
-    const { watermark, nextWake, next } = this.host
-    if (watermark === null || next < this.end || next <= this.#tickedTo) return null
-    const { clock, tickMs, aheadMs } = this.#context
-    const now = clock()
-    if (nextWake !== null && nextWake <= now && now - this.#fedAt >= tickMs) return now
-    // Event time follows the clock at a distance, or the first event after a quiet night would seem to come from a broken clock.
-    return watermark < now - staleShare * aheadMs ? Math.floor(now - freshShare * aheadMs) : null
+  /** Retention overtook us where a batch begins beyond what was applied. */
+  async #stateHole({ topic, partition, records }: Batch): Promise<void> {
+    const { work } = this
+    const [first] = records
+    const { next, watermark } = work.host
+    if (first === undefined || first.offset <= next || next < work.quietUntil) return
+    const bounds = (await this.#context.bus.partitions(topic)).find((state) => state.partition === partition)
+    const lastOffset = Math.min(first.offset, bounds?.start ?? 0) - 1
+    if (lastOffset < next) return
+    const until = first.timestamp
+    work.oweUnseen({ kind: 'retention', firstOffset: next, lastOffset, from: Math.min(watermark ?? 0, until), until, worstMs: null })
   }
 }

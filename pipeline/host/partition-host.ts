@@ -1,20 +1,27 @@
 import type { EventOf, Finding, Instant, Observation } from '../../schemas/index.ts'
-import type { HostCounts, HostSnapshot } from './snapshot.ts'
+import type { SnapshotCut } from './cut.ts'
+import type { Limits } from './limits.ts'
+import type { Stamp } from './sender-clock.ts'
+import type { HostCounts } from './snapshot.ts'
 
-export interface PartitionHostOptions {
+/** A snapshot as it is read, some lines at a time. */
+export type SnapshotLines = AsyncIterable<readonly string[]> | Iterable<readonly string[]>
+
+export interface PartitionHostOptions extends Partial<Limits> {
   readonly topic: string
   readonly partition: number
-  /** An event older than the watermark by more than this is late. Default 60,000 ms. */
-  readonly latenessMs?: number
-  /** How far a single event may move event time. Default 3,600,000 ms; see `Watermark`. */
-  readonly aheadMs?: number
-  /** Event ids remembered, to drop repetitions. Default 8,192. */
-  readonly rememberIds?: number
+  /** Partitions that the topic has; stated with every gap. Default 1. */
+  readonly partitions?: number
   /** Told of each failure of a detector, for the log; findings never depend on it. */
   readonly onFault?: (detector: string, key: string | null, error: unknown) => void
 }
 
-export type HostInput = Observation | EventOf<'tick'>
+/** What is known of a record's clocks; without a stamp its times are taken as they are. */
+export interface Stamped {
+  readonly stamp?: Stamp
+}
+
+export type HostInput = (Observation | EventOf<'tick'>) & Stamped
 
 /**
  * The detectors of one partition of one topic. Everything it states is a function of the records applied, in
@@ -27,13 +34,14 @@ export interface PartitionHost {
   skip(offset: number): void
   /** Event time reached `until`, as a tick record says it. For tests and backtests; live, ticks are on the log. */
   tick(until: Instant): Finding[]
-  snapshot(): HostSnapshot
+  /** Its state as it stands, to be read while it goes on; ends the cut before. */
+  cut(): SnapshotCut
   /**
    * Takes over a snapshot, on a host that has applied nothing yet.
    *
-   * @throws HostError `SNAPSHOT_MISMATCH`, `SNAPSHOT_CORRUPT`; the host is then as new
+   * @throws HostError `SNAPSHOT_MISMATCH`, `SNAPSHOT_CORRUPT`; throw the host away then
    */
-  restore(snapshot: unknown): void
+  restore(lines: SnapshotLines): Promise<void>
   /** The first offset not applied. */
   readonly next: number
   readonly watermark: Instant | null

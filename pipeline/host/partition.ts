@@ -1,14 +1,17 @@
 import type { Step } from '../../detectors/contract.ts'
 import type { EventId, Finding, Instant, Observation } from '../../schemas/index.ts'
-import { Blindness, type BlindnessKind } from './blindness.ts'
+import { Blindness, type BlindnessKind, type Sighting } from './blindness.ts'
+import { SnapshotCut } from './cut.ts'
 import { HostError } from './errors.ts'
 import { derivedUuid } from './finding-id.ts'
 import { type HostedDetector, openSlots, type Slot, slotsByKind } from './hosted.ts'
 import { type Entry, newEntry } from './keyed-state.ts'
-import type { HostInput, PartitionHost, PartitionHostOptions } from './partition-host.ts'
+import { type Limits, limitsOf } from './limits.ts'
+import type { HostInput, PartitionHost, PartitionHostOptions, SnapshotLines, Stamped } from './partition-host.ts'
 import { RecentIds } from './recent-ids.ts'
-import { restorePartition, snapshotPartition } from './restore.ts'
-import { type HostCounts, type HostSnapshot, noCounts } from './snapshot.ts'
+import { restorePartition } from './restore.ts'
+import { judgeTime } from './sender-clock.ts'
+import { type HostCounts, noCounts, type SnapshotHead, snapshotFormat } from './snapshot.ts'
 import { stateFinding } from './statement.ts'
 import { TimerHeap, timerOrder } from './timer-heap.ts'
 import { Watermark } from './watermark.ts'
@@ -33,24 +36,25 @@ class DetectorPartition implements PartitionHost {
   readonly #slotOf: ReadonlyMap<string, Slot>
   readonly #byKind: ReturnType<typeof slotsByKind>
   readonly #timers = new TimerHeap()
-  readonly #rememberIds: number
+  readonly #limits: Limits
   #watermark: Watermark
   #recent: RecentIds
   #blindness: Blindness
   #counts = noCounts()
   #cause: Cause = { record: '', offset: 0 }
   #out: Finding[] = []
+  #cut: SnapshotCut | null = null
 
   constructor(slots: readonly Slot[], options: PartitionHostOptions) {
     this.#options = options
     this.#slots = slots
     this.#slotOf = new Map(slots.map((slot) => [slot.definition.id, slot]))
     this.#byKind = slotsByKind(slots)
-    this.#rememberIds = options.rememberIds ?? 8_192
-    if (this.#rememberIds < 1) throw new HostError('HOST_INVALID', 'hosting detectors: rememberIds must be at least 1')
+    this.#limits = limitsOf(options)
+    if (this.#limits.rememberIds < 1) throw new HostError('HOST_INVALID', 'hosting detectors: rememberIds must be at least 1')
     this.#watermark = this.#newWatermark()
-    this.#recent = new RecentIds(this.#rememberIds)
-    this.#blindness = new Blindness(this.#scope)
+    this.#recent = new RecentIds(this.#limits.rememberIds)
+    this.#blindness = this.#newBlindness()
   }
 
   get watermark(): Instant | null {
@@ -76,7 +80,7 @@ class DetectorPartition implements PartitionHost {
     if (offset < this.next) return []
     this.next = offset + 1
     return this.#stating({ record: event.id, offset }, () => {
-      if (event.kind === 'tick') this.#tick(event.data.until)
+      if (event.kind === 'tick') this.#onTick(event)
       else this.#observe(event)
     })
   }
@@ -90,27 +94,45 @@ class DetectorPartition implements PartitionHost {
     return this.#stating({ record, offset: this.next }, () => this.#tick(until))
   }
 
-  snapshot(): HostSnapshot {
-    return snapshotPartition(this.#options, this.#slots, {
+  cut(): SnapshotCut {
+    this.#cut?.cancel()
+    const { topic, partition } = this.#options
+    const recent = this.#recent.snapshot()
+    const head: SnapshotHead = {
+      format: snapshotFormat,
+      topic,
+      partition,
       next: this.next,
+      detectors: this.#slots.map(({ identity }) => ({ ...identity })),
+      limits: { ...this.#limits },
       watermark: this.#watermark.snapshot(),
-      recent: this.#recent.snapshot(),
+      forgottenUntil: recent.forgottenUntil,
       gaps: this.#blindness.snapshot(),
       counts: { ...this.#counts },
-    })
+    }
+    this.#cut = new SnapshotCut(head, recent, entriesOf(this.#slots))
+    return this.#cut
   }
 
-  restore(snapshot: unknown): void {
-    const { head, entries } = restorePartition(snapshot, this.#options, this.#slots)
-    this.next = head.next
-    this.#counts = { ...head.counts }
-    this.#watermark = this.#newWatermark(head.watermark)
-    this.#recent = new RecentIds(this.#rememberIds, head.recent)
-    this.#blindness = new Blindness(this.#scope, head.gaps)
-    for (const { entry, wakeAt } of entries) {
-      this.#slotOf.get(entry.detector)?.keys.add(entry)
-      this.#timers.set(entry, wakeAt)
-    }
+  async restore(lines: SnapshotLines): Promise<void> {
+    const { topic, partition } = this.#options
+    const what = { topic, partition, limits: this.#limits, slots: this.#slots }
+    await restorePartition(lines, what, {
+      head: ({ next, counts, watermark, forgottenUntil, gaps }) => {
+        this.next = next
+        this.#counts = { ...counts }
+        this.#watermark = this.#newWatermark(watermark)
+        this.#recent = new RecentIds(this.#limits.rememberIds, { ids: [], times: [], forgottenUntil })
+        this.#blindness = this.#newBlindness(gaps)
+      },
+      recent: ({ ids, times }) => {
+        for (const [index, id] of ids.entries()) this.#recent.add(id, times[index] ?? 0)
+      },
+      entry: ({ slot, entry, wakeAt }) => {
+        slot.keys.add(entry)
+        this.#timers.set(entry, wakeAt)
+      },
+    })
   }
 
   get #scope(): string {
@@ -118,8 +140,7 @@ class DetectorPartition implements PartitionHost {
   }
 
   #newWatermark(state?: ConstructorParameters<typeof Watermark>[1]): Watermark {
-    const { latenessMs = 60_000, aheadMs = 3_600_000 } = this.#options
-    return new Watermark({ latenessMs, aheadMs }, state)
+    return new Watermark(this.#limits, state)
   }
 
   #stating(cause: Cause, work: () => void): Finding[] {
@@ -129,24 +150,39 @@ class DetectorPartition implements PartitionHost {
     return this.#out
   }
 
+  #newBlindness(gaps?: ConstructorParameters<typeof Blindness>[1]): Blindness {
+    const { topic, partition, partitions = 1 } = this.#options
+    return new Blindness({ topic, partition, partitions }, gaps)
+  }
+
+  /** A host's clock can be off, too: its ticks are bounded as any sender's times are. */
+  #onTick({ data, source, stamp }: Extract<HostInput, { kind: 'tick' }>): void {
+    const { time, skewMs } = judgeTime(data.until, stamp, this.#limits.skewMs)
+    this.#tick(time)
+    if (skewMs !== null) this.#note('skewed', this.#watermark.at ?? time, { skew: { source, ms: skewMs } })
+  }
+
   #tick(until: Instant): void {
     this.#counts.ticks += 1
     this.#watermark.tick(until)
     this.#pass(this.#watermark.at ?? until)
   }
 
-  #observe(event: Observation): void {
+  #observe(event: Observation & Stamped): void {
     if (this.#recent.has(event.id)) {
       this.#counts.duplicates += 1
       return
     }
-    const { time, verdict } = this.#watermark.admit(event.time)
+    const judged = judgeTime(event.time, event.stamp, this.#limits.skewMs)
+    const { time, verdict } = this.#watermark.admit(judged.time)
     const now = this.#watermark.at ?? time
     this.#counts.events += 1
-    if (verdict === 'restarted') this.#startAgain()
-    if (verdict === 'late') this.#note('late', now)
-    else if (verdict !== 'on-time') this.#note('clamped', now)
-    if (this.#recent.forgot(time)) this.#note('unverifiable', now)
+    if (verdict === 'restarted') this.#startAgain(now)
+    const about = { concerns: { from: time, until: time }, ...subjectsOf(event) }
+    if (judged.skewMs !== null) this.#note('skewed', now, { ...about, skew: { source: event.source, ms: judged.skewMs } })
+    if (verdict === 'late') this.#note('late', now, about)
+    else if (verdict !== 'on-time') this.#note('clamped', now, about)
+    if (this.#recent.forgot(time)) this.#note('unverifiable', now, about)
     this.#recent.add(event.id, time)
     this.#pass(now)
     const observation = time === event.time ? event : { ...event, time }
@@ -163,17 +199,18 @@ class DetectorPartition implements PartitionHost {
       const entry = this.#entry(slot, key, observation.time, now)
       this.#settle(slot, entry, slot.logic.onEvent(entry.state, observation), {
         time: observation.time,
-        decidedBy: observation.id,
+        decidedBy: observation,
         earliest: now,
       })
     } catch (error) {
-      this.#fault(slot, key, error, now)
+      this.#fault(slot, key, error, { now, observation })
     }
   }
 
   #entry(slot: Slot, key: string, time: Instant, now: Instant): Entry {
     const known = slot.keys.get(key)
     if (known !== undefined) {
+      this.#cut?.keep(known)
       slot.keys.touch(known, now)
       return known
     }
@@ -185,7 +222,8 @@ class DetectorPartition implements PartitionHost {
     if (slot.keys.size >= slot.definition.maxKeys && oldest !== null) {
       this.#drop(slot, oldest)
       this.#counts.evicted += 1
-      this.#note('evicted', now, slot.definition.id)
+      const concerns = { from: oldest.touched, until: now }
+      this.#note('evicted', now, { concerns, detector: slot.definition.id, principal: null, keys: [oldest.key] })
     }
     slot.keys.add(entry)
     return entry
@@ -196,17 +234,17 @@ class DetectorPartition implements PartitionHost {
     slot: Slot,
     entry: Entry,
     step: Step<unknown> | undefined,
-    at: { time: Instant; decidedBy: EventId | null; earliest: Instant },
+    at: { time: Instant; decidedBy: Observation | null; earliest: Instant },
   ): void {
     if (step === undefined) return
     entry.state = step.state
     for (const draft of step.findings ?? []) {
       try {
-        const finding = stateFinding(slot.definition, entry, draft, at)
+        const finding = stateFinding(slot.definition, entry, draft, { time: at.time, decidedBy: at.decidedBy?.id ?? null })
         if (finding === null) this.#counts.restated += 1
         else this.#state(finding)
       } catch (error) {
-        this.#refuse(slot, entry.key, error, at.earliest)
+        this.#refuse(slot, entry.key, error, { now: at.earliest, observation: at.decidedBy })
       }
     }
     if (step.state === null) {
@@ -240,6 +278,7 @@ class DetectorPartition implements PartitionHost {
   }
 
   #wake(entry: Entry, now: Instant): void {
+    this.#cut?.keep(entry)
     this.#timers.set(entry, null)
     const slot = this.#slotOf.get(entry.detector)
     if (slot === undefined) return
@@ -247,7 +286,7 @@ class DetectorPartition implements PartitionHost {
       // Time must pass between two wakes of a key, or a timer that asks for itself would never end.
       this.#settle(slot, entry, slot.logic.onTimer?.(entry.state, now), { time: now, decidedBy: null, earliest: now + 1 })
     } catch (error) {
-      this.#fault(slot, entry.key, error, now)
+      this.#fault(slot, entry.key, error, { now, observation: null })
     }
   }
 
@@ -262,6 +301,7 @@ class DetectorPartition implements PartitionHost {
   }
 
   #drop(slot: Slot, entry: Entry): void {
+    this.#cut?.keep(entry)
     this.#timers.set(entry, null)
     slot.keys.remove(entry)
   }
@@ -272,27 +312,55 @@ class DetectorPartition implements PartitionHost {
   }
 
   /** The state of a key that its detector failed on is not to be trusted. */
-  #fault(slot: Slot, key: string | null, error: unknown, now: Instant): void {
+  #fault(slot: Slot, key: string | null, error: unknown, at: Failure): void {
     const entry = key === null ? undefined : slot.keys.get(key)
     if (entry !== undefined) this.#drop(slot, entry)
-    this.#refuse(slot, key, error, now)
+    this.#refuse(slot, key, error, at)
   }
 
-  #refuse(slot: Slot, key: string | null, error: unknown, now: Instant): void {
+  #refuse(slot: Slot, key: string | null, error: unknown, { now, observation }: Failure): void {
     this.#counts.threw += 1
-    this.#note('threw', now, slot.definition.id)
+    const time = observation?.time ?? now
+    const { keys, ...whose } = observation === null ? { principal: null, keys: [] } : subjectsOf(observation)
+    const about = { concerns: { from: time, until: time }, ...whose, keys: [...keys, key] }
+    this.#note('threw', now, { ...about, detector: slot.definition.id })
     this.#options.onFault?.(slot.definition.id, key, error)
   }
 
-  #note(kind: BlindnessKind, at: Instant, detector: string | null = null): void {
-    if (kind === 'late' || kind === 'clamped' || kind === 'unverifiable') this.#counts[kind] += 1
-    this.#blindness.note(kind, { ...this.#cause, at, detector })
+  #note(kind: BlindnessKind, at: Instant, about: Partial<Sighting>): void {
+    if (kind !== 'evicted' && kind !== 'threw') this.#counts[kind] += 1
+    this.#blindness.note(kind, { ...this.#cause, at, ...about })
   }
 
-  #startAgain(): void {
-    this.#blindness.clear()
+  #startAgain(at: Instant): void {
+    this.#blindness.rebase(at)
     for (const slot of this.#slots) {
       for (const entry of [...slot.keys]) this.#drop(slot, entry)
     }
   }
+}
+
+/** When a detector failed, and on what; null for a timer. */
+interface Failure {
+  readonly now: Instant
+  readonly observation: Observation | null
+}
+
+/** Whose event it is, and of which model, workload or node. */
+function subjectsOf({ kind, data }: Observation): { readonly principal?: string; readonly keys: readonly string[] } {
+  switch (kind) {
+    case 'request':
+      return { principal: data.principal, keys: [] }
+    case 'fingerprint':
+      return { principal: data.principal, keys: [data.model] }
+    case 'telemetry':
+      return { keys: [data.node] }
+    case 'flow':
+      return { keys: [data.workload] }
+  }
+}
+
+/** Of each detector, least recently touched first. */
+function* entriesOf(slots: readonly Slot[]): Generator<Entry> {
+  for (const { keys } of slots) yield* keys
 }

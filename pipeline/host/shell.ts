@@ -1,17 +1,24 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Consumer, EventBus } from '../../bus/port.ts'
-import { type Instant, snapshotTopic } from '../../schemas/index.ts'
+import { type Assignment, type Heartbeat, type Instant, snapshotTopic } from '../../schemas/index.ts'
+import { Applier } from './applier.ts'
+import type { HostContext } from './context.ts'
 import { HostMetrics } from './host-metrics.ts'
 import type { HostedDetector } from './hosted.ts'
 import { topicsObserved } from './input.ts'
-import { Lane, type LaneContext } from './lane.ts'
+import { Lane } from './lane.ts'
+import { type Limits, limitsOf } from './limits.ts'
+import { LogBounds } from './log-bounds.ts'
 import { createPartitionHost } from './partition.ts'
 import type { PartitionHost } from './partition-host.ts'
+import { SeenFindings } from './seen-findings.ts'
+import { Shadows } from './shadows.ts'
 import type { HostCounts } from './snapshot.ts'
-import { SnapshotLog, type SnapshotSlot } from './snapshot-log.ts'
+import { SnapshotLog } from './snapshot-log.ts'
+import { placeKey, type TopicPartition } from './standby.ts'
 
-export interface DetectorHostOptions {
+export interface DetectorHostOptions extends Partial<Limits> {
   readonly bus: EventBus
   readonly detectors: readonly HostedDetector[]
   /** Default: the topics that carry what the detectors observe. */
@@ -25,14 +32,21 @@ export interface DetectorHostOptions {
   readonly log: Logger
   /** How often the clock is looked at, and how long a partition must be idle before a timer gets a tick. Default 1,000 ms. */
   readonly tickMs?: number
-  /** See PartitionHostOptions; findings depend on them, so change them with care. */
-  readonly latenessMs?: number
-  readonly aheadMs?: number
-  readonly rememberIds?: number
+  /** A record that is applied later than this after the log took it is a gap, and stated. Default 10,000 ms. */
+  readonly objectiveMs?: number
   /** Most records applied at a time. Default 1,000. */
   readonly maxBatch?: number
   /** Who the events say they come from. Default `detector-host`. */
   readonly source?: string
+  /** Our name among the instances. Default `detect`. */
+  readonly instance?: string
+  /**
+   * Follow the partitions of a neighbour, to take them over at once, and publish what it finds in them where that is
+   * missing on the log for `afterMs`. Default null: no.
+   */
+  readonly standby?: { readonly afterMs: number } | null
+  /** The newest heartbeats of role `detect`; our own may be among them. Default none. */
+  readonly neighbours?: () => readonly Heartbeat[]
 }
 
 interface AssignedPartition {
@@ -51,6 +65,7 @@ interface AssignedPartition {
 }
 
 interface DetectorHostState {
+  /** Those that are ours. */
   readonly partitions: readonly AssignedPartition[]
   readonly lag: number
   readonly keys: Readonly<Record<string, number>>
@@ -60,7 +75,9 @@ interface DetectorHostState {
 
 export interface DetectorHost {
   state(): DetectorHostState
-  /** Finishes the batches under way, writes snapshots, leaves the group. */
+  /** What is read here, by us or to stand in for others, as heartbeats say it. */
+  assignments(): readonly Assignment[]
+  /** Finishes the batches under way, writes snapshots where nobody follows, leaves the group. */
   close(): Promise<void>
 }
 
@@ -78,128 +95,180 @@ export async function startDetectorHost(options: DetectorHostOptions): Promise<D
 
 class RunningHost implements DetectorHost {
   readonly #options: DetectorHostOptions
-  readonly #group: string
   readonly #topics: readonly string[]
-  readonly #detectors: readonly HostedDetector[]
-  readonly #context: LaneContext
+  readonly #context: HostContext
+  readonly #bounds: LogBounds
+  readonly #shadows: Shadows | null
   readonly #lanes = new Map<string, Lane>()
   readonly #faults = new Map<string, number>()
   #consumer: Consumer | null = null
   #timer: NodeJS.Timeout | null = null
-  #onClock: Promise<void> = Promise.resolve()
+  #closing = false
 
   constructor(options: DetectorHostOptions) {
     this.#options = options
-    this.#group = options.group ?? 'detect'
     this.#topics = options.topics ?? topicsObserved(options.detectors)
-    const { bus, clock, log } = options
+    const { bus, clock, log, group = 'detect', standby = null } = options
+    // Fails now, rather than at the first assignment.
+    createPartitionHost(options.detectors, { topic: '', partition: 0 })
+    const seen = standby === null ? null : new SeenFindings()
     const metrics = new HostMetrics(options.registry, {
       keys: () => this.#keys(),
-      lag: () => this.#assigned(),
+      lag: () => this.#owned(),
       snapshotAge: () => {
         const age = this.#oldestSnapshotMs()
         return age === null ? null : age / 1_000
       },
     })
-    this.#detectors = options.detectors.map((detector) => metrics.around(detector))
-    // Fails now, rather than at the first assignment.
-    createPartitionHost(this.#detectors, { topic: '', partition: 0 })
     this.#context = {
       bus,
       clock,
       log,
       metrics,
-      snapshots: new SnapshotLog(bus, this.#group, clock),
+      group,
+      seen,
+      snapshots: new SnapshotLog(bus, group, clock),
       source: options.source ?? 'detector-host',
-      aheadMs: options.aheadMs ?? 3_600_000,
+      aheadMs: limitsOf(options).aheadMs,
+      objectiveMs: options.objectiveMs ?? 10_000,
       tickMs: options.tickMs ?? 1_000,
       snapshotEvery: options.snapshotEvery ?? { events: 50_000, ms: 60_000 },
     }
+    this.#bounds = new LogBounds(bus, group, this.#topics, clock)
+    this.#shadows =
+      standby === null || seen === null
+        ? null
+        : new Shadows(this.#context, {
+            instance: options.instance ?? 'detect',
+            afterMs: standby.afterMs,
+            neighbours: options.neighbours ?? (() => []),
+            seen,
+            restore: (place) => this.#restore(place),
+            committed: () => this.#bounds.committed(),
+          })
   }
 
   async start(): Promise<void> {
-    const { bus, log, maxBatch = 1_000 } = this.#options
+    const { bus, log, maxBatch = 1_000, standby } = this.#options
+    const { group, tickMs } = this.#context
     await bus.ensureTopics([snapshotTopic])
+    await this.#shadows?.start()
     this.#consumer = await bus.consume({
-      group: this.#group,
+      group,
       topics: this.#topics,
       from: 'earliest',
       maxBatch,
-      onAssigned: (topic, partition) => this.#assign(topic, partition),
-      onRevoked: (topic, partition) => this.#revoke(topic, partition),
+      warm: () => this.#shadows?.warm() ?? [],
+      onAssigned: (topic, partition) => this.#assign({ topic, partition }),
+      onRevoked: (topic, partition) => this.#revoke({ topic, partition }),
       onBatch: async (batch, control) => {
-        const lane = this.#lanes.get(laneKey(batch.topic, batch.partition))
         // A batch without an assignment is one that was being fetched when the partition was taken away.
-        if (lane !== undefined) await lane.process(batch, control)
+        await this.#lanes.get(placeKey(batch))?.process(batch, control)
       },
-      onError: (error) => log.warn({ err: error, group: this.#group }, 'the detector host tries again'),
+      onError: (error) => log.warn({ err: error, group }, 'the detector host tries again'),
     })
-    this.#timer = setInterval(() => {
-      this.#onClock = this.#onClock.then(() => this.#lookAtClock())
-    }, this.#context.tickMs)
+    // What is overdue is to be noticed well before it is overdue twice.
+    this.#timer = setInterval(() => void this.#look(), Math.min(tickMs, (standby?.afterMs ?? tickMs) / 4))
     this.#timer.unref()
   }
 
   state(): DetectorHostState {
-    const partitions = this.#assigned()
+    const partitions = this.#owned()
     const lag = partitions.reduce((sum, partition) => sum + partition.lag, 0)
     return { partitions, lag, keys: this.#keys(), oldestSnapshotMs: this.#oldestSnapshotMs() }
   }
 
+  assignments(): Assignment[] {
+    const owned = [...this.#lanes.values()].map(({ work: { topic, partition, host, end, lagMs } }) => {
+      return { topic, partition, standby: false, offset: host.next, end, lagMs }
+    })
+    return [...owned, ...(this.#shadows?.assignments() ?? [])]
+  }
+
   async close(): Promise<void> {
+    this.#closing = true
     if (this.#timer !== null) clearInterval(this.#timer)
-    await this.#onClock
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.look()))
     await this.#consumer?.close()
     for (const lane of this.#lanes.values()) await lane.finish()
     this.#lanes.clear()
+    await this.#shadows?.close()
   }
 
-  async #assign(topic: string, partition: number): Promise<number> {
-    const { bus, log } = this.#options
-    const bounds = (await bus.partitions(topic)).find((state) => state.partition === partition)
-    const { start = 0, end = 0 } = bounds ?? {}
-    const committed = await this.#committed(topic, partition)
-    const { host, slot } = await this.#restore(topic, partition, end)
-    const from = Math.max(host.next, start)
-    if (host.next > 0 && host.next < start) {
-      log.warn({ topic, partition, from: host.next, until: start }, 'records were removed before they were applied: retention is too short')
-    }
+  async #assign(place: TopicPartition): Promise<number> {
+    const { log } = this.#options
+    const { topic, partition } = place
+    const [bounds, offsets, shadow] = await Promise.all([
+      this.#bounds.of(place),
+      this.#bounds.committed(),
+      this.#shadows?.take(place) ?? null,
+    ])
+    const { start, end } = bounds
+    // A shadow that retention overtook, or of another log than this one, has no state that its owner was ever in.
+    const sound = shadow !== null && shadow.host.next >= start && shadow.host.next <= end
+    const work = sound ? shadow : await this.#restore(place)
     // Committed means published. Beyond the end it speaks of another log than this one.
-    const quietUntil = committed <= end ? committed : 0
-    const lane = new Lane({ topic, partition, host, end, quietUntil, slot }, this.#context)
-    this.#lanes.set(laneKey(topic, partition), lane)
-    log.info({ topic, partition, from, end, restored: slot !== null }, 'partition assigned')
-    return from
+    const known = offsets.get(placeKey(place)) ?? 0
+    const committed = known <= end ? known : 0
+    const lane = new Lane(work, committed, this.#context)
+    const applied = Math.max(work.host.next, committed)
+    if (applied < start) {
+      const until = await this.#bounds.firstTime(place, start)
+      const from = Math.min(work.host.watermark ?? 0, until)
+      work.oweUnseen({ kind: 'retention', firstOffset: applied, lastOffset: start - 1, from, until, worstMs: null })
+      log.warn({ topic, partition, from: applied, until: start }, 'records were removed before they were applied: retention is too short')
+    }
+    this.#lanes.set(placeKey(place), lane)
+    void lane.look()
+    log.info({ topic, partition, from: work.host.next, end, shadow: sound }, 'partition assigned')
+    return Math.max(work.host.next, start)
   }
 
-  async #revoke(topic: string, partition: number): Promise<void> {
-    const key = laneKey(topic, partition)
+  async #revoke(place: TopicPartition): Promise<void> {
+    const key = placeKey(place)
     const lane = this.#lanes.get(key)
     this.#lanes.delete(key)
-    await lane?.finish()
+    if (lane === undefined) return
+    if (this.#shadows === null || (this.#closing && !this.#followed(place))) return lane.finish()
+    const work = await lane.rest()
+    if (!this.#closing) this.#shadows.adopt(work)
   }
 
-  async #committed(topic: string, partition: number): Promise<number> {
-    const groups = await this.#options.bus.groups()
-    const mine = groups.find((state) => state.group === this.#group && state.topic === topic && state.partition === partition)
-    return mine?.committed ?? 0
+  /** Whether another instance follows the partition, and needs no snapshot to take it over. */
+  #followed({ topic, partition }: TopicPartition): boolean {
+    const others = (this.#options.neighbours?.() ?? []).filter(
+      ({ instance, state }) => instance !== this.#options.instance && state === 'running',
+    )
+    return others.some(({ assignments }) =>
+      assignments.some((each) => each.standby && each.topic === topic && each.partition === partition),
+    )
   }
 
   /** A host that took over the furthest snapshot that can be used, or a new one. */
-  async #restore(topic: string, partition: number, end: number): Promise<{ host: PartitionHost; slot: SnapshotSlot | null }> {
-    const { latenessMs, aheadMs, rememberIds, log } = this.#options
-    const onFault = (detector: string, _key: string | null, error: unknown) => this.#report(detector, error)
-    const host = createPartitionHost(this.#detectors, { topic, partition, latenessMs, aheadMs, rememberIds, onFault })
+  async #restore(place: TopicPartition): Promise<Applier> {
+    const { topic, partition } = place
+    const { end, partitions } = await this.#bounds.of(place)
     for (const stored of await this.#context.snapshots.find(topic, partition)) {
       if (stored.offset > end) continue
+      const applier = this.#newApplier(place, end, partitions)
       try {
-        host.restore(await stored.read())
-        return { host, slot: stored.slot }
+        await applier.host.restore(stored.lines())
+        return applier
       } catch (error) {
-        log.warn({ err: error, topic, partition, offset: stored.offset }, 'a snapshot cannot be used')
+        this.#options.log.warn({ err: error, topic, partition, offset: stored.offset }, 'a snapshot cannot be used')
       }
     }
-    return { host, slot: null }
+    return this.#newApplier(place, end, partitions)
+  }
+
+  #newApplier({ topic, partition }: TopicPartition, end: number, partitions: number): Applier {
+    const meter = { on: false }
+    const detectors = this.#options.detectors.map((detector) => this.#context.metrics.around(detector, meter))
+    const onFault = (detector: string, _key: string | null, error: unknown) => {
+      if (meter.on) this.#report(detector, error)
+    }
+    const host: PartitionHost = createPartitionHost(detectors, { ...limitsOf(this.#options), topic, partition, partitions, onFault })
+    return new Applier({ topic, partition, partitions, host, end, meter }, this.#context)
   }
 
   /** The key is not logged: a scope is often a principal. Nor is every failure: one event a millisecond may fail. */
@@ -210,19 +279,28 @@ class RunningHost implements DetectorHost {
     if (seen <= 10 || seen % 1_000 === 0) this.#options.log.error({ err: error, detector, seen }, 'a detector failed')
   }
 
-  async #lookAtClock(): Promise<void> {
-    for (const lane of this.#lanes.values()) {
-      try {
-        await lane.onClock()
-      } catch (error) {
-        this.#options.log.warn({ err: error, topic: lane.topic, partition: lane.partition }, 'no tick or snapshot; trying again')
+  /** Each part looks by itself, so that one that waits for the bus holds up no other. */
+  async #look(): Promise<void> {
+    for (const lane of this.#lanes.values()) void lane.look()
+    try {
+      const ends = await this.#bounds.recent()
+      for (const work of [...[...this.#lanes.values()].map((lane) => lane.work), ...(this.#shadows?.works() ?? [])]) {
+        work.heard(ends.get(placeKey(work))?.end ?? 0)
       }
+      const places = [...ends.values()].map(({ topic, partition }) => ({
+        topic,
+        partition,
+        ours: this.#lanes.has(placeKey({ topic, partition })),
+      }))
+      if (!this.#closing) await this.#shadows?.look(places)
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'the ends of the log are not known; trying again')
     }
   }
 
-  #assigned(): AssignedPartition[] {
+  #owned(): AssignedPartition[] {
     const now = this.#options.clock()
-    return [...this.#lanes.values()].map(({ topic, partition, host, end, saved }) => ({
+    return [...this.#lanes.values()].map(({ work: { topic, partition, host, end }, snapshots: { saved } }) => ({
       topic,
       partition,
       offset: host.next,
@@ -237,20 +315,18 @@ class RunningHost implements DetectorHost {
   }
 
   #keys(): Record<string, number> {
-    const keys: Record<string, number> = Object.fromEntries(this.#detectors.map(({ definition }) => [definition.id, 0]))
-    for (const { host } of this.#lanes.values()) {
-      for (const [detector, held] of Object.entries(host.keys())) keys[detector] = (keys[detector] ?? 0) + held
+    const keys: Record<string, number> = Object.fromEntries(this.#options.detectors.map(({ definition }) => [definition.id, 0]))
+    for (const { work } of this.#lanes.values()) {
+      for (const [detector, held] of Object.entries(work.host.keys())) keys[detector] = (keys[detector] ?? 0) + held
     }
     return keys
   }
 
   #oldestSnapshotMs(): number | null {
     const now = this.#options.clock()
-    const ages = [...this.#lanes.values()].filter(({ host, saved }) => host.next > saved.offset).map(({ saved }) => now - saved.at)
+    const ages = [...this.#lanes.values()]
+      .filter(({ work, snapshots }) => work.host.next > snapshots.saved.offset)
+      .map(({ snapshots }) => now - snapshots.saved.at)
     return ages.length === 0 ? null : Math.max(...ages)
   }
-}
-
-function laneKey(topic: string, partition: number): string {
-  return `${topic}/${partition}`
 }

@@ -1,12 +1,12 @@
-import { promisify } from 'node:util'
-import { constants, gunzip, gzip } from 'node:zlib'
-import type { BusRecord, EventBus, OutgoingRecord } from '../../bus/port.ts'
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { StringDecoder } from 'node:string_decoder'
+import { constants, createGunzip, createGzip } from 'node:zlib'
+import type { BusRecord, EventBus } from '../../bus/port.ts'
 import { type Instant, snapshotTopic } from '../../schemas/index.ts'
 import { HostError } from './errors.ts'
 import { sha256 } from './finding-id.ts'
-
-const compress = promisify(gzip)
-const decompress = promisify(gunzip)
 
 /** Largest chunk of a compressed snapshot, bytes: half of what a broker accepts by default. */
 const chunkBytes = 524_288
@@ -15,30 +15,27 @@ const maxBytes = 1_073_741_824
 const slots = ['a', 'b'] as const
 type Slot = (typeof slots)[number]
 
-/** What each chunk of a snapshot carries in its headers, besides its own place. */
-interface Stamp {
+/** Where a chunk lies on the topic, and what it says in its headers. */
+interface Chunk {
+  readonly position: number
+  /** Where the snapshot stands. */
   readonly offset: number
   readonly chunks: number
   /** SHA-256 of the compressed whole. */
   readonly digest: string
 }
 
-interface Chunk extends Stamp {
-  readonly value: Uint8Array
-}
-
 export interface StoredSnapshot {
   readonly slot: Slot
   readonly offset: number
-  /** Size compressed. */
-  readonly bytes: number
-  /** Decompresses and parses; @throws HostError `SNAPSHOT_CORRUPT` */
-  readonly read: () => Promise<unknown>
+  /** Reads, checks and decompresses; @throws HostError `SNAPSHOT_CORRUPT` */
+  readonly lines: () => AsyncGenerator<readonly string[]>
 }
 
 /**
- * Snapshots on the compacted topic: JSON, gzip, chunks. The key is `<group>/<topic>/<partition>/<slot>/<chunk>`;
+ * Snapshots on the compacted topic: lines, gzip, chunks. The key is `<group>/<topic>/<partition>/<slot>/<chunk>`;
  * a partition has two slots that are written in turn, so that a write that was torn leaves the one before whole.
+ * Only where the chunks lie is remembered; they are read when they are needed.
  */
 export class SnapshotLog {
   readonly #bus: EventBus
@@ -66,41 +63,57 @@ export class SnapshotLog {
       .sort((a, b) => b.offset - a.offset)
   }
 
-  /** Writes a snapshot that stands at `offset` to `slot`; resolves with its compressed size when it is durable. */
-  async write(topic: string, partition: number, slot: Slot, offset: number, json: Buffer): Promise<number> {
-    const whole = await compress(json, { level: constants.Z_BEST_SPEED })
+  /**
+   * Writes a snapshot that stands at `offset` to `slot`; resolves with its compressed size when it is durable.
+   *
+   * @param lines its text, as it is made
+   * @param mayWrite asked before each write; where it says no, nothing more is written
+   * @returns null where it was given up
+   */
+  async write(
+    place: { readonly topic: string; readonly partition: number; readonly slot: Slot; readonly offset: number },
+    lines: AsyncIterable<string> | Iterable<string>,
+    mayWrite: () => boolean = () => true,
+  ): Promise<number | null> {
+    const { whole, digest } = await compress(lines)
+    const { topic, partition, slot, offset } = place
     const chunks = Math.max(1, Math.ceil(whole.length / chunkBytes))
-    const headers = { 'cordon-offset': String(offset), 'cordon-chunks': String(chunks), 'cordon-digest': sha256(whole) }
-    const timestamp = this.#clock()
-    const records: OutgoingRecord[] = []
-    const record = (index: number, value: Buffer | null) => {
+    const headers = { 'cordon-offset': String(offset), 'cordon-chunks': String(chunks), 'cordon-digest': digest }
+    // One after another: the client's checksum of a chunk keeps the event loop for a millisecond or two.
+    for (let index = 0; index < chunks; index++) {
+      if (!mayWrite()) return null
+      const value = whole.subarray(index * chunkBytes, (index + 1) * chunkBytes)
       const key = this.#key(topic, partition, slot, index)
-      records.push({ topic: snapshotTopic.name, key, value, headers: value === null ? {} : headers, timestamp, partition: 0 })
+      const position = await this.#publish(key, value, headers)
+      this.#chunks.set(key, { position, offset, chunks, digest })
     }
-    for (let index = 0; index < chunks; index++) record(index, whole.subarray(index * chunkBytes, (index + 1) * chunkBytes))
     // What a longer snapshot left behind in this slot.
-    for (let index = chunks; this.#chunks.has(this.#key(topic, partition, slot, index)); index++) record(index, null)
-    await this.#bus.publish(records)
-    for (const { key, value } of records)
-      this.#keep(key, value === null ? null : { offset, chunks, digest: headers['cordon-digest'], value })
-    return whole.length
+    for (let index = chunks; ; index++) {
+      const key = this.#key(topic, partition, slot, index)
+      if (!this.#chunks.has(key)) return whole.length
+      await this.#publish(key, null, {})
+      this.#chunks.delete(key)
+    }
+  }
+
+  async #publish(key: string, value: Uint8Array | null, headers: Record<string, string>): Promise<number> {
+    const record = { topic: snapshotTopic.name, key, value, headers, timestamp: this.#clock(), partition: 0 }
+    const [at] = await this.#bus.publish([record])
+    return at?.offset ?? -1
   }
 
   #key(topic: string, partition: number, slot: Slot, chunk: number): string {
     return `${this.#group}/${topic}/${partition}/${slot}/${chunk}`
   }
 
-  #keep(key: string | null, chunk: Chunk | null): void {
-    if (key === null) return
-    if (chunk === null) this.#chunks.delete(key)
-    else this.#chunks.set(key, chunk)
-  }
-
   async #catchUp(): Promise<void> {
     for await (const records of this.#bus.read(snapshotTopic.name, 0, this.#cursor)) {
       for (const record of records) {
         this.#cursor = record.offset + 1
-        if (record.key?.startsWith(`${this.#group}/`) === true) this.#keep(record.key, chunkOf(record))
+        if (record.key?.startsWith(`${this.#group}/`) !== true) continue
+        const chunk = chunkOf(record)
+        if (chunk === null) this.#chunks.delete(record.key)
+        else this.#chunks.set(record.key, chunk)
       }
     }
   }
@@ -108,36 +121,80 @@ export class SnapshotLog {
   #assemble(topic: string, partition: number, slot: Slot): StoredSnapshot | null {
     const first = this.#chunks.get(this.#key(topic, partition, slot, 0))
     if (first === undefined) return null
-    const parts: Uint8Array[] = []
+    const positions: number[] = []
     for (let index = 0; index < first.chunks; index++) {
       const chunk = this.#chunks.get(this.#key(topic, partition, slot, index))
       if (chunk === undefined || chunk.digest !== first.digest) return null
-      parts.push(chunk.value)
+      positions.push(chunk.position)
     }
-    const whole = Buffer.concat(parts)
     const doing = `reading the snapshot of ${topic}/${partition} at offset ${first.offset}`
-    return { slot, offset: first.offset, bytes: whole.length, read: () => unpack(whole, first.digest, doing) }
+    return { slot, offset: first.offset, lines: () => unpack(this.#fetch(positions, doing), first.digest, doing) }
+  }
+
+  async #fetch(positions: readonly number[], doing: string): Promise<Buffer> {
+    const parts = new Map<number, Uint8Array>()
+    const wanted = new Set(positions)
+    for await (const records of this.#bus.read(snapshotTopic.name, 0, Math.min(...positions), Math.max(...positions) + 1)) {
+      for (const { offset, value } of records) if (value !== null && wanted.has(offset)) parts.set(offset, Uint8Array.from(value))
+    }
+    return Buffer.concat(
+      positions.map((position) => {
+        const part = parts.get(position)
+        if (part === undefined) throw new HostError('SNAPSHOT_CORRUPT', `${doing}: a newer one has replaced a part of it`)
+        return part
+      }),
+    )
   }
 }
 
 /** Null for a tombstone and for what is no chunk of ours. */
-function chunkOf({ value, headers }: BusRecord): Chunk | null {
+function chunkOf({ value, headers, offset: position }: BusRecord): Chunk | null {
   const offset = Number(headers['cordon-offset'])
   const chunks = Number(headers['cordon-chunks'])
   const digest = headers['cordon-digest']
   const sound = Number.isSafeInteger(offset) && offset >= 0 && Number.isSafeInteger(chunks) && chunks >= 1
   if (value === null || !sound || digest === undefined) return null
-  return { offset, chunks, digest, value: Uint8Array.from(value) }
+  return { position, offset, chunks, digest }
 }
 
-async function unpack(whole: Buffer, digest: string, doing: string): Promise<unknown> {
+async function compress(lines: AsyncIterable<string> | Iterable<string>): Promise<{ whole: Buffer; digest: string }> {
+  const parts: Buffer[] = []
+  const hash = createHash('sha256')
+  await pipeline(Readable.from(lines), createGzip({ level: constants.Z_BEST_SPEED }), async (compressed: AsyncIterable<Buffer>) => {
+    for await (const part of compressed) {
+      hash.update(part)
+      parts.push(part)
+    }
+  })
+  return { whole: Buffer.concat(parts), digest: hash.digest('hex') }
+}
+
+async function* unpack(reading: Promise<Buffer>, digest: string, doing: string): AsyncGenerator<readonly string[]> {
+  const whole = await reading
   if (sha256(whole) !== digest) throw new HostError('SNAPSHOT_CORRUPT', `${doing}: the checksum does not fit`)
+  const decoder = new StringDecoder('utf8')
+  const gunzip = Readable.from([whole]).pipe(createGunzip())
+  let rest = ''
+  let bytes = 0
   try {
-    const json = await decompress(whole, { maxOutputLength: maxBytes })
-    return JSON.parse(json.toString())
+    for await (const part of gunzip as AsyncIterable<Buffer>) {
+      bytes += part.length
+      if (bytes > maxBytes) throw new HostError('SNAPSHOT_CORRUPT', `${doing}: more than ${maxBytes} bytes`)
+      const text = decoder.write(part)
+      rest += text
+      if (!text.includes('\n')) continue
+      const lines = rest.split('\n')
+      rest = lines.pop() ?? ''
+      yield lines
+    }
   } catch (error) {
+    if (error instanceof HostError) throw error
     throw new HostError('SNAPSHOT_CORRUPT', `${doing}: it does not unpack`, { cause: error })
+  } finally {
+    gunzip.destroy()
   }
+  // Of a format that does not end its lines.
+  if (rest !== '') yield [rest]
 }
 
 export function otherSlot(slot: Slot | null): Slot {

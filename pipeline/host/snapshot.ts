@@ -3,10 +3,11 @@ import { EventId, Instant } from '../../schemas/index.ts'
 import { blindnessKinds } from './blindness.ts'
 
 /** Counts raise it when equal bytes would mean something else. */
-export const snapshotFormat = 1
+export const snapshotFormat = 2
 
 const blindnessKind = z.enum(Object.keys(blindnessKinds) as [keyof typeof blindnessKinds])
 const count = z.int().min(0)
+const names = z.object({ some: z.array(z.string()), more: z.boolean() })
 
 /** What has happened in a partition since its first record. */
 export const HostCounts = z.object({
@@ -17,6 +18,8 @@ export const HostCounts = z.object({
   late: count,
   unverifiable: count,
   clamped: count,
+  /** Events and ticks whose sender's clock was off. */
+  skewed: count,
   evicted: count,
   /** States dropped because nothing touched them for `idleMs`. */
   expired: count,
@@ -35,6 +38,7 @@ export function noCounts(): HostCounts {
     late: 0,
     unverifiable: 0,
     clamped: 0,
+    skewed: 0,
     evicted: 0,
     expired: 0,
     threw: 0,
@@ -43,8 +47,8 @@ export function noCounts(): HostCounts {
   }
 }
 
-/** One (detector, key), least recently touched first within a detector. */
-const EntrySnapshot = z.object({
+/** A line for each (detector, key), least recently touched first within a detector. */
+export const EntrySnapshot = z.object({
   detector: z.string(),
   key: z.string(),
   touched: Instant,
@@ -55,35 +59,41 @@ const EntrySnapshot = z.object({
   state: z.unknown(),
 })
 
-/** Everything of a partition but its states. */
+/** Some of the remembered event ids, oldest first. */
+export const RecentSnapshot = z.object({ ids: z.array(EventId), times: z.array(Instant) })
+
+/**
+ * The first line of a snapshot, which is lines of JSON: this, then the remembered ids ({@link RecentSnapshot}), then the
+ * states ({@link EntrySnapshot}).
+ */
 export const SnapshotHead = z.object({
   format: z.literal(snapshotFormat),
   topic: z.string(),
   partition: count,
   /** The offset it stands at: the first that is not in it. */
   next: count,
-  detectors: z.array(z.object({ id: z.string(), version: count, params: z.string() })),
+  detectors: z.array(z.object({ id: z.string(), version: count, stateVersion: count, params: z.string() })),
+  limits: z.object({ latenessMs: z.number(), aheadMs: z.number(), rememberIds: z.number(), skewMs: z.number() }),
   watermark: z.object({ at: Instant.nullable(), confirmed: z.boolean(), claims: z.array(Instant) }),
-  recent: z.object({ ids: z.array(EventId), times: z.array(Instant), forgottenUntil: z.int() }),
+  forgottenUntil: z.int(),
   gaps: z.array(
     z.object({
       kind: blindnessKind,
       opened: EventId,
       from: Instant,
       until: Instant,
+      earliest: Instant,
+      latest: Instant,
       firstOffset: count,
       lastOffset: count,
       count,
       detectors: z.array(z.string()),
+      principals: names,
+      keys: names,
+      skews: z.array(z.tuple([z.string(), z.int()])),
+      moreSkews: z.boolean(),
     }),
   ),
   counts: HostCounts,
 })
 export type SnapshotHead = z.infer<typeof SnapshotHead>
-
-/**
- * The state of one partition at an offset. The states in it are the live ones: serialise before the next
- * `apply`. JSON-serialisable.
- */
-export const HostSnapshot = SnapshotHead.extend({ entries: z.array(EntrySnapshot) })
-export type HostSnapshot = z.infer<typeof HostSnapshot>

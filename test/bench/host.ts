@@ -4,7 +4,6 @@ import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/nea
 import { listed } from '../../detectors/registry.ts'
 import type { HostedDetector } from '../../pipeline/host/hosted.ts'
 import { createPartitionHost } from '../../pipeline/host/partition.ts'
-import { serialise } from '../../pipeline/host/serialise.ts'
 import type { Observation } from '../../schemas/index.ts'
 import { seeded } from '../attacks/random.ts'
 import { drawTraits, workloadFlows } from '../benign/egress-workload.ts'
@@ -18,7 +17,7 @@ export interface HostBench {
   readonly eventsPerSecond: number
   /** CPU of the whole process, microseconds an event. */
   readonly cpuMicros: number
-  /** Snapshot of the partition at the end: bytes of JSON, time to make it, longest stretch without the event loop. */
+  /** Snapshot of the partition at the end: bytes of text, time to make it, longest stretch without the event loop. */
   readonly snapshotBytes: number
   readonly snapshotMs: number
   readonly stallMs: number
@@ -104,9 +103,14 @@ async function timedSnapshot(host: ReturnType<typeof createPartitionHost>) {
   }
   setImmediate(watch)
   const begun = performance.now()
-  const json = await serialise(host.snapshot())
+  const cut = host.cut()
+  let snapshotBytes = 0
+  for (let text = cut.read(2); text !== null; text = cut.read(2)) {
+    snapshotBytes += Buffer.byteLength(text)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
   const snapshotMs = performance.now() - begun
   await new Promise((resolve) => setImmediate(resolve))
   watching = false
-  return { snapshotBytes: json.length, snapshotMs, stallMs }
+  return { snapshotBytes, snapshotMs, stallMs }
 }

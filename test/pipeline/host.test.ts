@@ -4,6 +4,7 @@ import type { HostedDetector } from '../../pipeline/host/hosted.ts'
 import { createPartitionHost } from '../../pipeline/host/partition.ts'
 import type { HostInput, PartitionHostOptions } from '../../pipeline/host/partition-host.ts'
 import type { Finding } from '../../schemas/index.ts'
+import { snapshotLines } from '../contracts/detector.ts'
 import { epoch, idOf, observation, tick } from '../contracts/observations.ts'
 import { brittle, burst, hosted, metronome, parrot } from './host-toys.ts'
 
@@ -242,43 +243,80 @@ describe('partition host snapshots', () => {
   const detectors = [hosted(burst, { limit: 2 }), hosted(metronome), hosted(brittle)]
   const options = { latenessMs: 2_000, rememberIds: 16 }
 
-  it('go on where they stand, through JSON', () => {
+  it('go on where they stand, whatever happens while they are read', async () => {
     const undisturbed = open(detectors, options)
     const expected = log.flatMap((event, offset) => undisturbed.apply(event, offset))
     assert.ok(expected.length > 50, `${expected.length} findings are too few to show anything`)
     for (let at = 0; at <= log.length; at += 7) {
       const first = open(detectors, options)
       const findings = log.slice(0, at).flatMap((event, offset) => first.apply(event, offset))
+      const whole = snapshotLines(first)
+      const cut = first.cut()
+      const lines: string[] = []
+      // A line between any two events: most entries change, go or come before they were read.
+      log.slice(at).forEach((event, index) => {
+        first.apply(event, at + index)
+        lines.push(...(cut.read(0) ?? '').split('\n').filter((line) => line !== ''))
+      })
+      for (let text = cut.read(0); text !== null; text = cut.read(0)) lines.push(text.trimEnd())
+      assert.deepEqual(lines, whole, `cut at ${at}`)
       const second = open(detectors, options)
-      second.restore(JSON.parse(JSON.stringify(first.snapshot())))
+      await second.restore([lines])
       findings.push(...log.slice(at).flatMap((event, index) => second.apply(event, at + index)))
       assert.deepEqual(findings, expected, `snapshot at ${at}`)
-      assert.deepEqual(second.snapshot(), undisturbed.snapshot())
+      assert.deepEqual(snapshotLines(second), snapshotLines(undisturbed))
     }
+  })
+
+  it('end where another begins', () => {
+    const host = open(detectors, options)
+    log.slice(0, 20).forEach((event, offset) => host.apply(event, offset))
+    const first = host.cut()
+    first.read(0)
+    const second = host.cut()
+    log.slice(20).forEach((event, offset) => host.apply(event, 20 + offset))
+    assert.equal(first.read(1), null)
+    assert.equal(second.offset, 20)
+    assert.ok(second.read(1)?.includes('"next":20'))
   })
 
   const written = open(detectors, options)
   log.forEach((event, offset) => written.apply(event, offset))
-  const whole = JSON.parse(JSON.stringify(written.snapshot()))
-  const refused: readonly { name: string; snapshot: unknown; code: string; detectors?: readonly HostedDetector[] }[] = [
-    { name: 'of another format', snapshot: { ...whole, format: 99 }, code: 'SNAPSHOT_MISMATCH' },
-    { name: 'of another partition', snapshot: { ...whole, partition: 0 }, code: 'SNAPSHOT_MISMATCH' },
-    { name: 'of other detectors', snapshot: whole, code: 'SNAPSHOT_MISMATCH', detectors: detectors.slice(1) },
-    { name: 'of other parameters', snapshot: whole, code: 'SNAPSHOT_MISMATCH', detectors: [hosted(burst), ...detectors.slice(1)] },
-    { name: 'that is no snapshot', snapshot: 'nonsense', code: 'SNAPSHOT_CORRUPT' },
-    { name: 'with a missing field', snapshot: { ...whole, recent: undefined }, code: 'SNAPSHOT_CORRUPT' },
+  const whole = snapshotLines(written)
+  const head = JSON.parse(whole[0] ?? '')
+  const beheaded = (changes: object) => [JSON.stringify({ ...head, ...changes }), ...whole.slice(1)]
+  const refused: readonly {
+    name: string
+    lines: readonly string[]
+    code: string
+    detectors?: readonly HostedDetector[]
+    latenessMs?: number
+  }[] = [
+    { name: 'of another format', lines: beheaded({ format: 1 }), code: 'SNAPSHOT_MISMATCH' },
+    { name: 'of another partition', lines: beheaded({ partition: 0 }), code: 'SNAPSHOT_MISMATCH' },
+    { name: 'of other detectors', lines: whole, code: 'SNAPSHOT_MISMATCH', detectors: detectors.slice(1) },
+    { name: 'of other parameters', lines: whole, code: 'SNAPSHOT_MISMATCH', detectors: [hosted(burst), ...detectors.slice(1)] },
+    {
+      name: 'of another form of state',
+      lines: whole,
+      code: 'SNAPSHOT_MISMATCH',
+      detectors: [hosted({ ...burst, stateVersion: 2 }, { limit: 2 }), ...detectors.slice(1)],
+    },
+    { name: 'of other limits', lines: whole, code: 'SNAPSHOT_MISMATCH', latenessMs: 3_000 },
+    { name: 'that is no snapshot', lines: ['"nonsense"'], code: 'SNAPSHOT_CORRUPT' },
+    { name: 'that is no JSON', lines: ['{'], code: 'SNAPSHOT_CORRUPT' },
+    { name: 'that is empty', lines: [], code: 'SNAPSHOT_CORRUPT' },
+    { name: 'with a missing field', lines: beheaded({ watermark: undefined }), code: 'SNAPSHOT_CORRUPT' },
     {
       name: 'with a state that its detector would not have written',
-      snapshot: { ...whole, entries: [{ ...whole.entries[0], state: { seen: 'many' } }] },
+      lines: [...whole, JSON.stringify({ ...JSON.parse(whole.at(-1) ?? ''), state: { seen: 'many' } })],
       code: 'SNAPSHOT_CORRUPT',
     },
   ]
-  for (const { name, snapshot, code, ...other } of refused) {
-    it(`refuse one ${name}`, () => {
-      const host = open(other.detectors ?? detectors, options)
-      assert.throws(() => host.restore(snapshot), { code })
-      assert.equal(host.next, 0)
-      assert.equal(host.apply(request(1, 0), 0).length > 0, true)
+  for (const { name, lines, code, ...other } of refused) {
+    it(`refuse one ${name}`, async () => {
+      const host = open(other.detectors ?? detectors, { ...options, latenessMs: other.latenessMs ?? options.latenessMs })
+      await assert.rejects(host.restore([lines]), { code })
     })
   }
 })

@@ -139,6 +139,7 @@ export class MemoryBus implements EventBus {
     const signal = closing
     const records = this.log.partitions(topic)[partition] ?? []
     const over = () => closing.aborted || this.#closed
+    let held = true
     try {
       let at = (await options.onAssigned?.(topic, partition)) ?? this.log.commits.get(commitKey)?.committed ?? 0
       while (!over()) {
@@ -152,7 +153,7 @@ export class MemoryBus implements EventBus {
           this.log.commits.set(commitKey, { group: options.group, topic, partition, committed: offset })
         }
         try {
-          await options.onBatch({ topic, partition, records: batch, end: records.length }, { commit, signal, held: () => !over() })
+          await options.onBatch({ topic, partition, records: batch, end: records.length }, { commit, signal, held: () => held })
           at += batch.length
         } catch (error) {
           options.onError?.(error)
@@ -160,6 +161,7 @@ export class MemoryBus implements EventBus {
         }
       }
       await options.onRevoked?.(topic, partition)
+      held = false
     } catch (error) {
       options.onError?.(error)
     }

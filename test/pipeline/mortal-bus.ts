@@ -6,8 +6,10 @@ import type {
   EventBus,
   OutgoingRecord,
   Position,
+  Tail,
   TailOptions,
   TopicConfig,
+  TopicPlan,
 } from '../../bus/port.ts'
 
 /**
@@ -40,6 +42,14 @@ export class MortalBus implements EventBus {
     await this.#inner.ensureTopics(topics)
   }
 
+  async planTopics(topics: readonly TopicConfig[]): Promise<readonly TopicPlan[]> {
+    return this.#inner.planTopics(topics)
+  }
+
+  async growTopic(topic: string, partitions: number): Promise<void> {
+    await this.#inner.growTopic(topic, partitions)
+  }
+
   async publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
     return this.#write(
       () => this.#inner.publish(records),
@@ -52,14 +62,13 @@ export class MortalBus implements EventBus {
       ...options,
       onBatch: async (batch, control) => {
         this.#alive()
-        const { signal } = control
-        const mortal: BatchControl = { signal, commit: (offset) => this.#write(() => control.commit(offset)) }
+        const mortal: BatchControl = { ...control, commit: (offset) => this.#write(() => control.commit(offset)) }
         await options.onBatch(batch, mortal)
       },
     })
   }
 
-  async tail(options: TailOptions): Promise<Consumer> {
+  async tail(options: TailOptions): Promise<Tail> {
     return this.#inner.tail(options)
   }
 

@@ -1,0 +1,67 @@
+import type { Finding, Instant, Severity } from '../../schemas/index.ts'
+import type { Place } from './blindness.ts'
+import { findingId } from './finding-id.ts'
+
+/** Gaps that only the shell can tell, since they are not in the records. */
+const kinds = {
+  lagged: { severity: 'low', title: 'Records were applied later than the detection objective; whatever they show was found late' },
+  retention: { severity: 'medium', title: 'Records were removed from the log before they were applied; nothing in them was seen' },
+} as const satisfies Record<string, { severity: Severity; title: string }>
+
+/** Records that were not seen, or not in time: all from the first offset to the last. */
+export interface Unseen {
+  readonly kind: keyof typeof kinds
+  readonly firstOffset: number
+  readonly lastOffset: number
+  /** When the log took the first and the last of them, or bounds of it. */
+  readonly from: Instant
+  readonly until: Instant
+  /** How late the latest of them was, milliseconds; null where they were never applied. */
+  readonly worstMs: number | null
+}
+
+const detector = 'blindness'
+const version = 1
+
+/**
+ * The finding that states a gap. Its id follows from where the gap begins, and its revision from how long it is: whoever
+ * states it after a crash states it under the same id, and the longer account counts.
+ */
+export function stateUnseen({ topic, partition, partitions }: Place, gap: Unseen): Finding {
+  const { kind, firstOffset, lastOffset, from, until, worstMs } = gap
+  const scope = `${topic}/${partition}/${kind}`
+  const count = lastOffset - firstOffset + 1
+  return {
+    id: findingId(detector, version, scope, `${topic}/${partition}@${firstOffset}`),
+    revision: count - 1,
+    time: until,
+    detector,
+    version,
+    scope,
+    ...kinds[kind],
+    confidence: 0,
+    threats: [],
+    principals: [],
+    organizations: [],
+    model: null,
+    workload: null,
+    pool: null,
+    evidence: {
+      kind,
+      topic,
+      partition,
+      partitions,
+      count,
+      firstOffset,
+      lastOffset,
+      earliest: from,
+      latest: until,
+      // It names nobody: it concerns all whose records lie in the partition.
+      whole: false,
+      ...(worstMs === null ? {} : { worstMs }),
+    },
+    window: { from, until },
+    eventsSeen: 0,
+    decidedBy: null,
+  }
+}
