@@ -99,6 +99,14 @@ describe('commands that ask a console', () => {
     assert.match(none.out, /no dead letter/)
   })
 
+  it('query takes an hour ago where the query wants a time', async () => {
+    fake.calls.length = 0
+    await run('query', 'findings', '--param', 'since=1h', 'detector=1h')
+    const [[, name, params]] = fake.calls as [[string, string, { since: number; detector: string }]]
+    assert.deepEqual([name, params.detector], ['findings', '1h'], 'what is no time stays as it is')
+    assert.ok(Math.abs(Date.now() - 3_600_000 - params.since) < 60_000)
+  })
+
   it('incidents show says whether anything was unseen', async () => {
     const clean = await run('incidents', 'show', incident.id)
     assert.match(clean.out, /Was anything unseen\?\nWatched throughout, 2026-11-21 08:59:59\.100 to now\./)

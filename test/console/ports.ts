@@ -202,7 +202,7 @@ export function fakePorts(until = at + 600_000): FakePorts {
       onChange: listen(listeners.containment),
     },
     forensics: {
-      list: () => [{ name: 'findings', summary: 'findings', parameters: [] }],
+      list: () => [{ name: 'findings', summary: 'findings', parameters: [{ name: 'since', type: "Nullable(DateTime64(3, 'UTC'))" }] }],
       query: async (name, params) => {
         calls.push(['query', name, params])
         return fake.answer(name)
