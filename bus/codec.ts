@@ -7,6 +7,7 @@ import {
   type Kind,
   kinds,
   type TopicName,
+  termKey,
   topics,
 } from '../schemas/index.ts'
 import { BusError } from './errors.ts'
@@ -55,6 +56,11 @@ export function encode<T extends TopicName>(topic: T, event: CordonEvent<TopicKi
 /** A host's tick for one partition of a topic. It has no key, since it belongs to no one. */
 export function encodeTick(topic: string, partition: number, event: CordonEvent<'tick'>): OutgoingRecord {
   return { ...record(topic, null, event), partition }
+}
+
+/** The record that begins a writer's term on a topic. */
+export function encodeTerm(topic: TopicName, event: CordonEvent<'term'>): OutgoingRecord {
+  return record(topics[topic].name, termKey, event)
 }
 
 /** Deletes `key` from a compacted topic. */

@@ -9,6 +9,8 @@ export type BusErrorCode =
   | 'MALFORMED_JSON'
   | 'INVALID_DATA'
   | 'TOO_LARGE'
+  // A record of a writer that was replaced before it wrote: it does not count.
+  | 'FENCED'
   // A call that cannot be right however often it is repeated.
   | 'INVALID_RECORD'
   | 'UNKNOWN_TOPIC'
@@ -20,6 +22,9 @@ export type BusErrorCode =
   | 'BUS_FULL'
   | 'BUS_UNAVAILABLE'
   | 'PARTITION_LOST'
+  // The brokers refuse this credential, or what it asks for; or one of the two does not trust the other's certificate.
+  | 'BUS_FORBIDDEN'
+  | 'BUS_UNTRUSTED'
   // What is on disk is not what was written.
   | 'CORRUPT_LOG'
   | 'VIEW_FULL'

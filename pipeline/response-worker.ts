@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import type { KeyWriter } from '../access/key-writer.ts'
 import type { EventBus } from '../bus/port.ts'
 import type { ContainmentRequest } from '../responders/containment-request.ts'
 import type { ResponderPorts } from '../responders/contract.ts'
@@ -7,18 +8,23 @@ import type { GuardOptions } from '../responders/guard/guard.ts'
 import type { Inventory } from '../responders/guard/inventory.ts'
 import type { Playbook } from '../responders/playbooks/playbook.ts'
 import type { ContainmentResponder } from '../responders/responder.ts'
-import type { Action, Containment, Incident, Instant } from '../schemas/index.ts'
+import type { Action, Assignment, Containment, Incident, Instant } from '../schemas/index.ts'
+import type { Charge } from './response/charge.ts'
 import { type ExecutionOptions, executionDefaults } from './response/execution.ts'
 import type { LeaseKeeper } from './response/lease-keeper.ts'
+import { Orders } from './response/orders.ts'
 import { Response } from './response/response.ts'
+import { Seat } from './response/seat.ts'
 
 export interface ResponseWorkerOptions {
   readonly bus: EventBus
+  /** By which everything of the worker writes; the worker takes and drops it. */
+  readonly charge: Charge
   readonly responders: readonly ContainmentResponder[]
   readonly playbook: Playbook
   readonly guard: GuardOptions
-  /** `leases` is the keeper; the others are effects. */
-  readonly ports: ResponderPorts & { readonly leases: LeaseKeeper }
+  /** `leases` is the keeper, and with `keys` of the same charge; the others are effects. */
+  readonly ports: ResponderPorts & { readonly leases: LeaseKeeper; readonly keys: KeyWriter }
   /** What the guard protects, as of now. */
   readonly inventory: () => Inventory
   readonly clock: () => Instant
@@ -26,7 +32,7 @@ export interface ResponseWorkerOptions {
   readonly log: Logger
   /** Who says so on the log. */
   readonly source: string
-  /** Consumer group on `findings`. Default `respond`. */
+  /** Consumer group on `findings` and `commands`. Default `respond`. */
   readonly group?: string
   readonly execution?: Partial<ExecutionOptions>
   /** Without a finding for this long, and with no lease running, an incident closes. Default 1 h. */
@@ -45,9 +51,16 @@ export interface ResponseWorkerState {
   readonly lastFindingAt: Instant | null
   /** The newest failure that led to a redelivery, and when; cleared by the next success. */
   readonly trouble: { readonly at: Instant; readonly message: string } | null
+  /** Whether it is this process that decides; else it stands by. */
+  readonly inCharge: boolean
+  /** What it reads, where it is in charge. */
+  readonly assignments: readonly Assignment[]
 }
 
-/** Turns findings into incidents, and incidents into containment. One of it writes incidents, actions and leases. */
+/**
+ * Turns findings into incidents, and incidents into containment; carries out what persons order on `commands`. One of
+ * several processes is in charge; in the others everything that changes something throws ResponderError `NOT_IN_CHARGE`.
+ */
 export interface ResponseWorker {
   state(): ResponseWorkerState
   /** Incidents that are not closed. */
@@ -73,29 +86,33 @@ export interface ResponseWorker {
 }
 
 /**
- * Rebuilds its state from the log, then follows `findings`. A second process of the same group stands by: it rebuilds
- * its state again when it is given the partition.
+ * Joins the group. The process that the group gives the partitions takes charge: it rebuilds its state from the log, then
+ * follows `findings` and `commands`. The others stand by, with their views warm.
  */
 export async function startResponseWorker(options: ResponseWorkerOptions): Promise<ResponseWorker> {
+  const { bus, charge, clock, log, source, ports, group = 'respond', tickMs = 5_000 } = options
   const response = new Response(options, { ...executionDefaults, ...options.execution })
-  await response.remember()
-  const consumer = await options.bus.consume({
-    group: options.group ?? 'respond',
-    topics: ['findings'],
-    onAssigned: async () => {
-      await response.remember()
+  const orders = new Orders({ bus, charge, keys: ports.keys, clock, log, source }, response)
+  const seat = new Seat({ bus, charge, clock, take: async () => orders.remember(await response.takeCharge()) })
+  const consumer = await bus.consume({
+    group,
+    topics: ['findings', 'commands'],
+    together: true,
+    onAssigned: async (topic, partition) => {
+      await seat.assigned(topic, partition)
       return undefined
     },
-    onBatch: (batch, control) => response.handle(batch, control),
+    onRevoked: async (topic, partition) => seat.revoked(topic, partition),
+    onBatch: (batch, control) => seat.during(batch, control, () => (batch.topic === 'commands' ? orders : response).handle(batch, control)),
     onError: (error) => response.noteTrouble(error),
   })
   const tick = () => {
-    response.tick().catch((error: unknown) => response.noteTrouble(error))
+    const ticked = response.inCharge ? response.tick() : seat.retake()
+    ticked.catch((error: unknown) => response.noteTrouble(error))
   }
-  const { tickMs = 5_000 } = options
   const timer = tickMs === null ? undefined : setInterval(tick, tickMs).unref()
   return {
-    state: () => response.state(),
+    state: () => ({ ...response.state(), assignments: seat.assignments() }),
     incidents: () => response.incidents(),
     actionsOf: (incident) => response.actionsOf(incident),
     waiting: () => response.waiting(),

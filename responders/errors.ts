@@ -8,5 +8,6 @@ export type ResponderErrorCode =
   | 'DURATION_UNSUITED' // zero, negative, or over the longest lease
   | 'LEASES_FULL' // the bound on active leases is reached
   | 'LEASE_REFUSED' // the state of the lease forbids it
+  | 'NOT_IN_CHARGE' // another process writes containments now; this one stands by
 
 export class ResponderError extends CordonError<ResponderErrorCode> {}

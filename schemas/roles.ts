@@ -40,7 +40,8 @@ export const roles: Readonly<Record<RoleName, RoleAccess>> = {
   },
   respond: {
     writes: [...control, 'outcomes', 'dead-letters', 'heartbeats'],
-    reads: [...control, 'findings', 'commands', 'outcomes', 'heartbeats'],
+    // Who is active, of `requests` by its keys alone: the guard counts them.
+    reads: [...control, 'requests', 'findings', 'commands', 'outcomes', 'heartbeats'],
     groups: ['respond'],
     describesAll: false,
   },

@@ -15,7 +15,7 @@ export const executionDefaults: ExecutionOptions = { timeoutMs: 2_000, attempts:
 
 /**
  * Carries an action out, again where an attempt throws or takes too long: responders are idempotent. Never rejects
- * but for `closing`; an action that cannot be done is an outcome with `ok: false`.
+ * but for `closing`, and where this process is no longer in charge; an action that cannot be done is an outcome with `ok: false`.
  */
 export async function perform(
   action: Action,
@@ -29,6 +29,7 @@ export async function perform(
       return await attempted(action, responder, ports, closing, options.timeoutMs)
     } catch (error) {
       closing.throwIfAborted()
+      if (error instanceof ResponderError && error.code === 'NOT_IN_CHARGE') throw error
       // A coded refusal is an answer: asking again gives the same.
       const isFinal = error instanceof ResponderError || attempt >= options.attempts
       if (isFinal) return { ok: false, note: `Attempt ${attempt} failed: ${messageOf(error)}`.slice(0, 2_000) }

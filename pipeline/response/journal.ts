@@ -1,6 +1,8 @@
 import { encode, newEvent, tombstone } from '../../bus/codec.ts'
-import type { EventBus, OutgoingRecord } from '../../bus/port.ts'
+import type { OutgoingRecord } from '../../bus/port.ts'
 import type { Action, Incident, Instant } from '../../schemas/index.ts'
+import { derivedUuid } from '../host/finding-id.ts'
+import type { Charge } from './charge.ts'
 
 /** Offset of the newest finding that an incident takes into account, by partition of `findings`. */
 export type Through = Readonly<Record<string, number>>
@@ -11,6 +13,7 @@ export type Through = Readonly<Record<string, number>>
  */
 export const throughHeader = 'cordon_findings_through'
 export const containedHeader = 'cordon_contained'
+export const revisionHeader = 'cordon_revision'
 
 export interface IncidentEntry {
   readonly incident: Incident
@@ -18,18 +21,23 @@ export interface IncidentEntry {
   readonly contained: boolean
 }
 
-/** Incidents and actions that changed and are not on the log yet. They stay until they are. */
+/**
+ * Incidents and actions that changed and are not on the log yet. They stay until they are. Their events' ids follow
+ * from what they say, so that what is written twice is one event.
+ */
 export class Journal {
-  readonly #bus: EventBus
+  readonly #charge: Pick<Charge, 'publish'>
   readonly #source: string
   readonly #maxClosed: number
   readonly #incidents = new Map<string, IncidentEntry>()
   readonly #actions: Action[] = []
   /** Closed incidents on the topic, the longest closed first. */
   readonly #closed = new Set<string>()
+  /** Records of an incident on the topic so far: one that is as it was before is another event. */
+  readonly #revisions = new Map<string, number>()
 
-  constructor(bus: EventBus, source: string, maxClosed: number) {
-    this.#bus = bus
+  constructor(charge: Pick<Charge, 'publish'>, source: string, maxClosed: number) {
+    this.#charge = charge
     this.#source = source
     this.#maxClosed = maxClosed
   }
@@ -43,9 +51,10 @@ export class Journal {
     this.#actions.push(action)
   }
 
-  /** An incident that was closed on the log already. */
-  noteClosed(id: string): void {
-    this.#closed.add(id)
+  /** An incident that is on the log already, with its revision there. */
+  noteWritten({ id, state }: Incident, revision: number): void {
+    this.#revisions.set(id, revision + 1)
+    if (state === 'closed') this.#closed.add(id)
   }
 
   /** Writes everything that changed, in one go. Rejects with the bus's error, and then all of it is still to be written. */
@@ -54,18 +63,23 @@ export class Journal {
     const actions = [...this.#actions]
     if (incidents.length + actions.length === 0) return
     const surplus = this.#surplus(incidents)
-    await this.#bus.publish([
+    await this.#charge.publish([
       ...incidents.map((entry) => this.#incidentRecord(entry, now)),
-      ...actions.map((action) => encode('actions', newEvent('action', action, this.#source, now))),
+      ...actions.map((action) => this.#actionRecord(action, now)),
       ...surplus.map((id) => tombstone('incidents', id, now)),
     ])
     for (const entry of incidents) {
-      if (this.#incidents.get(entry.incident.id) === entry) this.#incidents.delete(entry.incident.id)
+      const { id } = entry.incident
+      if (this.#incidents.get(id) === entry) this.#incidents.delete(id)
+      this.#revisions.set(id, this.#revisionOf(id) + 1)
       if (entry.incident.state === 'closed') this.#closed.add(entry.incident.id)
       else this.#closed.delete(entry.incident.id)
     }
     this.#actions.splice(0, actions.length)
-    for (const id of surplus) this.#closed.delete(id)
+    for (const id of surplus) {
+      this.#closed.delete(id)
+      this.#revisions.delete(id)
+    }
   }
 
   #surplus(incidents: readonly IncidentEntry[]): readonly string[] {
@@ -76,8 +90,20 @@ export class Journal {
   }
 
   #incidentRecord({ incident, through, contained }: IncidentEntry, now: Instant): OutgoingRecord {
-    const record = encode('incidents', newEvent('incident', incident, this.#source, now))
-    const headers = { ...record.headers, [throughHeader]: JSON.stringify(through), [containedHeader]: String(contained) }
-    return { ...record, headers }
+    const revision = this.#revisionOf(incident.id)
+    const id = derivedUuid(`incident/${incident.id}/${revision}/${JSON.stringify(incident)}`)
+    const record = encode('incidents', newEvent('incident', incident, this.#source, now, id))
+    const added = { [throughHeader]: JSON.stringify(through), [containedHeader]: String(contained), [revisionHeader]: String(revision) }
+    return { ...record, headers: { ...record.headers, ...added } }
+  }
+
+  /** An action never comes back to a state for the same reason, so what it says tells its records apart. */
+  #actionRecord(action: Action, now: Instant): OutgoingRecord {
+    const id = derivedUuid(`action/${action.id}/${action.state}/${action.note}`)
+    return encode('actions', newEvent('action', action, this.#source, now, id))
+  }
+
+  #revisionOf(incident: string): number {
+    return this.#revisions.get(incident) ?? 0
   }
 }

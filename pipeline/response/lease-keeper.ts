@@ -8,6 +8,7 @@ import { LeaseBook } from '../../responders/leases/book.ts'
 import { decide, type LeaseCommand, type LeaseDecision, type LeaseLimits, leaseLimits } from '../../responders/leases/lease.ts'
 import { latest } from '../../responders/responder.ts'
 import { type Containment, type Instant, leaseId } from '../../schemas/index.ts'
+import type { Charge } from './charge.ts'
 import { Turn } from './turn.ts'
 
 /** Owners that are people are written so; their grants replace what stands, where a machine's only strengthen. */
@@ -15,6 +16,8 @@ export const personPrefix = 'person:'
 
 export interface LeaseKeeperOptions {
   readonly bus: EventBus
+  /** By which it writes. */
+  readonly charge: Charge
   readonly clock: () => Instant
   /** Who says so on the log. */
   readonly source: string
@@ -29,9 +32,9 @@ export interface LeaseKeeperOptions {
 }
 
 /**
- * Leases on the compacted `containments` topic. One process writes them (the response worker's); any number read.
- * Each change is durable before its promise resolves. Marking a lease expired is bookkeeping: whoever enforces
- * compares the clock with `until`.
+ * Leases on the compacted `containments` topic. The process in charge writes them, and its changes are durable before
+ * their promises resolve; elsewhere every change throws ResponderError `NOT_IN_CHARGE`, and the keeper only reads.
+ * Marking a lease expired is bookkeeping: whoever enforces compares the clock with `until`.
  */
 export interface LeaseKeeper {
   /** The `leases` port of responders. Throws ResponderError `LEASES_FULL` at the bound, `LEASE_REFUSED` where it would end before it began. */
@@ -60,7 +63,7 @@ class LoggedLeases implements LeaseKeeper {
   readonly #options: LeaseKeeperOptions
   readonly #limits: LeaseLimits
   readonly #view: View<Containment>
-  readonly #book: LeaseBook
+  #book: LeaseBook
   readonly #listeners = new Set<(lease: Containment) => void>()
   /** One change of a lease at a time; different leases do not wait for each other. */
   readonly #turns = new Map<string, Turn>()
@@ -71,10 +74,17 @@ class LoggedLeases implements LeaseKeeper {
     this.#options = options
     this.#limits = { ...leaseLimits, ...options.limits }
     this.#view = view
-    this.#book = new LeaseBook(options.maxEnded ?? 10_000)
-    for (const lease of view.values()) this.#book.apply(lease)
+    this.#book = this.#bookOfView()
     view.onChange((id, lease) => this.#follow(id, lease))
-    const { sweepMs = 1_000 } = options
+    const { sweepMs = 1_000, charge } = options
+    charge.follow('containments', async (position) => {
+      await view.reached(position)
+      this.#book = this.#bookOfView()
+    })
+    // What it wrote last may not count.
+    charge.onDrop(() => {
+      this.#book = this.#bookOfView()
+    })
     if (sweepMs !== null) this.#timer = setInterval(() => this.#sweepQuietly(), sweepMs).unref()
   }
 
@@ -116,6 +126,7 @@ class LoggedLeases implements LeaseKeeper {
   }
 
   async sweep(): Promise<readonly Containment[]> {
+    this.#options.charge.term()
     const due = this.#book.due(this.#options.clock())
     const decisions = await Promise.all(due.map(({ id }) => this.#change(id, { kind: 'expire' })))
     await this.#dropSurplus()
@@ -132,6 +143,7 @@ class LoggedLeases implements LeaseKeeper {
 
   async #change(id: string, command: LeaseCommand): Promise<LeaseDecision> {
     if (this.#closed) throw new ResponderError('LEASE_REFUSED', `Changing ${id}: the keeper is closed.`)
+    this.#options.charge.term()
     const turn = this.#turns.get(id) ?? new Turn()
     this.#turns.set(id, turn)
     const done = turn.run(() => this.#decide(id, command))
@@ -143,27 +155,34 @@ class LoggedLeases implements LeaseKeeper {
   }
 
   async #decide(id: string, command: LeaseCommand): Promise<LeaseDecision> {
-    const { clock, responders, bus, source } = this.#options
-    const held = this.#book.get(id)
+    const { clock, responders, charge, source } = this.#options
+    const book = this.#book
+    const held = book.get(id)
     const now = clock()
     const action = command.kind === 'grant' ? command.request.action : held?.action
     const strongest = responders.find((responder) => responder.id === action)?.strongest ?? latest
-    const decision = decide(command, held ?? null, { now, active: this.#book.active, limits: this.#limits, strongest })
+    const decision = decide(command, held ?? null, { now, active: book.active, limits: this.#limits, strongest })
     if (decision.revisions.length === 0) return decision
     // Counted at once, so that leases granted side by side cannot pass the bound together.
-    for (const revision of decision.revisions) this.#book.apply(revision)
+    for (const revision of decision.revisions) book.apply(revision)
     try {
-      await bus.publish(decision.revisions.map((revision) => encode('containments', newEvent('containment', revision, source, now))))
+      await charge.publish(decision.revisions.map((revision) => encode('containments', newEvent('containment', revision, source, now))))
     } catch (error) {
-      if (held === undefined) this.#book.forget(id)
-      else this.#book.put(held)
+      if (held === undefined) book.forget(id)
+      else book.put(held)
       throw error
     }
     for (const revision of decision.revisions) this.#tell(revision)
     return decision
   }
 
-  /** What another process wrote, or an earlier owner of the role. Our own records come back too and change nothing. */
+  #bookOfView(): LeaseBook {
+    const book = new LeaseBook(this.#options.maxEnded ?? 10_000)
+    for (const lease of this.#view.values()) book.apply(lease)
+    return book
+  }
+
+  /** What another process wrote, or an earlier holder of the charge. Our own records come back too and change nothing. */
   #follow(id: string, lease: Containment | undefined): void {
     if (lease === undefined) {
       if (this.#book.get(id)?.state !== 'active') this.#book.forget(id)
@@ -183,11 +202,12 @@ class LoggedLeases implements LeaseKeeper {
   async #dropSurplus(): Promise<void> {
     const ids = this.#book.surplus()
     if (ids.length === 0) return
-    await this.#options.bus.publish(ids.map((id) => tombstone('containments', id, this.#options.clock())))
+    await this.#options.charge.publish(ids.map((id) => tombstone('containments', id, this.#options.clock())))
     for (const id of ids) if (this.#book.get(id)?.state !== 'active') this.#book.forget(id)
   }
 
   #sweepQuietly(): void {
+    if (!this.#options.charge.held) return
     this.sweep().catch((err: unknown) => this.#options.log.warn({ err }, 'leases could not be marked expired; trying again'))
   }
 }

@@ -1,5 +1,5 @@
-import type { EventBus } from '../../bus/port.ts'
 import { IncidentBook, incidentDefaults } from '../../responders/incidents/incidents.ts'
+import type { Charge } from './charge.ts'
 import { digest } from './digest.ts'
 import { Journal, type Through } from './journal.ts'
 import { ActionLedger } from './ledger.ts'
@@ -16,16 +16,16 @@ export interface Memory {
 }
 
 export interface MemoryOptions {
-  readonly bus: EventBus
+  readonly charge: Charge
   readonly source: string
   readonly quietMs?: number
 }
 
-export function emptyMemory({ bus, source, quietMs = incidentDefaults.quietMs }: MemoryOptions): Memory {
+export function emptyMemory({ charge, source, quietMs = incidentDefaults.quietMs }: MemoryOptions): Memory {
   return {
     book: new IncidentBook({ ...incidentDefaults, quietMs, hash: digest }),
     ledger: new ActionLedger(maxActions),
-    journal: new Journal(bus, source, maxClosedIncidents),
+    journal: new Journal(charge, source, maxClosedIncidents),
     through: new Map(),
   }
 }

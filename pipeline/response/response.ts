@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Batch, BatchControl, BusRecord } from '../../bus/port.ts'
+import type { Batch, BatchControl, BusRecord, Position } from '../../bus/port.ts'
 import { type ContainmentRequest, planRequest } from '../../responders/containment-request.ts'
 import { ResponderError } from '../../responders/errors.ts'
 import { judge, type Situation } from '../../responders/guard/guard.ts'
@@ -7,7 +7,16 @@ import type { ClosedIncident } from '../../responders/incidents/incidents.ts'
 import { holds } from '../../responders/leases/lease.ts'
 import { choose, planActions } from '../../responders/playbooks/choose.ts'
 import type { ContainmentResponder } from '../../responders/responder.ts'
-import { type Action, type Containment, CordonError, type Finding, type Incident, type Instant, leaseId } from '../../schemas/index.ts'
+import {
+  type Action,
+  type Containment,
+  CordonError,
+  type Finding,
+  type Incident,
+  type Instant,
+  isGap,
+  leaseId,
+} from '../../schemas/index.ts'
 import type { ResponseWorkerOptions, ResponseWorkerState } from '../response-worker.ts'
 import { digest } from './digest.ts'
 import { type ExecutionOptions, perform } from './execution.ts'
@@ -15,20 +24,28 @@ import { personPrefix } from './lease-keeper.ts'
 import { emptyMemory, type Memory } from './memory.ts'
 import { ResponseMetrics } from './metrics.ts'
 import { readFinding } from './reader.ts'
-import { endsOf, restore } from './restore.ts'
+import { restore } from './restore.ts'
 import { Turn } from './turn.ts'
+
+/** A person's order, by which it is told when it is delivered again. */
+export interface Ordered {
+  /** Id of the action that it leads to. */
+  readonly action: string
+  readonly at: Instant
+}
 
 /**
  * The worker's inside. Everything that changes incidents or actions runs in turn. Leases go to the log first, since
  * they are what contains; incidents and actions follow in one write, then the offset. A crash in between is repaired
- * by the redelivered finding: it leads to the same ids, and what was done is not done again.
+ * by the redelivered finding: it leads to the same ids, and what was done is not done again. Whatever changes
+ * something throws ResponderError `NOT_IN_CHARGE` while another process is in charge.
  */
 export class Response {
   readonly #options: ResponseWorkerOptions
   readonly #execution: ExecutionOptions
   #memory: Memory
-  /** How far the log went when the memory was made of it. */
-  #ends = ''
+  /** Whether the memory is of this charge; until then nothing is decided on it. */
+  #remembers = false
   readonly #turn = new Turn()
   readonly #closing = new AbortController()
   readonly #metrics: ResponseMetrics
@@ -47,23 +64,36 @@ export class Response {
       leases: () => this.#activeLeases(),
       waiting: () => this.waiting().length,
     })
+    options.charge.onDrop(() => {
+      this.#remembers = false
+    })
     this.#unsubscribe = options.ports.leases.onChange((lease) => {
-      if (lease.state === 'released') this.#inTurn(async () => this.#noteEnded(lease)).catch((error: unknown) => this.noteTrouble(error))
+      if (lease.state !== 'released' || !this.inCharge) return
+      this.#inTurn(async () => this.#noteEnded(lease)).catch((error: unknown) => this.noteTrouble(error))
     })
   }
 
-  /** Rebuilds the memory where the log went on without us: another process may have had the role since. */
-  remember(): Promise<void> {
-    return this.#inTurn(async () => {
-      const { bus, log, ports } = this.#options
-      const ends = await endsOf(bus)
-      if (ends === this.#ends) return
+  get inCharge(): boolean {
+    return this.#remembers && this.#options.charge.held
+  }
+
+  /** Takes charge, with the memory rebuilt from all that was written before. Resolves with where the term begins on `outcomes`. */
+  async takeCharge(): Promise<Position> {
+    const { bus, log, clock, ports, charge } = this.#options
+    this.#remembers = false
+    const { outcomes } = await charge.take()
+    const term = charge.term()
+    await this.#turn.run(async () => {
       const memory = emptyMemory(this.#options)
-      await restore(bus, log, memory)
+      await restore({ bus, log, now: clock(), incidents: charge.incidents }, memory)
+      if (charge.term() !== term) throw notInCharge()
       this.#memory = memory
-      this.#ends = ends
+      this.#remembers = true
+    })
+    await this.#inTurn(async () => {
       for (const lease of ports.leases.list()) this.#noteEnded(lease)
     })
+    return outcomes
   }
 
   handle(batch: Batch, control: BatchControl): Promise<void> {
@@ -75,20 +105,22 @@ export class Response {
           const finding = await readFinding(record, this.#options)
           if (finding !== null) read.push([finding, record])
         }
-        await Promise.all(read.flatMap(([finding, record]) => this.#consider(finding, record)))
+        // All of them are over before the turn is: none may go on where another batch, or memory, is at work.
+        const done = await Promise.allSettled(read.flatMap(([finding, record]) => this.#consider(finding, record)))
+        for (const one of done) if (one.status === 'rejected') throw one.reason
       },
       () => control.commit(next),
     )
   }
 
-  approve(id: string, by: string): Promise<Action | null> {
+  /** @param at when the person said so; the same again leads to the same lease */
+  approve(id: string, by: string, at: Instant = this.#options.clock()): Promise<Action | null> {
     return this.#inTurn(async () => {
       const waiting = this.#waitingAction(id)
       if (waiting === null) return null
-      const now = this.#options.clock()
       // A person decides now: the effect lasts as long as was planned, from now.
-      const until = now + (waiting.until - waiting.plannedAt)
-      await this.#carryOut({ ...waiting, plannedAt: now, until, decidedAt: null, note: `Approved by ${by}.` })
+      const until = at + (waiting.until - waiting.plannedAt)
+      await this.#carryOut({ ...waiting, plannedAt: at, until, decidedAt: null, note: approvedBy(by) })
       return this.#memory.ledger.get(id) ?? null
     })
   }
@@ -100,11 +132,12 @@ export class Response {
     })
   }
 
-  contain(request: ContainmentRequest): Promise<Containment> {
+  contain(request: ContainmentRequest, ordered?: Ordered): Promise<Containment> {
     return this.#inTurn(async () => {
       const { responders, clock, ports } = this.#options
-      const action = planRequest(request, responders, digest(randomUUID()), clock())
-      await this.#carryOut(action)
+      const { action: id, at } = ordered ?? { action: digest(randomUUID()), at: clock() }
+      const action = planRequest(request, responders, id, at)
+      if (this.#memory.ledger.isOpen(id)) await this.#carryOut(action)
       const done = this.#memory.ledger.get(action.id)
       const lease = ports.leases.get(leaseId(action.target, action.responder))
       if (done?.state !== 'executed' || lease === undefined) {
@@ -131,6 +164,11 @@ export class Response {
     return lease
   }
 
+  /** As it stands; undefined where none of that id is known. */
+  action(id: string): Action | undefined {
+    return this.#memory.ledger.get(id)
+  }
+
   tick(): Promise<void> {
     return this.#inTurn(async () => {
       const now = this.#options.clock()
@@ -142,6 +180,8 @@ export class Response {
   async close(leave: () => Promise<void>): Promise<void> {
     const abort = () => this.#closing.abort(new CordonError('CLOSING', 'The response worker is closing.'))
     const timer = setTimeout(abort, this.#execution.timeoutMs)
+    // While still in charge, so that what runs can be written.
+    await this.#turn.idle()
     await leave()
     await this.#turn.idle()
     clearTimeout(timer)
@@ -161,7 +201,7 @@ export class Response {
     return this.#memory.ledger.inState('awaiting-approval')
   }
 
-  state(): ResponseWorkerState {
+  state(): Omit<ResponseWorkerState, 'assignments'> {
     return {
       incidents: this.#memory.book.size,
       leases: this.#activeLeases(),
@@ -169,11 +209,12 @@ export class Response {
       findings: this.#findings,
       lastFindingAt: this.#lastFindingAt,
       trouble: this.#trouble,
+      inCharge: this.inCharge,
     }
   }
 
   noteTrouble(error: unknown): void {
-    if (this.#closing.signal.aborted) return
+    if (this.#closing.signal.aborted || isNotInCharge(error)) return
     this.#trouble = { at: this.#options.clock(), message: error instanceof Error ? error.message : String(error) }
     this.#options.log.warn({ err: error }, 'the response worker failed and tries again')
   }
@@ -181,6 +222,7 @@ export class Response {
   /** Runs in turn, then writes what changed, then `after`. */
   #inTurn<T>(work: () => Promise<T>, after?: () => Promise<void>): Promise<T> {
     return this.#turn.run(async () => {
+      if (!this.inCharge) throw notInCharge()
       const result = await work()
       await this.#memory.journal.flush(this.#options.clock())
       await after?.()
@@ -192,6 +234,11 @@ export class Response {
   /** Folds, chooses, plans and judges at once; what comes back is the carrying out. */
   #consider(finding: Finding, { partition, offset }: BusRecord): readonly Promise<void>[] {
     const now = this.#options.clock()
+    this.#findings++
+    this.#lastFindingAt = Math.max(this.#lastFindingAt ?? 0, finding.time)
+    this.#metrics.finding()
+    // Gaps can be many, and no incident may have to make room for one.
+    if (isGap(finding)) return []
     const { incident, change, closed } = this.#memory.book.fold(finding, now, ({ id }) => this.#throughOf(id, partition) >= offset)
     for (const one of closed) this.#noteClosed(one)
     if (change !== 'known') {
@@ -199,9 +246,6 @@ export class Response {
       this.#memory.through.set(incident.id, { ...this.#memory.through.get(incident.id), [partition]: newest })
       this.#noteIncident(incident)
     }
-    this.#findings++
-    this.#lastFindingAt = Math.max(this.#lastFindingAt ?? 0, finding.time)
-    this.#metrics.finding()
     const { playbook } = this.#options
     const rule = choose(playbook, finding, incident.repetitions)
     if (rule === null) return []
@@ -227,7 +271,7 @@ export class Response {
     else this.#record({ ...action, state: verdict.decision, note: verdict.reason })
   }
 
-  /** Rejects only when the worker closes: the finding is delivered again then. */
+  /** Rejects only when the worker closes or is replaced: the finding is delivered again then. */
   async #carryOut(action: Action): Promise<void> {
     const { ports, clock } = this.#options
     this.#memory.ledger.begin(action)
@@ -296,4 +340,17 @@ export class Response {
     const now = this.#options.clock()
     return this.#options.ports.leases.list().filter((lease) => holds(lease, now)).length
   }
+}
+
+/** How the note of an action begins that a person approved. */
+export function approvedBy(person: string): string {
+  return `Approved by ${person}.`
+}
+
+function notInCharge(): ResponderError {
+  return new ResponderError('NOT_IN_CHARGE', 'This process stands by: another one decides. Order it with a command.')
+}
+
+export function isNotInCharge(error: unknown): boolean {
+  return error instanceof ResponderError && error.code === 'NOT_IN_CHARGE'
 }

@@ -1,58 +1,59 @@
 import type { Logger } from 'pino'
 import { z } from 'zod'
 import { decode } from '../../bus/codec.ts'
+import { Fence } from '../../bus/fence.ts'
 import type { BusRecord, EventBus } from '../../bus/port.ts'
 import type { IncidentBook } from '../../responders/incidents/incidents.ts'
 import { type Action, type Incident, type Instant, leaseId } from '../../schemas/index.ts'
-import { containedHeader, type IncidentEntry, type Through, throughHeader } from './journal.ts'
+import { containedHeader, type IncidentEntry, revisionHeader, type Through, throughHeader } from './journal.ts'
 import type { Memory } from './memory.ts'
 
 const Offsets = z.record(z.string(), z.int())
 
+export interface RestoreOptions {
+  readonly bus: EventBus
+  readonly log: Logger
+  readonly now: Instant
+  /** The newest record of each incident. */
+  readonly incidents: ReadonlyMap<string, BusRecord>
+}
+
 /** Fills a memory from the log: open incidents, who was contained before, and what was done. */
-export async function restore(bus: EventBus, log: Logger, targets: Memory): Promise<void> {
-  const entries = await readIncidents(bus, log)
-  let since: Instant | null = null
-  for (const { incident, through, contained } of entries) {
+export async function restore({ bus, log, now, incidents }: RestoreOptions, targets: Memory): Promise<void> {
+  let since = now
+  for (const { incident, through, contained, revision } of entriesOf(incidents, log)) {
     targets.book.restore(incident, contained)
-    if (incident.state === 'closed') targets.journal.noteClosed(incident.id)
-    else {
-      targets.through.set(incident.id, through)
-      since = Math.min(since ?? incident.openedAt, incident.openedAt)
-    }
+    targets.journal.noteWritten(incident, revision)
+    if (incident.state === 'closed') continue
+    targets.through.set(incident.id, through)
+    since = Math.min(since, incident.openedAt)
   }
-  if (since !== null) await readActions(bus, log, since, targets)
+  await readActions(bus, log, since, targets)
 }
 
-/** How far the topics go that a memory is made of: unequal ends mean that somebody wrote since. */
-export async function endsOf(bus: EventBus): Promise<string> {
-  const states = await Promise.all([bus.partitions('incidents'), bus.partitions('actions')])
-  return JSON.stringify(states.flat().map(({ topic, partition, end }) => [topic, partition, end]))
+/** The longest closed first, then what is open. */
+function entriesOf(incidents: ReadonlyMap<string, BusRecord>, log: Logger): readonly WrittenEntry[] {
+  const entries = [...incidents.values()].flatMap((record) => {
+    const incident = dataOf(record, 'incident', log)
+    return incident === null ? [] : [entryOf(incident, record)]
+  })
+  return entries.sort((a, b) => (a.incident.closedAt ?? 0) - (b.incident.closedAt ?? 0))
 }
 
-async function readIncidents(bus: EventBus, log: Logger): Promise<readonly IncidentEntry[]> {
-  const newest = new Map<string, IncidentEntry>()
-  for (const { partition, start } of await bus.partitions('incidents')) {
-    for await (const records of bus.read('incidents', partition, start)) {
-      for (const record of records) {
-        if (record.value === null && record.key !== null) newest.delete(record.key)
-        const incident = dataOf(record, 'incident', log)
-        if (incident !== null) newest.set(incident.id, entryOf(incident, record))
-      }
-    }
-  }
-  return [...newest.values()].sort((a, b) => (a.incident.closedAt ?? 0) - (b.incident.closedAt ?? 0))
-}
-
-/** An action's records carry the time of writing, which is never before its incident opened by the same clock, give or take. */
+/**
+ * An action's records carry the time of writing, which is never before its incident opened by the same clock, give or
+ * take; and what persons ordered last may be delivered again.
+ */
 async function readActions(bus: EventBus, log: Logger, since: Instant, { book, ledger }: Memory): Promise<void> {
   const slack = 60 * 60 * 1_000
   for (const [partition, offset] of await bus.offsetsAt('actions', Math.max(0, since - slack))) {
+    const fence = new Fence('actions')
     for await (const records of bus.read('actions', partition, offset)) {
       for (const record of records) {
-        const action = dataOf(record, 'action', log)
-        // What the guard refused is judged anew: its mode or its limits may be others now.
-        if (action !== null && action.state !== 'would-have') ledger.put(action)
+        const action = fence.judge(record) === 'counts' ? dataOf(record, 'action', log) : null
+        if (action === null) continue
+        // What the guard refused is judged anew: its mode or its limits may be others now. What a person declined is not.
+        if (action.state !== 'would-have' || ledger.get(action.id) !== undefined) ledger.put(action)
       }
     }
   }
@@ -65,8 +66,18 @@ function rejoin(action: Action, book: IncidentBook): void {
   }
 }
 
-function entryOf(incident: Incident, record: BusRecord): IncidentEntry {
-  return { incident, through: offsetsOf(record.headers[throughHeader]), contained: record.headers[containedHeader] === 'true' }
+interface WrittenEntry extends IncidentEntry {
+  readonly revision: number
+}
+
+function entryOf(incident: Incident, { headers }: BusRecord): WrittenEntry {
+  const through = offsetsOf(headers[throughHeader])
+  return { incident, through, contained: headers[containedHeader] === 'true', revision: revisionOf(headers[revisionHeader]) }
+}
+
+/** Logs of before revisions were counted have none. */
+function revisionOf(header: string | undefined): number {
+  return header !== undefined && /^\d{1,9}$/.test(header) ? Number(header) : 0
 }
 
 function offsetsOf(header: string | undefined): Through {

@@ -1,20 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AccessError } from '../../access/errors.ts'
-import { type KeyRegistry, type KeyRegistryOptions, openKeyRegistry } from '../../access/key-registry.ts'
+import { keyCommands } from '../../access/key-commands.ts'
+import { carryOutKeyOrder } from '../../access/key-orders.ts'
 import { decode } from '../../bus/codec.ts'
+import type { Key } from '../../schemas/index.ts'
 import { MemoryBus, unavailable, until } from '../inference/memory-bus.ts'
+import { type IssuingKeys, type IssuingOptions, openIssuingKeys } from './issuing.ts'
 
 interface Given {
   readonly bus: MemoryBus
   readonly clock: { now: number }
-  readonly keys: KeyRegistry
+  readonly keys: IssuingKeys
 }
 
-async function given(options: Partial<KeyRegistryOptions> = {}): Promise<Given> {
+async function given(options: Partial<IssuingOptions> = {}): Promise<Given> {
   const bus = new MemoryBus()
   const clock = { now: 1_000_000 }
-  const keys = await openKeyRegistry({ bus, clock: () => clock.now, source: 'test', ...options })
+  const keys = await openIssuingKeys({ bus, clock: () => clock.now, source: 'test', ...options })
   return { bus, clock, keys }
 }
 
@@ -37,7 +40,7 @@ test('a created key works at once, and only its hash is on the log', async () =>
 test('a registry opened later knows the same keys', async () => {
   const { bus, clock, keys } = await given()
   const { key } = await keys.create({ principal: 'alice' })
-  const later = await openKeyRegistry({ bus, clock: () => clock.now, source: 'later' })
+  const later = await openIssuingKeys({ bus, clock: () => clock.now, source: 'later' })
   assert.equal(later.verify(key, clock.now).ok, true)
   await keys.close()
   await later.close()
@@ -59,7 +62,7 @@ test('each wrong key is refused, with the reason for the log', async () => {
 
 test('a revoked key is dead in every registry that has read so', async () => {
   const { bus, clock, keys } = await given()
-  const other = await openKeyRegistry({ bus, clock: () => clock.now, source: 'other' })
+  const other = await openIssuingKeys({ bus, clock: () => clock.now, source: 'other' })
   const { key, keyId } = await keys.create({ principal: 'alice' })
   await until(() => other.verify(key, clock.now).ok)
   const revoked = await keys.revoke(keyId)
@@ -153,5 +156,46 @@ test('a key that does not come back in the view is said to be durable but not vi
   bus.silent = true
   await assert.rejects(keys.create({ principal: 'alice' }), code('KEY_NOT_VISIBLE'))
   assert.equal(bus.of('keys').length, 1)
+  await keys.close()
+})
+
+test('what was ordered twice is done once, and only a new key can be put on record', async () => {
+  const { bus, clock, keys } = await given()
+  const { keyId } = await keys.create({ principal: 'alice' })
+  const key = keys.get(keyId) as Key
+  assert.deepEqual(await keys.writer.create(key), key)
+  await assert.rejects(keys.writer.create({ ...key, hash: 'f'.repeat(64) }), code('KEY_INVALID'))
+  for (const change of [{ hash: null }, { state: 'pending' }, { revokedAt: clock.now }, { replaces: keyId }] as const) {
+    await assert.rejects(keys.writer.create({ ...key, id: '0'.repeat(12), ...change }), code('KEY_INVALID'))
+  }
+  await keys.rotate('alice', clock.now + 600)
+  const hash = 'a'.repeat(64)
+  const claimed = await keys.writer.claim('alice', hash)
+  assert.deepEqual(await keys.writer.claim('alice', hash), claimed)
+  assert.equal(await keys.writer.claim('alice', 'b'.repeat(64)), null)
+  // The key; its end and its successor; the claim.
+  assert.equal(bus.of('keys').length, 4)
+  await keys.close()
+})
+
+test('an order about keys never carries a secret, and what it makes never carries a hash', async () => {
+  const { clock, keys } = await given()
+  const orders: string[] = []
+  const commands = keyCommands({
+    keys,
+    clock: () => clock.now,
+    order: async (order, by) => {
+      const made = await carryOutKeyOrder(order, keys.writer, clock.now)
+      orders.push(JSON.stringify({ order, by, made }))
+      assert.ok(!JSON.stringify(made).includes(keys.list().at(-1)?.hash ?? '-'))
+      return made
+    },
+  })
+  const created = await commands.create({ principal: 'alice' }, 'ann')
+  await keys.rotate('alice', clock.now + 600)
+  const claimed = await commands.claim('alice', 'ann')
+  assert.equal(keys.verify(claimed?.key ?? '', clock.now).ok, true)
+  for (const { key } of [created, claimed ?? created]) for (const order of orders) assert.ok(!order.includes(key.slice(-43)))
+  assert.equal(orders.length, 2)
   await keys.close()
 })

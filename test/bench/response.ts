@@ -1,8 +1,11 @@
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import { openKeys } from '../../access/key-registry.ts'
+import { openKeyWriter } from '../../access/key-writer.ts'
 import { encode, newEvent } from '../../bus/codec.ts'
 import type { EventBus } from '../../bus/port.ts'
 import { openView } from '../../bus/view.ts'
+import { Charge } from '../../pipeline/response/charge.ts'
 import { openLeases } from '../../pipeline/response/lease-keeper.ts'
 import { startResponseWorker } from '../../pipeline/response-worker.ts'
 import { GuardOptions } from '../../responders/guard/guard.ts'
@@ -29,16 +32,20 @@ export interface ResponseBenchResult {
 /** Measures the response worker on a bus whose topics are otherwise empty. */
 export async function benchResponse(bus: EventBus, playbook: Playbook, options: ResponseBenchOptions = {}): Promise<ResponseBenchResult> {
   const { probes = 500, burst = 1_000 } = options
-  await bus.ensureTopics(Object.values(topics).map(({ name, partitions, retentionMs }) => ({ name, partitions, retentionMs })))
+  await bus.ensureTopics(Object.values(topics))
   const log = pino({ level: 'silent' })
   const clock = Date.now
-  const keeper = await openLeases({ bus, clock, source: 'respond', responders, log })
+  const charge = await Charge.open({ bus, clock, holder: 'bench', log })
+  const keeper = await openLeases({ bus, charge, clock, source: 'respond', responders, log })
+  const registry = await openKeys({ bus })
+  const keys = openKeyWriter({ keys: registry, charge, clock, source: 'respond' })
   const worker = await startResponseWorker({
     bus,
+    charge,
     responders,
     playbook,
     guard: GuardOptions.parse({ floor: 1_000_000, maxActionsPerMinute: 1_000_000 }),
-    ports: { leases: keeper, keys: { rotate: async () => [] }, models: { lastGood: async () => null } },
+    ports: { leases: keeper, keys, models: { lastGood: async () => null } },
     inventory: () => ({ activePrincipals: 0, pools: new Map() }),
     clock,
     registry: new Registry(),
@@ -63,6 +70,8 @@ export async function benchResponse(bus: EventBus, playbook: Playbook, options: 
   await seen.close()
   await worker.close()
   await keeper.close()
+  await registry.close()
+  await charge.close()
   return { findingToContainmentMs: { p50: rounded(quantile(times, 0.5)), p99: rounded(quantile(times, 0.99)) }, findingsPerSecond }
 }
 

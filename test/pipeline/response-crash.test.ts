@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { GuardOptions } from '../../responders/guard/guard.ts'
 import { finding, hash, hour, minute, second, start } from '../responders/given.ts'
-import { CrashingBus, Given } from './response-given.ts'
+import { CrashingBus, Given, taking } from './response-given.ts'
 import { until } from './until.ts'
 
 let given: Given
@@ -44,8 +44,8 @@ async function undisturbed() {
 }
 
 describe('a process that dies', () => {
-  // Writes of the undisturbed run: five leases, one of incidents and actions, one offset; the rest never comes to it.
-  for (let writes = 0; writes <= 7; writes++) {
+  // Writes of the undisturbed run: taking charge, five leases, one of incidents and actions, one offset; the rest never comes to it.
+  for (let writes = 0; writes <= taking + 7; writes++) {
     for (const lastIsWritten of [false, true]) {
       it(`after ${writes} writes${lastIsWritten ? ', and one that nobody heard of' : ''} leaves what an undisturbed run leaves`, async () => {
         const expected = await undisturbed()
@@ -68,7 +68,7 @@ describe('a process that dies', () => {
 
   it('after which a person released a lease: the redelivered finding does not bring it back', async () => {
     // One action, one lease; it dies before the incident and the action are written.
-    const bus = new CrashingBus(given.bus, 1, false)
+    const bus = new CrashingBus(given.bus, taking + 1, false)
     const dying = await given.start({}, bus)
     await given.publish(finding({ confidence: 0.8 }))
     await until('the crash', () => bus.crashed)
@@ -89,7 +89,7 @@ describe('a process that dies', () => {
   })
 
   it('before it could note that a lease was released: the next start notes it', async () => {
-    const bus = new CrashingBus(given.bus, 4, false)
+    const bus = new CrashingBus(given.bus, taking + 4, false)
     const dying = await given.start({}, bus)
     await given.publish(finding({ confidence: 0.8 }))
     await given.handled()
@@ -141,7 +141,7 @@ describe('a restart', () => {
   it('counts each finding once, even beyond the hundred that an incident names', async () => {
     const many = Array.from({ length: 130 }, (_, i) => finding({ id: hash(`f${i}`) }))
     // Two leases, then incident and actions are written; the offset is not.
-    const bus = new CrashingBus(given.bus, 3, false)
+    const bus = new CrashingBus(given.bus, taking + 3, false)
     const dying = await given.start({}, bus)
     await given.publish(...many)
     await until('the crash', () => bus.crashed)

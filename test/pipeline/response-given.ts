@@ -3,15 +3,27 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import { type KeyRegistry, openKeys } from '../../access/key-registry.ts'
+import { type KeyWriter, openKeyWriter } from '../../access/key-writer.ts'
 import { decode, encode, newEvent } from '../../bus/codec.ts'
 import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
 import type { ConsumerOptions, EventBus, OutgoingRecord } from '../../bus/port.ts'
+import { Charge } from '../../pipeline/response/charge.ts'
 import { type LeaseKeeper, type LeaseKeeperOptions, openLeases } from '../../pipeline/response/lease-keeper.ts'
 import { type ResponseWorker, type ResponseWorkerOptions, startResponseWorker } from '../../pipeline/response-worker.ts'
 import { GuardOptions } from '../../responders/guard/guard.ts'
 import { parsePlaybook } from '../../responders/playbooks/playbook.ts'
 import { responders } from '../../responders/registry.ts'
-import { type Action, type Containment, type Finding, type Incident, type Instant, type TopicData, topics } from '../../schemas/index.ts'
+import {
+  type Action,
+  type Containment,
+  type Finding,
+  type Incident,
+  type Instant,
+  type TopicData,
+  termKey,
+  topics,
+} from '../../schemas/index.ts'
 import { inventory, start } from '../responders/given.ts'
 import { until } from './until.ts'
 
@@ -72,12 +84,14 @@ export class CrashingBus implements EventBus {
 
   async consume(options: ConsumerOptions) {
     const onBatch: ConsumerOptions['onBatch'] = (batch, control) =>
-      options.onBatch(batch, { signal: control.signal, commit: (offset) => this.#written(() => control.commit(offset)) })
+      options.onBatch(batch, { ...control, commit: (offset) => this.#written(() => control.commit(offset)) })
     return this.#bus.consume({ ...options, onBatch })
   }
 
   tail: EventBus['tail'] = (options) => this.#bus.tail(options)
   ensureTopics: EventBus['ensureTopics'] = (configs) => this.#bus.ensureTopics(configs)
+  planTopics: EventBus['planTopics'] = (configs) => this.#bus.planTopics(configs)
+  growTopic: EventBus['growTopic'] = (...given) => this.#bus.growTopic(...given)
   read: EventBus['read'] = (...given) => this.#bus.read(...given)
   offsetsAt: EventBus['offsetsAt'] = (...given) => this.#bus.offsetsAt(...given)
   partitions: EventBus['partitions'] = (topic) => this.#bus.partitions(topic)
@@ -93,7 +107,12 @@ export class CrashingBus implements EventBus {
   }
 }
 
+/** Writes of taking charge: where the term begins on `outcomes`, on what says that something is done, and on what does it. */
+export const taking = 3
+
 export interface Running {
+  readonly charge: Charge
+  readonly keys: KeyRegistry
   readonly keeper: LeaseKeeper
   readonly worker: ResponseWorker
   readonly registry: Registry
@@ -110,7 +129,7 @@ export class Given {
   static async open(): Promise<Given> {
     const path = await mkdtemp(join(tmpdir(), 'cordon-response-'))
     const bus = await createEmbeddedBus({ path })
-    await bus.ensureTopics(Object.values(topics).map(({ name, partitions, retentionMs }) => ({ name, partitions, retentionMs })))
+    await bus.ensureTopics(Object.values(topics))
     return new Given(bus, path)
   }
 
@@ -119,23 +138,49 @@ export class Given {
     this.#path = path
   }
 
-  /** Leases without a worker. */
-  keeper(changes: Partial<LeaseKeeperOptions> = {}): Promise<LeaseKeeper> {
-    return openLeases({ bus: this.bus, clock: () => this.now, source: 'respond', responders, log, sweepMs: null, ...changes })
+  charge(bus: EventBus = this.bus, holder = 'respond'): Promise<Charge> {
+    return Charge.open({ bus, clock: () => this.now, holder, log })
   }
 
-  async start(changes: Partial<ResponseWorkerOptions> = {}, bus: EventBus = this.bus): Promise<Running> {
+  /** Leases without a worker, in charge. */
+  async keeper(changes: Partial<LeaseKeeperOptions> = {}): Promise<LeaseKeeper> {
+    const bus = changes.bus ?? this.bus
+    const charge = await this.charge(bus)
+    const keeper = await this.#leases({ bus, charge, ...changes })
+    await charge.take()
+    const close = keeper.close.bind(keeper)
+    return Object.assign(keeper, { close: () => close().then(() => charge.close()) })
+  }
+
+  #leases(options: Pick<LeaseKeeperOptions, 'bus' | 'charge'> & Partial<LeaseKeeperOptions>): Promise<LeaseKeeper> {
+    return openLeases({ clock: () => this.now, source: 'respond', responders, log, sweepMs: null, ...options })
+  }
+
+  async start(changes: Partial<ResponseWorkerOptions> = {}, bus: EventBus = this.bus, rotate?: KeyWriter['rotate']): Promise<Running> {
     const clock = () => this.now
-    const keeper = await this.keeper({ bus })
+    const charge = await this.charge(bus)
+    const keeper = await this.#leases({ bus, charge })
+    const keys = await openKeys({ bus })
+    const writer = openKeyWriter({ keys, charge, clock, source: 'respond' })
     const registry = new Registry()
     const worker = await startResponseWorker({
       bus,
+      charge,
       responders,
       playbook,
       guard: GuardOptions.parse({}),
       ports: {
         leases: keeper,
-        keys: { rotate: async (principal) => [this.rotations.push(principal).toString()] },
+        keys: {
+          create: (key) => writer.create(key),
+          revoke: (id) => writer.revoke(id),
+          claim: (what, hash) => writer.claim(what, hash),
+          close: () => writer.close(),
+          rotate: async (what, oldDiesAt) => {
+            this.rotations.push(what)
+            return (rotate ?? writer.rotate.bind(writer))(what, oldDiesAt)
+          },
+        },
         models: { lastGood: async () => '1' },
       },
       inventory: () => inventory(),
@@ -147,7 +192,7 @@ export class Given {
       execution: { timeoutMs: 500, attempts: 2, pauseMs: 1 },
       ...changes,
     })
-    const running = { keeper, worker, registry }
+    const running = { charge, keys, keeper, worker, registry }
     this.#running.add(running)
     return running
   }
@@ -156,6 +201,8 @@ export class Given {
     this.#running.delete(running)
     await running.worker.close()
     await running.keeper.close()
+    await running.keys.close()
+    await running.charge.close()
   }
 
   async publish(...findings: Finding[]): Promise<void> {
@@ -176,7 +223,9 @@ export class Given {
     const found: TopicData<T>[] = []
     for (const { partition, start: from } of await this.bus.partitions(topic)) {
       for await (const records of this.bus.read(topic, partition, from)) {
-        for (const record of records) if (record.value !== null) found.push(decode(record).data as TopicData<T>)
+        for (const record of records) {
+          if (record.value !== null && record.key !== termKey) found.push(decode(record).data as TopicData<T>)
+        }
       }
     }
     return found

@@ -38,7 +38,20 @@ describe('from finding to lease', () => {
     const [incident] = await given.incidents()
     assert.deepEqual([incident?.state, incident?.findingCount, incident?.repetitions], ['contained', 1, 0])
     assert.deepEqual([leases[0]?.incident, leases[0]?.owner], [incident?.id, 'playbook:test/certain'])
-    assert.deepEqual(worker.state(), { incidents: 1, leases: 2, waiting: 0, findings: 1, lastFindingAt: start, trouble: null })
+    const { assignments, ...state } = worker.state()
+    assert.deepEqual(state, {
+      incidents: 1,
+      leases: 2,
+      waiting: 0,
+      findings: 1,
+      lastFindingAt: start,
+      trouble: null,
+      inCharge: true,
+    })
+    assert.deepEqual(assignments.map(({ topic, partition, offset, end, lagMs }) => [topic, partition, offset, end, lagMs]).sort(), [
+      ['commands', 0, 0, 0, 0],
+      ['findings', 0, 1, 1, 0],
+    ])
     assert.equal(worker.actionsOf(incident?.id ?? '').length, 2)
   })
 
@@ -271,18 +284,12 @@ describe('trouble', () => {
   it('an effect that hangs or throws is tried again, then recorded as failed, and tried with the next finding', async () => {
     let works = false
     const calls: string[] = []
-    const before = await given.start()
-    await given.stop(before)
-    const keys = {
-      rotate: async (principal: string) => {
-        calls.push(principal)
-        if (!works) throw new Error('the registry is away')
-        return []
-      },
+    const rotate = async (principal: string) => {
+      calls.push(principal)
+      if (!works) throw new Error('the registry is away')
+      return []
     }
-    const { worker } = await given.start({
-      ports: { leases: (await given.start({ group: 'other' })).keeper, keys, models: { lastGood: async () => null } },
-    })
+    const { worker } = await given.start({}, given.bus, rotate)
     await given.publish(finding({ confidence: 0.65 }))
     await given.handled()
     const failed = (await given.actions()).findLast(({ state }) => state === 'failed')

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { encode, newEvent } from '../../../bus/codec.ts'
+import { underTerm } from '../../../bus/fence.ts'
 import { openView } from '../../../bus/view.ts'
 import type { LeaseRequest } from '../../../responders/contract.ts'
 import type { Containment } from '../../../schemas/index.ts'
 import { hash, hour, lease, minute, start } from '../../responders/given.ts'
-import { CrashingBus, Given } from '../response-given.ts'
+import { CrashingBus, Given, taking } from '../response-given.ts'
 import { until } from '../until.ts'
 
 let given: Given
@@ -107,7 +108,7 @@ describe('the lease keeper', () => {
   })
 
   it('does not keep what could not be written', async () => {
-    const keeper = await given.keeper({ bus: new CrashingBus(given.bus, 1, false) })
+    const keeper = await given.keeper({ bus: new CrashingBus(given.bus, taking + 1, false) })
     await keeper.grant(request())
     await assert.rejects(keeper.grant(request({ target: 'principal:eve' })), /crashed/)
     await assert.rejects(keeper.release(id, 'person:ann'), /crashed/)
@@ -137,7 +138,7 @@ describe('the lease keeper', () => {
     const keeper = await given.keeper()
     const write = (revision: number, requests: number) =>
       given.bus.publish([
-        encode('containments', newEvent('containment', lease({ revision, parameters: { requests } }), 'elsewhere', start)),
+        underTerm(encode('containments', newEvent('containment', lease({ revision, parameters: { requests } }), 'elsewhere', start)), 9),
       ])
     await write(3, 3)
     await write(2, 2)

@@ -1,0 +1,59 @@
+import type { Logger } from 'pino'
+import { encode, newEvent } from '../../bus/codec.ts'
+import type { View } from '../../bus/view.ts'
+import type { Heartbeat, Instant, Model } from '../../schemas/index.ts'
+import { announcement } from './announcement.ts'
+import type { Charge } from './charge.ts'
+import { Turn } from './turn.ts'
+
+export interface ModelAnnouncerOptions {
+  readonly charge: Charge
+  readonly heartbeats: View<Heartbeat>
+  readonly models: View<Model>
+  readonly clock: () => Instant
+  readonly log: Logger
+  /** Who says so on the log. */
+  readonly source: string
+  /** How often it looks again at what could not be written, or was forgotten. Default 5,000 ms; null: only at heartbeats. */
+  readonly lookMs?: number | null
+}
+
+export interface ModelAnnouncer {
+  /** Waits for what runs. The views stay open: they are their opener's. */
+  close(): Promise<void>
+}
+
+/** Puts the models that nodes say they serve on record, while this process is in charge. */
+export function announceModels(options: ModelAnnouncerOptions): ModelAnnouncer {
+  const { charge, heartbeats, models, clock, log, source, lookMs = 5_000 } = options
+  const turn = new Turn()
+  const announce = async () => {
+    if (!charge.held) return
+    const now = clock()
+    const changes = announcement((name) => models.get(name), heartbeats.values(), now)
+    if (changes.length === 0) return
+    const positions = await charge.publish(changes.map((model) => encode('models', newEvent('model', model, source, now))))
+    await Promise.all(positions.map((position) => models.reached(position)))
+    log.info({ models: changes.map(({ name, current }) => `${name}@${current}`) }, 'models announced')
+  }
+  const look = () => {
+    // One waits already, and sees what this one would.
+    if (turn.waiting > 1) return
+    turn.run(announce).catch((err: unknown) => {
+      if (charge.held) log.warn({ err }, 'models could not be announced; trying again')
+    })
+  }
+  charge.follow('models', (position) => models.reached(position))
+  charge.onTake(look)
+  const stop = heartbeats.onChange((_key, heartbeat) => {
+    if (heartbeat?.role === 'node') look()
+  })
+  const timer = lookMs === null ? undefined : setInterval(look, lookMs).unref()
+  return {
+    async close() {
+      clearInterval(timer)
+      stop()
+      await turn.idle()
+    },
+  }
+}
