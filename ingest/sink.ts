@@ -13,7 +13,7 @@ import { letterOf } from './unreadable.ts'
 
 export interface SinkOptions {
   readonly bus: EventBus
-  readonly store: Pick<Store, 'insert' | 'known' | 'settled' | 'engine'>
+  readonly store: Pick<Store, 'insert' | 'known' | 'settled' | 'lateMs' | 'engine'>
   readonly log: Logger
   readonly registry: Registry
   readonly clock: () => Instant
@@ -50,6 +50,9 @@ export interface Sink {
 /** Records decoded in a row, some 2 ms: in one process with a node, requests are answered in between. */
 const yieldEvery = 200
 
+/** An answer that takes longer is one that is waited for, milliseconds. */
+const slowMs = 3_000
+
 /** Every topic whose kind has a table: all but control state (keys, models). */
 export const sinkTopics: readonly string[] = Object.values(topics)
   .filter(({ kind }) => tableOf(kind) !== null)
@@ -72,6 +75,8 @@ class BusSink implements Sink {
   readonly #lag = new Map<string, { topic: string; partition: number; lag: number }>()
   /** By table; null is the server itself, asked what runs there. */
   readonly #trouble = new Map<TableName | null, { since: Instant; reason: string }>()
+  /** Since when each is asked without an answer. */
+  readonly #asked = new Map<TableName | null, Instant>()
   readonly #closing = new AbortController()
   /** Partitions that were given to this sink, and how many of them had been when it last saw that nothing else writes. */
   #assigned = 0
@@ -105,17 +110,24 @@ class BusSink implements Sink {
   }
 
   state(): SinkState {
-    const since = [...this.#trouble.values()].reduce((least, { since }) => Math.min(least, since), Number.POSITIVE_INFINITY)
-    const reason = [...this.#trouble.values()].find((one) => one.since === since)?.reason ?? ''
-    const tables = [...this.#trouble.keys()].filter((table) => table !== null)
-    const blocked = { since, sinceMs: Math.max(0, this.#options.clock() - since), tables, reason }
     return {
       partitions: [...this.#lag.values()].map((one) => ({ ...one })),
       rowsWritten: this.#counts.rows,
       duplicates: this.#counts.duplicates,
       deadLetters: this.#counts.letters,
-      blocked: this.#trouble.size === 0 ? null : blocked,
+      blocked: this.#blocked(),
     }
+  }
+
+  #blocked(): SinkState['blocked'] {
+    const now = this.#options.clock()
+    const slow = [...this.#asked].filter(([table, since]) => now - since >= slowMs && !this.#trouble.has(table))
+    const all = [...this.#trouble, ...slow.map(([table, since]) => [table, { since, reason: 'the store does not answer' }] as const)]
+    const [oldest] = all.toSorted(([, a], [, b]) => a.since - b.since)
+    if (oldest === undefined) return null
+    const [, { since, reason }] = oldest
+    const tables = all.flatMap(([table]) => (table === null ? [] : [table]))
+    return { since, sinceMs: Math.max(0, now - since), tables, reason }
   }
 
   async close(): Promise<void> {
@@ -163,6 +175,7 @@ class BusSink implements Sink {
     const pause = new Pause()
     for (;;) {
       const assigned = this.#assigned
+      this.#asked.set(null, this.#options.clock())
       try {
         await this.#options.store.settled()
         this.#noteTrouble(null, null)
@@ -237,7 +250,11 @@ class BusSink implements Sink {
       maxWaitMs: this.#options.maxWaitMs ?? (embedded ? 200 : 1_000),
       onStored: (rows, duplicates, seconds) => this.#noteStored(table, rows, duplicates, seconds),
       onTrouble: (error) => this.#noteTrouble(table, error),
-      onLetGo: () => this.#trouble.delete(table),
+      onAttempt: () => this.#asked.set(table, this.#options.clock()),
+      onLetGo: () => {
+        this.#asked.delete(table)
+        this.#trouble.delete(table)
+      },
       // A dead letter that cannot be stored stands on its topic already; a letter of it would be the next that cannot.
       onRejected: async ({ record }, error, signal) =>
         table === 'dead_letters' ? this.#noteGivenUp(record, error) : this.#giveUp(record, error, signal),
@@ -255,12 +272,14 @@ class BusSink implements Sink {
   }
 
   #noteTrouble(table: TableName | null, error: unknown): void {
+    const asked = this.#asked.get(table)
+    this.#asked.delete(table)
     if (error === null) {
       if (this.#trouble.delete(table)) this.#options.log.info({ table }, 'the store takes rows again')
       return
     }
     this.#metrics.failures.inc({ table: table ?? '' })
-    const since = this.#trouble.get(table)?.since ?? this.#options.clock()
+    const since = this.#trouble.get(table)?.since ?? asked ?? this.#options.clock()
     this.#trouble.set(table, { since, reason: error instanceof Error ? error.message : String(error) })
   }
 

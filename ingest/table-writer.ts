@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { Pause } from '../bus/pause.ts'
 import type { BatchControl, BusRecord } from '../bus/port.ts'
@@ -15,13 +16,15 @@ export interface Entry {
 
 export interface WriterOptions {
   readonly table: TableName
-  readonly store: Pick<Store, 'insert' | 'known' | 'settled'>
+  readonly store: Pick<Store, 'insert' | 'known' | 'settled' | 'lateMs'>
   readonly log: Logger
   /** Most rows of an insert, and most bytes of records that become one. */
   readonly maxRows: number
   readonly maxBytes: number
   /** Least time between two inserts while there is no backlog. The first after a silence goes at once. */
   readonly maxWaitMs: number
+  /** The store is asked. What follows is `onTrouble`, with an error or null, or `onLetGo`. */
+  readonly onAttempt: () => void
   readonly onStored: (rows: number, duplicates: number, seconds: number) => void
   /** The store fails, or (with null) works again. */
   readonly onTrouble: (error: unknown) => void
@@ -38,11 +41,7 @@ interface Load {
   readonly entries: readonly Entry[]
   readonly claim: Claim
   readonly stored: () => void
-  readonly abandoned: (reason: unknown) => void
 }
-
-/** How long an insert that is under way may hold up a partition that is taken away, milliseconds. */
-const handOverMs = 1_000
 
 /**
  * Writes one table, one insert at a time, each event once by its id.
@@ -65,6 +64,7 @@ export class TableWriter {
   #wake: (() => void) | undefined
   /** An insert failed, perhaps without its end being known, and its retry would have other rows and so another token. */
   #unsettled = false
+  #mayBeginUntil = Number.NEGATIVE_INFINITY
 
   constructor(options: WriterOptions) {
     this.#options = options
@@ -74,20 +74,20 @@ export class TableWriter {
    * Resolves when every entry is stored. While the store fails it does not, which is the back-pressure.
    *
    * @param urgent there is a backlog: do not wait for more
-   * @throws the signal's reason, at most a second after it aborted, when the entries could not be stored by then
+   * @throws the signal's reason when it aborted before the entries were stored: at once, or when an insert of them that
+   *   was sent can begin no more, so that the next owner of the partition sees it or nobody does
    */
   async add(entries: readonly Entry[], urgent: boolean, claim: Claim): Promise<void> {
     if (entries.length === 0) return
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const load: Load = { entries, claim, stored: resolve, abandoned: reject }
-    this.#loads.push(load)
+    this.#loads.push({ entries, claim, stored: resolve })
     this.#urgent ||= urgent || this.#size() >= this.#options.maxRows
     if (this.#urgent) this.#wake?.()
     if (!this.#running) void this.#run()
     const { signal } = claim
     let late: NodeJS.Timeout | undefined
     const onAbort = (): void => {
-      late = setTimeout(() => reject(signal.reason), handOverMs)
+      late = setTimeout(() => reject(signal.reason), this.#mayBeginFor())
     }
     if (signal.aborted) onAbort()
     signal.addEventListener('abort', onAbort)
@@ -97,6 +97,11 @@ export class TableWriter {
       signal.removeEventListener('abort', onAbort)
       clearTimeout(late)
     }
+  }
+
+  /** Milliseconds for which an insert that was sent, and whose end is not known, may still begin. */
+  #mayBeginFor(): number {
+    return Math.max(0, this.#mayBeginUntil - performance.now())
   }
 
   #size(): number {
@@ -145,11 +150,11 @@ export class TableWriter {
   /** Tries until it is done; whoever is told to stop while it fails is let go, and its events come again. */
   async #write(loads: Load[]): Promise<void> {
     const started = performance.now()
-    let waiting = letGo(loads)
+    let waiting = loads.filter(({ claim }) => !claim.signal.aborted)
     while (waiting.length > 0) {
+      this.#options.onAttempt()
       try {
-        if (this.#unsettled) await this.#options.store.settled()
-        this.#unsettled = false
+        if (this.#unsettled) await this.#settle()
         const entries = unique(waiting.flatMap((load) => load.entries))
         const total = waiting.reduce((sum, load) => sum + load.entries.length, 0)
         const rows = await this.#storeMissing(entries, waiting)
@@ -162,11 +167,18 @@ export class TableWriter {
         if (!(error instanceof NotOurs)) this.#noteFailure(error)
         await this.#pause.wait(anyOf(waiting))
         const before = waiting.length
-        waiting = letGo(waiting)
+        // Whoever was told to stop is let go by its own timer, see add.
+        waiting = waiting.filter(({ claim }) => !claim.signal.aborted)
         this.#unsettled ||= waiting.length < before
       }
     }
     if (this.#loads.length === 0) this.#options.onLetGo()
+  }
+
+  async #settle(): Promise<void> {
+    await delay(this.#mayBeginFor())
+    await this.#options.store.settled()
+    this.#unsettled = false
   }
 
   #noteFailure(error: unknown): void {
@@ -190,11 +202,14 @@ export class TableWriter {
     const { table, store } = this.#options
     const rows = entries.map(({ row }) => row)
     if (!loads.every(({ claim }) => claim.held() && !claim.signal.aborted)) throw new NotOurs()
+    this.#mayBeginUntil = performance.now() + store.lateMs
     try {
       await store.insert(table, rows, tokenOf(table, entries))
+      this.#mayBeginUntil = Number.NEGATIVE_INFINITY
       return entries.length
     } catch (error) {
       if (!(error instanceof CordonError) || error.code !== 'INSERT_REJECTED') throw error
+      this.#mayBeginUntil = Number.NEGATIVE_INFINITY
       const [first] = entries
       if (entries.length === 1 && first !== undefined) {
         await this.#options.onRejected(first, error, anyOf(loads))
@@ -227,12 +242,4 @@ function tokenOf(table: TableName, entries: readonly Entry[]): string {
 /** Made only after a failure: the signals live as long as their partitions, and remember what hangs on them. */
 function anyOf(loads: readonly Load[]): AbortSignal {
   return AbortSignal.any(loads.map((load) => load.claim.signal))
-}
-
-function letGo(loads: readonly Load[]): Load[] {
-  return loads.filter((load) => {
-    const { signal } = load.claim
-    if (signal.aborted) load.abandoned(signal.reason)
-    return !signal.aborted
-  })
 }

@@ -48,6 +48,7 @@ async function runningPromptly(inserts: Inserts): Promise<string[]> {
 async function running({ client, database, cluster }: Inserts): Promise<string[]> {
   const processes = cluster === null ? 'system.processes' : `clusterAllReplicas('${cluster}', system.processes)`
   const query = `SELECT query_id AS id FROM ${processes} WHERE current_database = '${database}' AND query_kind = 'Insert'`
-  const result = await client.query({ query, format: 'JSONEachRow' })
-  return (await result.json<{ id: string }>()).map((row) => row.id)
+  // JSON as a whole says where it ends: of an answer that was cut on the way, an insert would be missed.
+  const result = await client.query({ query, format: 'JSONCompact' })
+  return (await result.json<[string]>()).data.map(([id]) => id)
 }

@@ -13,18 +13,20 @@ export class ServerClock {
     this.#client = client
   }
 
-  /** The server's time as it is at the call, or a little before: never later. Reads its clock once a minute. */
+  /** The server's time as it was at the call, or a little before: never later. Reads its clock once a minute. */
   async now(): Promise<Instant> {
     const asked = performance.now()
     const reading = this.#reading
     if (reading !== undefined && asked - reading.at < readingHolds) return Math.floor(reading.server + asked - reading.at)
-    const result = await this.#client.query({ query: 'SELECT toUnixTimestamp64Milli(now64(3))', format: 'TabSeparated' })
-    const server = Number(await result.text())
-    this.#reading = { server, at: performance.now() }
-    return server
+    // A number as a string in JSON: of an answer that was cut on the way, nothing is left.
+    const result = await this.#client.query({ query: 'SELECT toString(toUnixTimestamp64Milli(now64(3)))', format: 'JSONCompact' })
+    const server = Number((await result.json<[string]>()).data[0]?.[0])
+    const at = performance.now()
+    this.#reading = { server, at }
+    return Math.floor(server - (at - asked))
   }
 
-  /** Reads the clock anew next time: the last insert failed, perhaps since one of the two clocks was set. */
+  /** Reads the clock anew next time: one of the two clocks may have been set. */
   forget(): void {
     this.#reading = undefined
   }

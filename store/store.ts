@@ -1,11 +1,11 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Logger } from 'pino'
 import type { EventId } from '../schemas/index.ts'
 import { consistentRead, quorumSettings } from './cluster.ts'
 import type { Connections } from './connection.ts'
 import { connect } from './connection.ts'
-import { engineReason, isUnreadable, readFailure, StoreError } from './errors.ts'
+import { engineCode, engineReason, isUnreadable, readFailure, StoreError } from './errors.ts'
 import { insertsEnded } from './inserts.ts'
 import { knownIds } from './known-ids.ts'
 import { bindParameters, queryNamed } from './library.ts'
@@ -50,18 +50,21 @@ export interface Store {
   /** Brings the schema up to date; to be called before anything else. */
   migrate(): Promise<Migration[]>
   /**
-   * Stores rows of one table, all or none; durable when it resolves. A server that comes to it only after 5 s (it was
-   * paused, or the network held the request back) refuses it, so that an insert whose sender is gone ends.
+   * Stores rows of one table, all or none; durable when it resolves. A server that comes to it only {@link lateMs}
+   * after the call (it was paused, or the network held the request back) refuses it.
    *
    * @param token the same token with the same rows is stored once, however often it is sent (the last 1,000 are known)
    * @throws StoreError `INSERT_REJECTED` when trying again cannot help, else `INSERT_FAILED`
    */
   insert(table: TableName, rows: readonly Row[], token: string): Promise<void>
+  /** Longest time between the call of {@link insert} and the moment its rows may begin to be stored; 0 in process. */
+  readonly lateMs: number
   /** Those of the ids that the table has, as lower-case UUIDs. */
   known(table: TableName, ids: readonly EventId[]): Promise<ReadonlySet<EventId>>
   /**
-   * Resolves when the inserts that run now, ours or those that a process left behind when it died, have ended. In
-   * process there are none: they die with it.
+   * Resolves when the inserts that run now, ours or those that a process left behind when it died, have ended, and when
+   * none that was sent before this store was opened can begin any more. One that another process sent since may begin
+   * until its {@link lateMs} are over: who hands a partition over waits for that.
    *
    * @throws StoreError `QUERY_FAILED` when the server cannot be asked
    */
@@ -90,6 +93,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return new ClickHouseStore(connections, { database, cluster, limits, insertTimeoutMs })
 }
 
+/** ClickHouse's number for what `throwIf` throws, as the tables do with what comes too late. */
+const cameTooLate = '395'
+
 interface Settings {
   readonly database: string
   readonly cluster: string | null
@@ -97,12 +103,18 @@ interface Settings {
   readonly insertTimeoutMs: number
 }
 
-/** How late a server may begin an insert, milliseconds: less than a group takes to replace a member that fell silent. */
-const beginsWithin = 5_000
+/**
+ * How late a server may begin an insert, milliseconds. Much less than a group takes to replace a member that fell silent,
+ * and what a partition that is handed over may have to wait for.
+ */
+const beginsWithin = 2_000
 
 class ClickHouseStore implements Store {
   readonly client: ClickHouseClient
   readonly engine: 'chdb' | 'server'
+  readonly lateMs: number
+  readonly #opened = performance.now()
+  readonly #inserts = new Set<Promise<unknown>>()
   readonly #connections: Connections
   readonly #settings: Settings
   readonly #clock: ServerClock
@@ -114,6 +126,7 @@ class ClickHouseStore implements Store {
   constructor(connections: Connections, settings: Settings) {
     this.client = connections.writer
     this.engine = connections.engine
+    this.lateMs = connections.engine === 'chdb' ? 0 : Math.min(beginsWithin, settings.insertTimeoutMs)
     this.#connections = connections
     this.#settings = settings
     this.#clock = new ServerClock(connections.writer)
@@ -130,12 +143,16 @@ class ClickHouseStore implements Store {
     if (!/^[\w:.-]{1,300}$/.test(token)) throw new StoreError('INSERT_REJECTED', 'storing rows: a token is letters, digits and _ : . -')
     const [first] = rows
     if (first === undefined) return
+    const insert = this.#track(this.#insert(table, rows, Object.keys(first), token))
+    this.#inserts.add(insert)
     try {
-      await this.#track(this.#insert(table, rows, Object.keys(first), token))
+      await insert
     } catch (cause) {
-      this.#clock.forget()
+      if (engineCode(cause) === cameTooLate) this.#clock.forget()
       const code = isUnreadable(cause) ? 'INSERT_REJECTED' : 'INSERT_FAILED'
       throw new StoreError(code, `storing ${rows.length} rows of ${table}: ${engineReason(cause)}`, { cause })
+    } finally {
+      this.#inserts.delete(insert)
     }
   }
 
@@ -146,7 +163,7 @@ class ClickHouseStore implements Store {
     const names = columns.map((name) => `\`${name}\``)
     let notAfter: number | undefined
     if (this.engine === 'server') {
-      notAfter = (await this.#clock.now()) + Math.min(beginsWithin, insertTimeoutMs)
+      notAfter = (await this.#clock.now()) + this.lateMs
       names.push('notAfter')
       settings.push(`max_execution_time = ${Math.ceil(insertTimeoutMs / 1_000)}`)
       if (cluster !== null) settings.push(quorumSettings, `insert_quorum_timeout = ${insertTimeoutMs}`)
@@ -168,10 +185,11 @@ class ClickHouseStore implements Store {
 
   async settled(): Promise<void> {
     this.#assertOpen()
-    if (this.engine === 'chdb') return
+    if (this.engine === 'chdb') return void (await Promise.allSettled(this.#inserts))
+    await delay(Math.max(0, this.#opened + beginsWithin - performance.now()))
     const { database, cluster, insertTimeoutMs } = this.#settings
     try {
-      await this.#track(insertsEnded({ client: this.client, database, cluster, longestMs: insertTimeoutMs + beginsWithin }))
+      await this.#track(insertsEnded({ client: this.client, database, cluster, longestMs: insertTimeoutMs + this.lateMs }))
     } catch (cause) {
       throw new StoreError('QUERY_FAILED', `asking which inserts run: ${engineReason(cause)}`, { cause })
     }

@@ -7,8 +7,9 @@ import { StoreError } from '../../store/index.ts'
 export type Fault = 'none' | 'refused' | 'answer-lost' | 'half' | 'lookup-fails'
 
 /** A store in memory that keeps what the real one promises (tokens, all or none, known ids) except where a fault is due. */
-export class MemoryStore implements Pick<Store, 'insert' | 'known' | 'settled' | 'engine'> {
+export class MemoryStore implements Pick<Store, 'insert' | 'known' | 'settled' | 'lateMs' | 'engine'> {
   readonly engine = 'chdb'
+  readonly lateMs = 0
   readonly rows = new Map<TableName, Row[]>()
   readonly inserts: number[] = []
   faults: Fault[] = []

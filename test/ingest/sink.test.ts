@@ -240,6 +240,7 @@ describe('sink', () => {
 function portOf(store: Store): SinkOptions['store'] {
   return {
     engine: store.engine,
+    lateMs: store.lateMs,
     insert: (table, rows, token) => store.insert(table, rows, token),
     known: (table, ids) => store.known(table, ids),
     settled: () => store.settled(),

@@ -24,6 +24,7 @@ function writerOn(store: MemoryStore, options: Partial<WriterOptions> = {}) {
     maxRows: 1_000,
     maxBytes: 1 << 20,
     maxWaitMs: 0,
+    onAttempt: () => {},
     onStored: (rows, duplicates) => {
       told.stored += rows
       told.duplicates += duplicates

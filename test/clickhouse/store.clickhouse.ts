@@ -1,0 +1,21 @@
+import { after, before } from 'node:test'
+import { storeContract } from '../contracts/store.ts'
+import { libraryContract } from '../store/library-answers.ts'
+import { storesOn } from './factory.ts'
+import { type ClickHouseServer, startClickHouse } from './server.ts'
+
+let server: ClickHouseServer
+before(async () => {
+  server = await startClickHouse()
+  console.log(`ClickHouse: ${server.origin}`)
+})
+after(() => server?.stop())
+
+storeContract(
+  'ClickHouse',
+  storesOn(() => server.url),
+)
+libraryContract(
+  'ClickHouse',
+  storesOn(() => server.url),
+)
