@@ -225,7 +225,7 @@ describe(`the sink on ClickHouse, seed ${seed}`, () => {
         query: "SELECT count() FROM system.processes WHERE query_kind = 'Insert'",
         format: 'JSONCompact',
       })
-      return (await result.json<[string]>()).data[0]?.[0] === '1'
+      return Number((await result.json<[string]>()).data[0]?.[0]) === 1
     })
     await sink()
     await left
