@@ -111,7 +111,12 @@ export interface IncidentDetail {
 /** Something that went unseen, or was seen worse than it should have been. */
 export interface UnseenGap {
   readonly from: Instant
-  readonly until: Instant
+  /** Null: it goes on. */
+  readonly until: Instant | null
+  /** Something was not seen at all, rather than late or out of order. */
+  readonly blind: boolean
+  /** It is known to concern who was asked about; else it may. */
+  readonly certain: boolean
   /** For people. */
   readonly sentence: string
 }

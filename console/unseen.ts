@@ -17,8 +17,16 @@ const Moment = z.string().transform((text, context) => {
   if (Number.isNaN(at)) context.addIssue({ code: 'custom', message: 'no time' })
   return at
 })
-/** A row of the forensic query `unseen`. */
-const Row = z.object({ what: z.string(), subject: z.string(), events: z.number(), firstSeen: Moment, lastSeen: Moment, detail: z.string() })
+/** What is read of a row of the forensic query `unseen`. */
+const Row = z.object({
+  kind: z.string(),
+  from: Moment,
+  until: Moment.nullable(),
+  affected: z.enum(['certainly', 'possibly']),
+  sentence: z.string(),
+})
+/** Of the kinds of gaps those in which something was never judged. */
+const blindKinds = new Set(['retention', 'silent', 'restarted', 'dropped', 'unreadable'])
 
 type Subject = Readonly<Record<string, string>>
 
@@ -65,14 +73,19 @@ function subjectsOf({ principals, models, workloads }: Incident): readonly Subje
 }
 
 function gapOf(row: Readonly<Record<string, unknown>>): UnseenGap {
-  const { what, subject, events, firstSeen, lastSeen, detail } = Row.parse(row)
-  return { from: firstSeen, until: lastSeen, sentence: `${what}, ${subject}: ${events === 0 ? '' : `${events} events, `}${detail}` }
+  const { kind, from, until, affected, sentence } = Row.parse(row)
+  return { from, until, blind: blindKinds.has(kind), certain: affected === 'certainly', sentence }
 }
 
-/** Subjects share gaps. */
+/** Subjects share gaps: one that is certain of any of them is. */
 function distinct(gaps: readonly UnseenGap[]): UnseenGap[] {
-  const byText = new Map(gaps.map((gap) => [JSON.stringify(gap), gap]))
-  return [...byText.values()].sort((a, b) => a.from - b.from || a.until - b.until)
+  const byText = new Map<string, UnseenGap>()
+  for (const gap of gaps) {
+    const key = `${gap.from}/${gap.until}/${gap.sentence}`
+    if (gap.certain || !byText.has(key)) byText.set(key, gap)
+  }
+  const end = ({ until }: UnseenGap) => until ?? Number.POSITIVE_INFINITY
+  return [...byText.values()].sort((a, b) => a.from - b.from || (end(a) === end(b) ? 0 : end(a) - end(b)))
 }
 
 async function caveatsOf({ status }: ConsolePorts): Promise<string[]> {

@@ -71,8 +71,12 @@ function describeUnseen({ state, from, until, gaps, more, caveats }: Unseen): st
   const lines = ['Was anything unseen?']
   if (state === 'unknown') return [...lines, `Cannot tell: ${caveats.join('; ')}`].map(cell).join('\n')
   if (state === 'watched') lines.push(`${caveats.length === 0 ? 'Watched throughout' : 'Nothing unseen is known of'}, ${time}.`)
-  else lines.push(`Yes, within ${time}:`)
-  for (const gap of gaps) lines.push(`${when(gap.from)}${gap.until > gap.from ? ` to ${when(gap.until)}` : ''}  ${gap.sentence}`)
+  else if (more > 0 || gaps.some(({ blind }) => blind)) lines.push(`Yes, within ${time}:`)
+  else lines.push(`Nothing, but not all of it was seen as it should have been, within ${time}:`)
+  for (const { from, until, sentence, certain } of gaps) {
+    const end = until === null ? ' until now' : until > from ? ` to ${when(until)}` : ''
+    lines.push(`${when(from)}${end}  ${sentence}${certain ? '' : ' (may concern this incident)'}`)
+  }
   if (more > 0) lines.push(`and ${more} more: cordon query unseen`)
   for (const caveat of caveats) lines.push(`More may come to light: ${caveat}`)
   return lines.map(cell).join('\n')

@@ -111,10 +111,18 @@ describe('commands that ask a console', () => {
     const clean = await run('incidents', 'show', incident.id)
     assert.match(clean.out, /Was anything unseen\?\nWatched throughout, 2026-11-21 08:59:59\.100 to now\./)
     const seen = new Date(at).toISOString()
-    const lost = { what: 'dropped', subject: 'node-1', events: 12, firstSeen: seen, lastSeen: seen, detail: 'a\u001b[31m spool' }
-    fake.answer = async () => ({ columns: [], rows: [lost], elapsedMs: 1 })
+    const late = { kind: 'late', from: seen, until: seen, affected: 'certainly', sentence: '12 events came late' }
+    const lost = { kind: 'dropped', from: seen, until: null, affected: 'possibly', sentence: 'node a\u001b[31m lost 12 events' }
+    fake.answer = async () => ({ columns: [], rows: [late], elapsedMs: 1 })
+    const worse = await run('incidents', 'show', incident.id)
+    assert.match(
+      worse.out,
+      /Nothing, but not all of it was seen as it should have been, within .*:\n2026-11-21 09:00:00\.000 {2}12 events came late$/m,
+    )
+    fake.answer = async () => ({ columns: [], rows: [late, lost], elapsedMs: 1 })
     const { out } = await run('incidents', 'show', incident.id)
-    assert.match(out, /Yes, within .*:\n2026-11-21 09:00:00\.000 {2}dropped, node-1: 12 events, a\\u\{1b\}\[31m spool/)
+    assert.match(out, /Yes, within .*:\n/)
+    assert.match(out, /^2026-11-21 09:00:00\.000 until now {2}node a\\u\{1b\}\[31m lost 12 events \(may concern this incident\)$/m)
     const json = await run('incidents', 'show', incident.id, '--json')
     assert.equal(JSON.parse(json.out).unseen.state, 'gaps')
   })

@@ -5,13 +5,13 @@ import { unseenOf } from '../../console/unseen.ts'
 import { CordonError, type Incident } from '../../schemas/index.ts'
 import { at, fakePorts, finding, incident } from './ports.ts'
 
-const row = (fromMs: number, untilMs: number, detail = 'the spool was full') => ({
-  what: 'dropped',
-  subject: 'node-1',
-  events: 12,
-  firstSeen: new Date(at + fromMs).toISOString(),
-  lastSeen: new Date(at + untilMs).toISOString(),
-  detail,
+const row = (fromMs: number, untilMs: number | null, changes: object = {}) => ({
+  kind: 'dropped',
+  from: new Date(at + fromMs).toISOString(),
+  until: untilMs === null ? null : new Date(at + untilMs).toISOString(),
+  affected: 'possibly',
+  sentence: 'node node-1 lost 12 events',
+  ...changes,
 })
 const rows = (...found: readonly object[]): QueryResult => ({ columns: [], rows: found as Record<string, unknown>[], elapsedMs: 1 })
 
@@ -58,15 +58,42 @@ describe('whether anything was unseen', () => {
   }
 
   it('names each gap once, earliest first, however many it concerns', async () => {
-    const { answer } = ask({ principals: ['a', 'b'] }, async () => rows(row(2_000, 3_000), row(1_000, 1_000)))
+    const of: Record<string, QueryResult> = {
+      a: rows(row(2_000, null), row(1_000, 1_000)),
+      b: rows(row(2_000, 3_000), row(2_000, null, { affected: 'certainly' }), row(1_000, 1_000)),
+    }
+    const asked: string[] = []
+    const { answer } = ask({ principals: ['a', 'b'] }, async () => of[asked.push('') === 1 ? 'a' : 'b'] ?? rows())
     const { state, gaps } = await answer
     assert.equal(state, 'gaps')
     assert.deepEqual(
-      gaps.map((gap) => [gap.from - at, gap.until - at, gap.sentence]),
+      gaps.map((gap) => [gap.from - at, gap.until === null ? null : gap.until - at, gap.certain]),
       [
-        [1_000, 1_000, 'dropped, node-1: 12 events, the spool was full'],
-        [2_000, 3_000, 'dropped, node-1: 12 events, the spool was full'],
+        [1_000, 1_000, false],
+        [2_000, 3_000, false],
+        [2_000, null, true],
       ],
+    )
+  })
+
+  it('tells what was never judged from what was judged late', async () => {
+    const kinds = [
+      'retention',
+      'silent',
+      'restarted',
+      'dropped',
+      'unreadable',
+      'late',
+      'lagged',
+      'delayed',
+      'evicted',
+      'of a later version',
+    ]
+    const { answer } = ask({}, async () => rows(...kinds.map((kind, i) => row(i, i, { kind }))))
+    const { gaps } = await answer
+    assert.deepEqual(
+      gaps.map(({ blind }) => blind),
+      [true, true, true, true, true, false, false, false, false, false],
     )
   })
 
@@ -86,7 +113,7 @@ describe('whether anything was unseen', () => {
   })
 
   it('cannot be told from an answer that makes no sense', async () => {
-    const { answer } = ask({}, async () => rows({ what: 'dropped' }))
+    const { answer } = ask({}, async () => rows({ kind: 'dropped' }))
     assert.equal((await answer).state, 'unknown')
   })
 

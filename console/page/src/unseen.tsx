@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react'
 import type { Finding } from '../../../schemas/index.ts'
-import type { Unseen } from '../../port.ts'
+import type { Unseen, UnseenGap } from '../../port.ts'
 import type { Api } from './api.ts'
 import { clock } from './format.ts'
 
@@ -70,14 +70,15 @@ function Answer({ unseen, findings, now }: { unseen: Unseen; findings: readonly 
             <small>{clock(from)}</small>
             <small>{until === null ? 'now' : clock(until)}</small>
           </p>
+          {!gaps.some(({ blind }) => blind) && more === 0 && <p>Nothing went unseen, but not all of it was seen as it should have been:</p>}
           <ul>
             {gaps.map((gap) => (
-              <li key={`${gap.from}/${gap.until}/${gap.sentence}`}>
+              <li key={keyOf(gap)}>
                 <time dateTime={new Date(gap.from).toISOString()}>
                   {clock(gap.from)}
-                  {gap.until > gap.from && ` – ${clock(gap.until)}`}
+                  {gap.until === null ? ' – now' : gap.until > gap.from && ` – ${clock(gap.until)}`}
                 </time>{' '}
-                {gap.sentence}
+                {gap.sentence} {!gap.certain && <small>may concern this incident</small>}
               </li>
             ))}
           </ul>
@@ -107,10 +108,10 @@ function Axis({ from, until, unseen, findings }: { from: number; until: number; 
       <rect className="watched" x="0" width={width} y="0" height={height} />
       {unseen.gaps.map((gap) => (
         <rect
-          key={`${gap.from}/${gap.until}/${gap.sentence}`}
-          className="gap"
+          key={keyOf(gap)}
+          className={gap.blind ? 'gap blind' : 'gap'}
           x={Math.min(x(gap.from), width - 4)}
-          width={Math.max(4, x(gap.until) - x(gap.from))}
+          width={Math.max(4, x(gap.until ?? until) - x(gap.from))}
           y="0"
           height={height}
         />
@@ -122,4 +123,8 @@ function Axis({ from, until, unseen, findings }: { from: number; until: number; 
         ))}
     </svg>
   )
+}
+
+function keyOf({ from, until, sentence }: UnseenGap): string {
+  return `${from}/${until}/${sentence}`
 }
