@@ -5,13 +5,16 @@ import type { BusRecord, OutgoingRecord } from './port.ts'
 /** What a record of a fenced topic is: a term's beginning, what counts, or the word of a writer that was replaced before. */
 export type Verdict = 'term' | 'counts' | 'fenced'
 
+/** Before every term: what has none is of this one, so that logs from before there were terms read as they always did. */
+const noTerm = -1
+
 /**
  * Tells the records that count from those of writers that were replaced, see {@link Term}. Feed it one partition, in
- * order. Records without a term are of term 0: logs from before there were terms read as they always did.
+ * order.
  */
 export class Fence {
   readonly #shared: boolean
-  #newest = 0
+  #newest = noTerm
 
   /** @param topic one where others write too, such as `outcomes`, has records without a term that always count */
   constructor(topic: TopicName) {
@@ -19,7 +22,7 @@ export class Fence {
     this.#shared = !fenced
   }
 
-  /** The newest term seen. */
+  /** The newest term seen; -1 before the first. */
   get newest(): number {
     return this.#newest
   }
@@ -30,10 +33,10 @@ export class Fence {
       return 'term'
     }
     const term = termOf(record)
-    if (term === null && this.#shared) return 'counts'
-    if ((term ?? 0) < this.#newest) return 'fenced'
+    if (term === noTerm && this.#shared) return 'counts'
+    if (term < this.#newest) return 'fenced'
     // The record that began the term may be gone by retention: who writes under it has begun it everywhere.
-    this.#raise(term ?? 0)
+    this.#raise(term)
     return 'counts'
   }
 
@@ -52,18 +55,17 @@ export function underTerm(record: OutgoingRecord, term: number): OutgoingRecord 
   return { ...record, headers: { ...record.headers, [termHeader]: String(term) } }
 }
 
-function termOf({ headers }: BusRecord): number | null {
+function termOf({ headers }: BusRecord): number {
   const text = Object.hasOwn(headers, termHeader) ? headers[termHeader] : undefined
-  if (text === undefined) return null
-  return /^\d{1,15}$/.test(text) ? Number(text) : 0
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : noTerm
 }
 
 /** What cannot be read as a term begins none. */
 function beginningOf(record: BusRecord): number {
   try {
     const event = decode(record)
-    return event.kind === 'term' ? (event.data.number ?? record.offset) : 0
+    return event.kind === 'term' ? (event.data.number ?? record.offset) : noTerm
   } catch {
-    return 0
+    return noTerm
   }
 }

@@ -48,7 +48,7 @@ class TopicView<T extends TopicName> implements View<TopicData<T>> {
   readonly #listeners = new Set<ViewListener<TopicData<T>>>()
   readonly #fence: Fence
   readonly #progress = new Progress()
-  #toldFencedBefore = 0
+  #toldFencedBefore = -1
   #tail: Tail | undefined
 
   constructor(topic: T, options: ViewOptions) {

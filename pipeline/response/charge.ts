@@ -118,8 +118,7 @@ export class Charge {
     const attempt = ++this.#attempt
     const outcomes = await this.#begin('outcomes', null)
     // More than the offset only on a log that was copied from elsewhere, where offsets begin anew.
-    const newest = this.#newest()
-    const number = newest === 0 ? outcomes.offset : Math.max(outcomes.offset, newest + 1)
+    const number = Math.max(outcomes.offset, this.#newest() + 1)
     if (number !== outcomes.offset) await this.#begin('outcomes', number)
     const said = await this.#beginAll(sayDone, number)
     const began = [...said, ...(await this.#beginAll(effects, number))]
