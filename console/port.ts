@@ -76,8 +76,11 @@ export interface InstanceStatus {
   readonly startedAt: number
   /** Every role has a process that is alive. */
   readonly ready: boolean
-  /** Records on the bus that the sink, the detectors and the responders have not handled yet; 0 when all is seen. */
-  readonly lag: Lag
+  /**
+   * Records on the bus that the sink, the detectors and the responders have not handled yet; 0 when all is seen. Null
+   * while the bus does not say.
+   */
+  readonly lag: Lag | null
   /** Age of the oldest of them, milliseconds, as the readers said last. */
   readonly lagMs: Lag
   readonly roles: readonly RoleStatus[]
@@ -87,8 +90,8 @@ export interface InstanceStatus {
   readonly snapshotAgeMs: number | null
   /** Bytes of events that wait on the nodes' disks for the bus. */
   readonly spoolBytes: number
-  /** Dead letters of the last day. */
-  readonly deadLetters: number
+  /** Dead letters of the last day; null while the bus does not say. */
+  readonly deadLetters: number | null
 }
 
 export interface TopicStatus {

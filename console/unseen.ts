@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { CordonError, type Finding, type Incident, type Instant } from '../schemas/index.ts'
+import { CordonError, type Finding, type Incident } from '../schemas/index.ts'
 import { ConsoleError } from './errors.ts'
 import type { ConsolePorts, Unseen, UnseenGap } from './port.ts'
 
@@ -90,11 +90,11 @@ function distinct(gaps: readonly UnseenGap[]): UnseenGap[] {
 
 async function caveatsOf({ status }: ConsolePorts): Promise<string[]> {
   const { roles, lag, lagMs } = await status()
-  const behind = (who: string, records: number, ms: Instant) =>
-    ms > behindMs ? [`the ${who} ${records} records (${Math.round(ms / 1_000)} s) behind`] : []
+  const behind = (who: string, records: number | undefined, ms: number) =>
+    ms > behindMs ? [`the ${who} ${records ?? 'an unknown number of'} records (${Math.round(ms / 1_000)} s) behind`] : []
   return [
     ...roles.flatMap(({ role, ok, summary }) => (!ok && (role === 'detect' || role === 'ingest') ? [`${role}: ${summary}`] : [])),
-    ...behind('detectors are', lag.detect, lagMs.detect),
-    ...behind('store is', lag.sink, lagMs.sink),
+    ...behind('detectors are', lag?.detect, lagMs.detect),
+    ...behind('store is', lag?.sink, lagMs.sink),
   ]
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { InstanceStatus, InstanceView, RoleStatus, TopicStatus } from '../../console/port.ts'
+import type { InstanceStatus, InstanceView, Lag, RoleStatus, TopicStatus } from '../../console/port.ts'
 import { type Column, span, table, when } from '../output.ts'
 import { ownedPartitions, type PartitionRow } from '../partitions.ts'
 import { type ClientFlags, clientCommand, connect } from './client-command.ts'
@@ -49,11 +49,14 @@ export function statusCommand(program: Command): void {
 
 function describe(status: InstanceStatus): string {
   const { version, startedAt, lag, lagMs, roles, instances, snapshotAgeMs, spoolBytes, deadLetters } = status
-  const behind = (records: number, ms: number) => (records === 0 && ms === 0 ? '0' : `${records} (${span(ms)})`)
+  const behind = (group: keyof Lag) => {
+    if (lag === null) return `not known (${span(lagMs[group])})`
+    return lag[group] === 0 && lagMs[group] === 0 ? '0' : `${lag[group]} (${span(lagMs[group])})`
+  }
   return [
     `cordon ${version}, up since ${when(startedAt)}`,
-    `behind by records: sink ${behind(lag.sink, lagMs.sink)}, detectors ${behind(lag.detect, lagMs.detect)}, responders ${behind(lag.respond, lagMs.respond)}`,
-    `oldest snapshot ${span(snapshotAgeMs)}, spool ${bytes(spoolBytes)}, dead letters of the last day ${deadLetters}`,
+    `behind by records: sink ${behind('sink')}, detectors ${behind('detect')}, responders ${behind('respond')}`,
+    `oldest snapshot ${span(snapshotAgeMs)}, spool ${bytes(spoolBytes)}, dead letters of the last day ${deadLetters ?? 'not known'}`,
     '',
     table(roles, roleColumns),
     '',

@@ -24,24 +24,22 @@ const patienceMs = 2_000
 /** Who reads on without a word from the bus for so long has lost it. */
 const staleBoundMs = 15_000
 const day = 86_400_000
-const nothing: Lag = { sink: 0, detect: 0, respond: 0 }
 
 /** The state of every role, from what its processes say of themselves, and of the bus and the store, which are asked. */
 export function openStatus(observed: Observed): () => Promise<InstanceStatus> {
   const { version, startedAt, bus, store, instances, clock, detecting } = observed
   const onBus = new Probe(
     async () => ({ lag: await lagOf(bus, detecting), deadLetters: await recentDeadLetters(bus, clock() - day) }),
-    { lag: nothing, deadLetters: 0 },
     patienceMs,
   )
-  const inStore = new Probe(() => store.ping(), false, patienceMs)
+  const inStore = new Probe(() => store.ping(), patienceMs)
   return async () => {
     const [busAnswer, storeAnswer] = await Promise.all([onBus.read(), inStore.read()])
-    const { lag, deadLetters } = busAnswer.value
+    const { lag, deadLetters } = busAnswer.value ?? { lag: null, deadLetters: null }
     const all = instances.list()
     const now = clock()
     const live = all.filter(({ alive }) => alive)
-    const roles = RoleName.options.map((role) => roleStatus(role, all, now, { ingest: lag.sink, detect: lag.detect }[role as string] ?? 0))
+    const roles = RoleName.options.map((role) => roleStatus(role, all, now, behind(lag, role)))
     return {
       version,
       startedAt,
@@ -58,6 +56,11 @@ export function openStatus(observed: Observed): () => Promise<InstanceStatus> {
       deadLetters,
     }
   }
+}
+
+/** Records that wait for a role and make it slow; a responder's backlog is short, or something else is wrong with it. */
+function behind(lag: Lag | null, role: RoleName): number {
+  return (role === 'ingest' ? lag?.sink : role === 'detect' ? lag?.detect : 0) ?? 0
 }
 
 /** Age of the oldest record that a role's owners have not handled. */
@@ -77,8 +80,8 @@ function busStatus({ adapter }: EventBus, staleMs: number, error: string | null)
   return { role: 'bus', ok: true, summary: adapter, detail: { staleMs } }
 }
 
-function storeStatus({ engine }: Observed['store'], { value, error }: { value: boolean; error: string | null }): RoleStatus {
-  const ok = value && error === null
+function storeStatus({ engine }: Observed['store'], { value, error }: { value: boolean | null; error: string | null }): RoleStatus {
+  const ok = value === true
   return { role: 'store', ok, summary: ok ? engine : `${engine} does not answer`, detail: error === null ? {} : { error } }
 }
 
@@ -91,7 +94,7 @@ export async function lagOf(bus: EventBus, detecting: readonly string[]): Promis
   }
   const groups = await bus.groups()
   const committed = new Map(groups.map((g) => [`${g.group}/${g.topic}/${g.partition}`, g.committed]))
-  const lag = { ...nothing }
+  const lag = { sink: 0, detect: 0, respond: 0 }
   for (const topic of new Set(Object.values(readers).flat())) {
     for (const { partition, start, end } of await bus.partitions(topic)) {
       for (const group of Object.keys(readers) as (keyof typeof readers)[]) {

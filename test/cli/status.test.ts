@@ -99,7 +99,9 @@ describe('status', () => {
     for (let round = 0; round < 3; round++) {
       const answer = status()
       t.mock.timers.tick(2_000)
+      const { lag, deadLetters } = await answer
       assert.deepEqual(wrong(await answer), ['bus: embedded does not answer: no answer within 2000 ms', 'store: server does not answer'])
+      assert.deepEqual([lag, deadLetters], [null, null], 'not known is not none')
     }
     assert.equal(asked, 1, 'one question at a time')
   })

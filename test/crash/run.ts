@@ -58,7 +58,7 @@ export async function crashRun(dataDir: string, kills: number, seed: number, say
     'everything is handled',
     async () => {
       const { lag } = await instance.api<InstanceStatus>('/api/status')
-      return lag.sink + lag.detect + lag.respond === 0 ? true : undefined
+      return lag !== null && lag.sink + lag.detect + lag.respond === 0 ? true : undefined
     },
     60_000,
   )

@@ -15,7 +15,7 @@ const image = (i: number) => images.images.subarray(i * 784, (i + 1) * 784)
 async function settled(instance: Instance): Promise<void> {
   await until('the detectors have caught up', async () => {
     const status = await instance.api<InstanceStatus>('/api/status')
-    return status.lag.detect === 0 && status.lag.respond === 0 ? true : undefined
+    return status.lag?.detect === 0 && status.lag.respond === 0 ? true : undefined
   })
 }
 

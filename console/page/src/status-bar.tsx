@@ -22,13 +22,13 @@ export function StatusBar({ status, connected }: { status: InstanceStatus | null
           <dl>
             <div title="records that the detectors have not seen yet, and the age of the oldest">
               <dt>detectors behind</dt>
-              <dd>{behind(status.lag.detect, status.lagMs.detect)}</dd>
+              <dd>{behind(status.lag?.detect, status.lagMs.detect)}</dd>
             </div>
             <div title="records that are not in the store yet, and the age of the oldest">
               <dt>store behind</dt>
-              <dd>{behind(status.lag.sink, status.lagMs.sink)}</dd>
+              <dd>{behind(status.lag?.sink, status.lagMs.sink)}</dd>
             </div>
-            {status.deadLetters > 0 && (
+            {(status.deadLetters ?? 0) > 0 && (
               <div title="records given up within the last day: cordon dead-letters">
                 <dt>dead letters</dt>
                 <dd>{status.deadLetters}</dd>
@@ -84,6 +84,7 @@ function state({ alive, state, heardAt, summary }: InstanceView): string {
   return state === 'stopped' ? `stopped at ${clock(heardAt)}` : `gone: last heard at ${clock(heardAt)}`
 }
 
-function behind(records: number, ms: number): string {
-  return ms < 1_000 ? String(records) : `${records} · ${span(ms)}`
+function behind(records: number | undefined, ms: number): string {
+  const count = records ?? '?'
+  return ms < 1_000 ? String(count) : `${count} · ${span(ms)}`
 }
