@@ -148,7 +148,9 @@ class LoggedLeases implements LeaseKeeper {
     this.#turns.set(id, turn)
     const done = turn.run(() => this.#decide(id, command))
     try {
-      return await done
+      const decision = await done
+      this.#options.charge.term()
+      return decision
     } finally {
       if (turn.waiting === 0) this.#turns.delete(id)
     }
