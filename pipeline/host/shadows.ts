@@ -4,7 +4,7 @@ import type { Applier } from './applier.ts'
 import type { HostContext } from './context.ts'
 import type { SeenFindings } from './seen-findings.ts'
 import { type Restore, Shadow } from './shadow.ts'
-import { partitionsToFollow, placeKey, type TopicPartition } from './standby.ts'
+import { orphans, partitionsToFollow, placeKey, type TopicPartition } from './standby.ts'
 import { tickWhereDue } from './tick.ts'
 
 /** A shadow that is not wanted any more stays so long, milliseconds: a rebalance may bring its partition here, or back. */
@@ -121,12 +121,18 @@ export class Shadows {
     const { instance, neighbours } = this.#options
     const now = this.#context.clock()
     const ours = new Set(places.filter((place) => place.ours).map(placeKey))
-    for (const place of partitionsToFollow({ instance, heartbeats: neighbours(), partitions: places, now })) {
+    const neighbourhood = { instance, heartbeats: neighbours(), partitions: places, now }
+    for (const place of partitionsToFollow(neighbourhood)) {
       const key = placeKey(place)
       if (ours.has(key)) continue
       const shadow = this.#shadows.get(key)
       if (shadow === undefined) this.#shadows.set(key, new Shadow(place, null, this.#context))
       else shadow.wantedAt = now
+    }
+    // Its owner may just have died: whoever follows it stands in for it until it has another one.
+    for (const place of orphans(neighbourhood)) {
+      const shadow = this.#shadows.get(placeKey(place))
+      if (shadow !== undefined) shadow.wantedAt = now
     }
     for (const shadow of this.#shadows.values()) {
       if (now - shadow.wantedAt <= lingerMs) continue

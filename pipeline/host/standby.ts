@@ -20,8 +20,9 @@ export interface Neighbourhood {
  * by name, so that each has one follower. What nobody alive owns is followed by the first two of the ring. Alone, it follows
  * nothing, since the group gives it all.
  */
-export function partitionsToFollow({ instance, heartbeats, partitions, now }: Neighbourhood): TopicPartition[] {
-  const live = heartbeats.filter((each) => each.role === 'detect' && isAlive(each, now))
+export function partitionsToFollow(neighbourhood: Neighbourhood): TopicPartition[] {
+  const { instance, partitions } = neighbourhood
+  const live = alive(neighbourhood)
   const ring = [...new Set([instance, ...live.map((each) => each.instance)])].sort()
   if (ring.length < 2) return []
   const place = ring.indexOf(instance)
@@ -31,6 +32,16 @@ export function partitionsToFollow({ instance, heartbeats, partitions, now }: Ne
     const owner = owners.get(placeKey(each))
     return owner === undefined ? place < 2 : owner === before
   })
+}
+
+/** The partitions that nobody alive owns. */
+export function orphans(neighbourhood: Neighbourhood): TopicPartition[] {
+  const owners = ownersOf(alive(neighbourhood))
+  return neighbourhood.partitions.filter((each) => !owners.has(placeKey(each)))
+}
+
+function alive({ heartbeats, now }: Neighbourhood): Heartbeat[] {
+  return heartbeats.filter((each) => each.role === 'detect' && isAlive(each, now))
 }
 
 /** Who says that it owns a partition; where two do, the one who said so last. */
