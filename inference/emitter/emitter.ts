@@ -3,9 +3,12 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import { encode, type TopicKind } from '../../bus/codec.ts'
 import type { EventBus, OutgoingRecord } from '../../bus/port.ts'
 import type { CordonEvent, Instant, TopicName } from '../../schemas/index.ts'
+import type { Place } from './cursor.ts'
+import { type Disk, realDisk } from './disk.ts'
 import { Forwarder } from './forwarder.ts'
 import { encodeFrame } from './frame.ts'
 import { Spool } from './spool.ts'
+import { Troubles } from './troubles.ts'
 
 export interface EmitterOptions {
   readonly bus: EventBus
@@ -16,6 +19,8 @@ export interface EmitterOptions {
   readonly clock: () => Instant
   readonly log: Logger
   readonly registry: Registry
+  /** Default: the real one. */
+  readonly disk?: Disk
 }
 
 export interface EmitterState {
@@ -23,7 +28,7 @@ export interface EmitterState {
   readonly spoolBytes: number
   /** Events taken since the process began, without the dropped ones. */
   readonly emitted: number
-  /** Events lost since then: spool full, disk refused, bus refused the record. Each is a gap in what is known. */
+  /** Events lost since then: spool full, disk refused, read back damaged, refused by the bus. Each is a gap in what is known. */
   readonly dropped: number
   /** Age of the oldest event that waits; null when none does or it is not in memory. */
   readonly oldestMs: number | null
@@ -40,10 +45,12 @@ export interface EmitterState {
  * to the bus in order. So an event whose flush came before the answer survives kill -9 of the process, and
  * a bus that is away for hours costs disk and no answers. The trade-off: the write is on the path of the
  * answer, and it is not synced, so a power cut may lose the last instants unless the bus had them.
+ * While the disk takes nothing, events go to the bus from memory, as many as it holds; what it does not hold is dropped.
+ * Whatever is dropped is counted, and is said once when it begins and when it is over.
  * Delivery is at least once: after a crash the batch that was in flight is sent again, with the same ids.
  */
 export interface Emitter {
-  /** Never waits and never throws. Flushed at the end of this turn of the event loop unless `flush` comes first. */
+  /** Never waits and never throws. Some room of the spool is kept for what says how much was lost and what is enforced. Flushed at the end of this turn of the event loop unless `flush` comes first. */
   emit<T extends TopicName>(topic: T, event: CordonEvent<TopicKind<T>>): void
   /** Everything emitted so far is in the page cache when it returns, or counted as dropped. Never throws. */
   flush(): void
@@ -59,10 +66,16 @@ export async function openEmitter(options: EmitterOptions): Promise<Emitter> {
   return new SpoolingEmitter(options)
 }
 
+/** What a full spool still takes: without it nobody would learn what was lost if the process died as well. */
+const lastWords: ReadonlySet<TopicName> = new Set(['telemetry', 'acknowledgements'])
+const memoryBytes = 8_388_608
+
 class SpoolingEmitter implements Emitter {
   readonly #log: Logger
   readonly #clock: () => Instant
   readonly #maxBytes: number
+  readonly #reservedBytes: number
+  readonly #troubles: Troubles
   readonly #spool: Spool
   readonly #forwarder: Forwarder
   readonly #metrics: ReturnType<typeof metricsOf>
@@ -72,19 +85,25 @@ class SpoolingEmitter implements Emitter {
   #flushing: NodeJS.Immediate | undefined
   #emitted = 0
   #dropped = 0
-  #dropping = false
   #since: Instant
   #closed = false
 
-  constructor({ bus, dir, maxBytes = 268_435_456, clock, log, registry }: EmitterOptions) {
+  constructor({ bus, dir, maxBytes = 268_435_456, clock, log, registry, disk = realDisk }: EmitterOptions) {
     this.#log = log
     this.#clock = clock
     this.#maxBytes = maxBytes
+    this.#reservedBytes = Math.min(1_048_576, Math.floor(maxBytes / 16))
+    this.#troubles = new Troubles(clock, log)
     this.#since = clock()
     this.#spool = new Spool({
       dir,
       segmentBytes: Math.min(4_194_304, Math.floor(maxBytes / 4)),
-      onDamage: (path, offset, bytes) => log.warn({ path, offset, bytes }, 'spool: skipped the torn end of a segment'),
+      disk,
+      onDamage: (path, offset, bytes, error) => {
+        log.warn({ path, offset, bytes, err: error }, 'spool: skipped bytes that are no whole event')
+        this.#drop(1, 'some were damaged in the spool', error)
+      },
+      onStuck: (error) => this.#troubles.note('emitter: the spool cannot be tidied; some of it may be sent again', error),
     })
     if (this.#spool.pending > 0) log.info({ bytes: this.#spool.pending }, 'spool: sending what an earlier process left')
     this.#metrics = metricsOf(registry, () => this.state())
@@ -92,10 +111,11 @@ class SpoolingEmitter implements Emitter {
       bus,
       spool: this.#spool,
       clock,
-      memoryBytes: 8_388_608,
+      memoryBytes,
       onShipped: (records) => this.#metrics.shipped.inc(records),
-      onRefused: ({ record }, error) => this.#drop(1, `the bus refuses a record of ${record.topic}`, error),
+      onRefused: ({ topic }, error) => this.#drop(1, `the bus refuses some of ${topic}`, error),
       onBus: (error) => this.#noteBus(error),
+      onUnreadable: (error) => this.#troubles.note('emitter: the spool cannot be read; events wait in it', error),
     })
   }
 
@@ -104,7 +124,7 @@ class SpoolingEmitter implements Emitter {
       const record = encode(topic, event)
       const frame = encodeFrame(record)
       if (this.#closed) return this.#drop(1, 'the emitter is closed')
-      if (this.#spool.bytes + this.#buffered + frame.length > this.#maxBytes) return this.#drop(1, 'the spool is full')
+      if (this.#spool.bytes + this.#buffered + frame.length > this.#most(topic)) return this.#drop(1, 'the spool is full')
       this.#frames.push(frame)
       this.#records.push(record)
       this.#buffered += frame.length
@@ -123,14 +143,18 @@ class SpoolingEmitter implements Emitter {
     this.#frames = []
     this.#records = []
     this.#buffered = 0
+    const sized = frames.map(({ length: size }, i) => ({ record: records[i] as OutgoingRecord, size }))
+    let kept = frames.length
     try {
       const ends = this.#spool.append(frames)
-      this.#emitted += frames.length
-      this.#dropping = false
-      this.#forwarder.take(ends.map((end, i) => ({ record: records[i] as OutgoingRecord, size: (frames[i] as Buffer).length, end })))
+      this.#forwarder.take(sized.map((one, i) => ({ ...one, end: ends[i] as Place })))
     } catch (error) {
-      this.#drop(frames.length, 'the spool cannot be written', error)
+      kept = this.#forwarder.takeUnspooled(sized)
+      if (kept > 0) this.#troubles.note('emitter: the spool cannot be written; events are in memory alone', error)
+      if (kept < frames.length) this.#drop(frames.length - kept, 'the spool cannot be written', error)
     }
+    this.#emitted += kept
+    this.#troubles.settle()
   }
 
   state(): EmitterState {
@@ -160,16 +184,19 @@ class SpoolingEmitter implements Emitter {
     if (this.#closed) return
     this.flush()
     this.#closed = true
-    await this.#forwarder.close()
+    const unspooled = await this.#forwarder.close()
+    if (unspooled > 0) this.#drop(unspooled, 'they were in memory alone')
     this.#spool.close()
   }
 
-  /** Said once when it begins: a log line for each lost event would be the next thing to fill the disk. */
+  #most(topic: TopicName): number {
+    return lastWords.has(topic) ? this.#maxBytes : this.#maxBytes - this.#reservedBytes
+  }
+
   #drop(events: number, why: string, error?: unknown): void {
     this.#dropped += events
     this.#metrics.dropped.inc(events)
-    if (!this.#dropping) this.#log.error({ err: error, dropped: this.#dropped }, `emitter: events are being lost: ${why}`)
-    this.#dropping = true
+    this.#troubles.note(`emitter: events are being lost: ${why}`, error)
   }
 
   #noteBus(error: unknown): void {

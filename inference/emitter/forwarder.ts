@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { BusErrorCode } from '../../bus/errors.ts'
 import type { EventBus, OutgoingRecord } from '../../bus/port.ts'
 import { CordonError, type Instant, sentHeader } from '../../schemas/index.ts'
+import type { Place } from './cursor.ts'
 import type { Spool, SpooledRecord } from './spool.ts'
 
 const batchRecords = 1_000
@@ -19,9 +20,18 @@ export interface ForwarderOptions {
   /** Bytes of records kept in memory on their way; what is beyond is read back from the spool. */
   readonly memoryBytes: number
   readonly onShipped: (records: number) => void
-  readonly onRefused: (record: SpooledRecord, error: unknown) => void
+  readonly onRefused: (record: OutgoingRecord, error: unknown) => void
   /** Called when the bus goes away, and when it is back (undefined). */
   readonly onBus: (error: unknown) => void
+  /** Called each time that the spool cannot be read; it is read again after a pause. */
+  readonly onUnreadable: (error: unknown) => void
+}
+
+/** A record on its way; `end` is null where the disk refused it, so that it is in memory alone. */
+interface Shipment {
+  readonly record: OutgoingRecord
+  readonly size: number
+  readonly end: Place | null
 }
 
 /**
@@ -31,11 +41,11 @@ export interface ForwarderOptions {
 export class Forwarder {
   readonly #options: ForwarderOptions
   /** The records right after the shipped ones, as far as they are in memory. */
-  #memory: SpooledRecord[] = []
+  #memory: Shipment[] = []
   #memoryBytes = 0
   /** There are spooled records after those in memory. */
   #behind: boolean
-  #inFlight: readonly SpooledRecord[] = []
+  #inFlight: readonly Shipment[] = []
   #wake = Promise.withResolvers<void>()
   #idle: PromiseWithResolvers<void> | undefined
   #away = false
@@ -61,14 +71,26 @@ export class Forwarder {
 
   /** Takes records that were just appended to the spool. */
   take(records: readonly SpooledRecord[]): void {
-    for (const record of records) {
-      if (this.#behind || this.#memoryBytes + record.size > this.#options.memoryBytes) this.#behind = true
-      else {
-        this.#memory.push(record)
-        this.#memoryBytes += record.size
-      }
-    }
+    for (const record of records) if (!this.#keep(record)) this.#behind = true
     this.#wake.resolve()
+  }
+
+  /**
+   * Takes records that the spool could not, as far as there is memory for them.
+   *
+   * @returns how many of them, from the first on
+   */
+  takeUnspooled(records: readonly Omit<Shipment, 'end'>[]): number {
+    const refused = records.findIndex((record) => !this.#keep({ ...record, end: null }))
+    this.#wake.resolve()
+    return refused === -1 ? records.length : refused
+  }
+
+  #keep(shipment: Shipment): boolean {
+    if (this.#behind || this.#memoryBytes + shipment.size > this.#options.memoryBytes) return false
+    this.#memory.push(shipment)
+    this.#memoryBytes += shipment.size
+    return true
   }
 
   /** Resolves when everything taken is on the bus. */
@@ -78,11 +100,16 @@ export class Forwarder {
     return this.#idle.promise
   }
 
-  /** Stops after the batch in flight; what is left stays in the spool. */
-  async close(): Promise<void> {
+  /**
+   * Stops after the batch in flight; what is left stays in the spool.
+   *
+   * @returns how many records were in memory alone, and are lost
+   */
+  async close(): Promise<number> {
     this.#stop.abort()
     this.#wake.resolve()
     await this.#running
+    return [...this.#inFlight, ...this.#memory].filter(({ end }) => end === null).length
   }
 
   get #isIdle(): boolean {
@@ -91,17 +118,36 @@ export class Forwarder {
 
   async #run(): Promise<void> {
     for (let pause = firstPauseMs; !this.#stop.signal.aborted; ) {
-      try {
-        await this.#nextBatch()
-        if (this.#inFlight.length === 0) await this.#rest()
-        else await this.#ship(this.#inFlight)
-        pause = firstPauseMs
-      } catch (error) {
-        this.#sayAway(error)
+      const wentOn = (await this.#load()) && (await this.#send())
+      if (wentOn) pause = firstPauseMs
+      else {
         // Aborted only by close: then the loop ends.
         await delay(pause, undefined, { signal: this.#stop.signal }).catch(() => {})
         pause = Math.min(pause * 2, longestPauseMs)
       }
+    }
+  }
+
+  /** Whether there is a batch in flight, or nothing to send. */
+  async #load(): Promise<boolean> {
+    try {
+      await this.#nextBatch()
+      return true
+    } catch (error) {
+      this.#options.onUnreadable(error)
+      return false
+    }
+  }
+
+  /** Whether the bus took what was in flight. */
+  async #send(): Promise<boolean> {
+    if (this.#inFlight.length === 0) return this.#rest()
+    try {
+      await this.#ship(this.#inFlight)
+      return true
+    } catch (error) {
+      this.#sayAway(error)
+      return false
     }
   }
 
@@ -110,9 +156,10 @@ export class Forwarder {
     if (this.#inFlight.length > 0) return
     if (this.#memory.length === 0 && this.#behind) {
       const { spool } = this.#options
-      this.#memory = [...(await spool.read())]
-      this.#memoryBytes = sizeOf(this.#memory)
-      const last = this.#memory.at(-1)
+      const read = await spool.read()
+      this.#memory = [...read]
+      this.#memoryBytes = sizeOf(read)
+      const last = read.at(-1)
       // What was appended during the read was not kept in memory: then it is still behind.
       this.#behind = last === undefined ? spool.pending > 0 : !spool.isEnd(last.end)
     }
@@ -127,7 +174,7 @@ export class Forwarder {
     this.#memoryBytes -= sizeOf(this.#inFlight)
   }
 
-  async #ship(batch: readonly SpooledRecord[]): Promise<void> {
+  async #ship(batch: readonly Shipment[]): Promise<void> {
     const { bus, clock, onShipped } = this.#options
     try {
       const sent = String(clock())
@@ -146,9 +193,9 @@ export class Forwarder {
   }
 
   /** One bad record fails its whole batch: send them singly, and leave out the one that fails alone. */
-  #refused(batch: readonly SpooledRecord[], error: unknown): void {
+  #refused(batch: readonly Shipment[], error: unknown): void {
     if (batch.length === 1 && batch[0] !== undefined) {
-      this.#options.onRefused(batch[0], error)
+      this.#options.onRefused(batch[0].record, error)
       this.#done(batch)
       return
     }
@@ -158,19 +205,21 @@ export class Forwarder {
     this.#singly = batch.length
   }
 
-  #done(batch: readonly SpooledRecord[]): void {
-    const last = batch.at(-1)
+  #done(batch: readonly Shipment[]): void {
+    const spooled = batch.flatMap(({ end, size }) => (end === null ? [] : [{ end, size }]))
+    const last = spooled.at(-1)
     this.#inFlight = []
-    if (last !== undefined) this.#options.spool.shipped(last.end, sizeOf(batch))
+    if (last !== undefined) this.#options.spool.shipped(last.end, sizeOf(spooled))
   }
 
-  async #rest(): Promise<void> {
+  async #rest(): Promise<true> {
     if (this.#isIdle) {
       this.#idle?.resolve()
       this.#idle = undefined
     }
     await this.#wake.promise
     this.#wake = Promise.withResolvers()
+    return true
   }
 
   #sayAway(error: unknown): void {
@@ -185,6 +234,6 @@ function stamped(record: OutgoingRecord, sent: string): OutgoingRecord {
   return { ...record, headers: { ...record.headers, [sentHeader]: sent } }
 }
 
-function sizeOf(records: readonly SpooledRecord[]): number {
+function sizeOf(records: readonly { readonly size: number }[]): number {
   return records.reduce((sum, { size }) => sum + size, 0)
 }

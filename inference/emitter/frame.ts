@@ -42,6 +42,12 @@ export interface DecodedFrame {
   readonly size: number
 }
 
+/** Where the first whole frame at or after `from` begins; undefined where there is none. */
+export function findFrame(bytes: Buffer, from: number): number | undefined {
+  for (let at = from; at + frameOverhead <= bytes.length; at++) if (decodeFrame(bytes, at) !== undefined) return at
+  return undefined
+}
+
 /** The frame that begins at `offset`; undefined where it is cut off, or damaged. */
 export function decodeFrame(bytes: Buffer, offset: number): DecodedFrame | undefined {
   if (offset + frameOverhead > bytes.length) return undefined

@@ -1,17 +1,12 @@
-import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readdirSync, readSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
 import { lockDirectory } from '../../bus/embedded/lock.ts'
 import type { OutgoingRecord } from '../../bus/port.ts'
+import { Cursor, type Place } from './cursor.ts'
+import type { Disk } from './disk.ts'
 import { EmitterError } from './errors.ts'
-import { decodeFrame, maxFrameBytes } from './frame.ts'
-
-/** A place in the spool: segment, and byte in it. */
-export interface Place {
-  readonly segment: number
-  readonly offset: number
-}
+import { decodeFrame, findFrame, maxFrameBytes } from './frame.ts'
 
 export interface SpooledRecord {
   readonly record: OutgoingRecord
@@ -24,8 +19,11 @@ export interface SpoolOptions {
   readonly dir: string
   /** Bytes of a segment file. */
   readonly segmentBytes: number
-  /** Told of damage: bytes that could not be read back and were skipped. */
-  readonly onDamage: (path: string, offset: number, bytes: number) => void
+  readonly disk: Disk
+  /** Told of damage: bytes that could not be read back and were skipped. What was in them is lost. */
+  readonly onDamage: (path: string, offset: number, bytes: number, error?: unknown) => void
+  /** Told each time that something else is refused: writing the cursor, cutting off half a write, removing what is shipped. */
+  readonly onStuck: (error: unknown) => void
 }
 
 interface Segment {
@@ -35,7 +33,8 @@ interface Segment {
 }
 
 const segmentName = /^(\d{12})\.spool$/
-const cursorBytes = 20
+/** Times that a disk is asked for what it fails to read. */
+const mostReads = 5
 
 /**
  * Frames in numbered segment files, and a cursor file that says how far they were shipped. One writer, one
@@ -45,13 +44,14 @@ const cursorBytes = 20
 export class Spool {
   readonly #options: SpoolOptions
   readonly #segments: Segment[]
-  readonly #cursor: number
+  readonly #cursor: Cursor
   readonly #unlock: () => void
   /** Open file of the newest segment; undefined until the first write. */
   #file: number | undefined
   #next: number
   #head: Place
   #pending = 0
+  #failedReads = 0
 
   /** @throws EmitterError `SPOOL_UNUSABLE` */
   constructor(options: SpoolOptions) {
@@ -59,11 +59,9 @@ export class Spool {
     try {
       mkdirSync(options.dir, { recursive: true, mode: 0o700 })
       this.#unlock = lockDirectory(options.dir)
-      this.#cursor = openSync(join(options.dir, 'cursor'), 'a+', 0o600)
-      closeSync(this.#cursor)
-      this.#cursor = openSync(join(options.dir, 'cursor'), 'r+')
+      this.#cursor = new Cursor(options.dir, options.disk)
       this.#segments = existing(options.dir)
-      const shipped = readCursor(this.#cursor)
+      const shipped = this.#cursor.read()
       this.#head = this.#resume(shipped)
       this.#next = Math.max(shipped?.segment ?? 0, this.#segments.at(-1)?.number ?? 0) + 1
     } catch (error) {
@@ -96,33 +94,58 @@ export class Spool {
    */
   append(frames: readonly Buffer[]): readonly Place[] {
     const bytes = frames.length === 1 && frames[0] !== undefined ? frames[0] : Buffer.concat(frames)
+    const { segment, offset } = this.#write(bytes)
+    let end = offset
+    return frames.map((frame) => {
+      end += frame.length
+      return { segment, offset: end }
+    })
+  }
+
+  /** Where the bytes begin. */
+  #write(bytes: Buffer): Place {
+    try {
+      return this.#writeOnce(bytes)
+    } catch (error) {
+      // What is shipped may lie in the segment that was written to until now: its room may be what is missing.
+      const segments = this.#segments.length
+      this.#attempt(() => this.#removeShipped(this.#head))
+      if (this.#segments.length === segments) throw error
+      return this.#writeOnce(bytes)
+    }
+  }
+
+  #writeOnce(bytes: Buffer): Place {
     const { file, segment } = this.#writable(bytes.length)
     try {
-      for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done, bytes.length - done, segment.size + done)
+      for (let done = 0, written = 0; done < bytes.length; done += written) {
+        written = this.#options.disk.write(file, bytes, done, segment.size + done)
+        if (written === 0) throw new EmitterError('DISK_REFUSED', `Writing ${segment.path}: the disk took nothing.`)
+      }
     } catch (error) {
       this.#undo(file, segment)
       throw error
     }
-    let end = segment.size
+    const offset = segment.size
     segment.size += bytes.length
     this.#pending += bytes.length
-    return frames.map((frame) => {
-      end += frame.length
-      return { segment: segment.number, offset: end }
-    })
+    return { segment: segment.number, offset }
   }
 
-  /** The next records after the shipped ones, as many as one read brings; none when all is shipped. */
+  /**
+   * The next records after the shipped ones, as many as one read brings; none when all is shipped. Damaged bytes are skipped up
+   * to the next whole record.
+   *
+   * @throws what the file system throws; asked again and again it gives up what it cannot read
+   */
   async read(): Promise<readonly SpooledRecord[]> {
     for (;;) {
       const segment = this.#segments.find(({ number }) => number >= this.#head.segment)
       if (segment === undefined) return []
       const offset = segment.number === this.#head.segment ? this.#head.offset : 0
       if (offset < segment.size) {
-        const records = decodeAll(await readAt(segment.path, offset, segment.size), segment.number, offset)
+        const records = await this.#readFrom(segment, offset)
         if (records.length > 0) return records
-        this.#options.onDamage(segment.path, offset, segment.size - offset)
-        this.shipped({ segment: segment.number, offset: segment.size }, segment.size - offset)
       } else if (segment === this.#segments.at(-1)) return []
       else this.#head = { segment: segment.number + 1, offset: 0 }
     }
@@ -138,30 +161,65 @@ export class Spool {
   shipped(place: Place, bytes: number): void {
     this.#head = place
     this.#pending -= bytes
-    writeCursor(this.#cursor, place)
+    // Without a cursor more is sent again after a crash; segments are removed all the same, since a full disk needs their room.
+    this.#attempt(() => this.#cursor.write(place))
+    this.#attempt(() => this.#removeShipped(place))
+  }
+
+  #attempt(change: () => void): void {
+    try {
+      change()
+    } catch (error) {
+      this.#options.onStuck(error)
+    }
+  }
+
+  #removeShipped(place: Place): void {
     for (let first = this.#segments[0]; first !== undefined; first = this.#segments[0]) {
       const done = first.number < place.segment || (first.number === place.segment && place.offset >= first.size)
       const current = this.#file !== undefined && first === this.#segments.at(-1)
       if (!done || (current && first.size < this.#options.segmentBytes / 2)) return
       if (current) this.#closeFile()
-      unlinkSync(first.path)
+      this.#remove(first.path)
       this.#segments.shift()
     }
   }
 
+  /** None where there is damage: then what is damaged is behind. */
+  async #readFrom(segment: Segment, offset: number): Promise<readonly SpooledRecord[]> {
+    try {
+      const records = decodeAll(await readAt(segment.path, offset, segment.size, maxFrameBytes), segment.number, offset)
+      if (records.length === 0) this.#skip(segment, offset, await damagedBytes(segment, offset))
+      this.#failedReads = 0
+      return records
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code !== 'ENOENT' && !(code === 'EIO' && ++this.#failedReads >= mostReads)) throw error
+      this.#failedReads = 0
+      this.#skip(segment, offset, segment.size - offset, error)
+      return []
+    }
+  }
+
+  #skip(segment: Segment, offset: number, bytes: number, error?: unknown): void {
+    this.#options.onDamage(segment.path, offset, bytes, error)
+    this.shipped({ segment: segment.number, offset: offset + bytes }, bytes)
+  }
+
   close(): void {
     this.#closeFile()
-    const { dir } = this.#options
-    if (this.#pending <= 0) for (const { path } of this.#segments.splice(0)) unlinkSync(path)
-    closeSync(this.#cursor)
-    if (this.#segments.length === 0) unlinkSync(join(dir, 'cursor'))
+    this.#cursor.close()
+    this.#attempt(() => {
+      if (this.#pending <= 0) for (const { path } of this.#segments.splice(0)) this.#remove(path)
+      if (this.#segments.length === 0) this.#remove(this.#cursor.path)
+    })
     this.#unlock()
   }
 
   /** Where a new process goes on: at the cursor when its segment is there, else at the oldest segment. */
   #resume(shipped: Place | undefined): Place {
     const done = this.#segments.filter(({ number }) => shipped !== undefined && number < shipped.segment)
-    for (const { path } of this.#segments.splice(0, done.length)) unlinkSync(path)
+    for (const { path } of this.#segments.splice(0, done.length)) this.#remove(path)
     const first = this.#segments[0]
     if (first !== undefined && first.number === shipped?.segment && shipped.offset <= first.size) return shipped
     return { segment: first?.number ?? 0, offset: 0 }
@@ -173,7 +231,7 @@ export class Spool {
       return { file: this.#file, segment: current }
     const number = this.#next
     const path = join(this.#options.dir, `${String(number).padStart(12, '0')}.spool`)
-    const file = openSync(path, 'wx', 0o600)
+    const file = this.#options.disk.create(path)
     this.#next++
     this.#closeFile()
     this.#file = file
@@ -182,18 +240,28 @@ export class Spool {
     return { file, segment }
   }
 
-  /** Half a write must not stand before later ones; where it cannot be cut off, later ones go to another file. */
+  /** Half a write is cut off; where it cannot be, no reader goes so far, since what is written next goes to another file. */
   #undo(file: number, segment: Segment): void {
-    try {
-      ftruncateSync(file, segment.size)
-    } catch {
-      this.#closeFile()
-    }
+    this.#attempt(() => this.#options.disk.truncate(file, segment.size))
+    this.#closeFile()
+    if (segment.size > 0) return
+    // Else a disk that goes on like this would leave one empty segment for each write.
+    this.#segments.pop()
+    this.#attempt(() => this.#remove(segment.path))
   }
 
   #closeFile(): void {
-    if (this.#file !== undefined) closeSync(this.#file)
+    const file = this.#file
     this.#file = undefined
+    if (file !== undefined) this.#attempt(() => this.#options.disk.close(file))
+  }
+
+  #remove(path: string): void {
+    try {
+      this.#options.disk.remove(path)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
   }
 }
 
@@ -205,10 +273,19 @@ function existing(dir: string): Segment[] {
   })
 }
 
-async function readAt(path: string, offset: number, end: number): Promise<Buffer> {
+/** How many bytes from `offset` on hold no whole frame. */
+async function damagedBytes({ path, size }: Segment, offset: number): Promise<number> {
+  // A frame that begins within the first half of the window ends within the window.
+  const bytes = await readAt(path, offset, size, 2 * maxFrameBytes)
+  const next = findFrame(bytes, 1)
+  if (next !== undefined) return next
+  return bytes.length === 2 * maxFrameBytes ? maxFrameBytes : size - offset
+}
+
+async function readAt(path: string, offset: number, end: number, most: number): Promise<Buffer> {
   const file = await open(path, 'r')
   try {
-    const bytes = Buffer.allocUnsafe(Math.min(end - offset, maxFrameBytes))
+    const bytes = Buffer.allocUnsafe(Math.min(end - offset, most))
     const { bytesRead } = await file.read(bytes, 0, bytes.length, offset)
     return bytes.subarray(0, bytesRead)
   } finally {
@@ -224,21 +301,4 @@ function decodeAll(bytes: Buffer, segment: number, base: number): SpooledRecord[
     at += frame.size
     records.push({ ...frame, end: { segment, offset: base + at } })
   }
-}
-
-/** Undefined where it was never written, or not whole. */
-function readCursor(file: number): Place | undefined {
-  if (fstatSync(file).size < cursorBytes) return undefined
-  const bytes = Buffer.alloc(cursorBytes)
-  readSync(file, bytes, 0, cursorBytes, 0)
-  if (crc32(bytes.subarray(0, 16)) !== bytes.readUInt32LE(16)) return undefined
-  return { segment: Number(bytes.readBigUInt64LE(0)), offset: Number(bytes.readBigUInt64LE(8)) }
-}
-
-function writeCursor(file: number, { segment, offset }: Place): void {
-  const bytes = Buffer.allocUnsafe(cursorBytes)
-  bytes.writeBigUInt64LE(BigInt(segment), 0)
-  bytes.writeBigUInt64LE(BigInt(offset), 8)
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, 16)), 16)
-  writeSync(file, bytes, 0, cursorBytes, 0)
 }

@@ -8,7 +8,6 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import Fastify from 'fastify'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
-import { openKeyRegistry } from '../../access/key-registry.ts'
 import { newEvent } from '../../bus/codec.ts'
 import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
 import { openView } from '../../bus/view.ts'
@@ -19,6 +18,7 @@ import type { ModelRuntime } from '../../inference/port.ts'
 import { openRuntime } from '../../inference/runtime/open.ts'
 import { createNode } from '../../inference/server/node.ts'
 import { topics } from '../../schemas/index.ts'
+import { openTestKeys } from '../inference/test-keys.ts'
 import type { LoadRequest, LoadResult } from './node-load.ts'
 
 export interface NodeBenchOptions {
@@ -110,7 +110,7 @@ async function openCordon(runtime: ModelRuntime, registry: Registry) {
   const bus = await createEmbeddedBus({ path: join(dir, 'bus') })
   await bus.ensureTopics(Object.values(topics))
   const emitter = await openEmitter({ bus, dir: join(dir, 'spool'), clock: Date.now, log, registry })
-  const keys = await openKeyRegistry({ bus, clock: Date.now, source: 'bench' })
+  const keys = await openTestKeys(bus, Date.now)
   const containments = await openView(bus, 'containments')
   const models = await openView(bus, 'models')
   const profile = readFileSync(join(modelsDir, 'digits', version, 'profile.bin'))
@@ -118,7 +118,7 @@ async function openCordon(runtime: ModelRuntime, registry: Registry) {
   const control = { boundMs: 15_000, lost: 'last-known' } as const
   const rest = { clock: Date.now, registry, log, control, addressKey: new Uint8Array(32), prices: { perItem: 0.0001 } }
   const node = await createNode({
-    ...{ name: 'bench', pools, runtime, fingerprinterOf: () => fingerprinter, keys, containments, models, emitter },
+    ...{ name: 'bench', pools, runtime, fingerprinterOf: () => fingerprinter, keys: keys.registry, containments, models, emitter },
     ...rest,
   })
   const { key } = await keys.create({ principal: 'bench' })

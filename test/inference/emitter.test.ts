@@ -231,16 +231,6 @@ test('an event that cannot be encoded is counted, and nothing is thrown', async 
   assert.equal(emitter.state().dropped, 2)
 })
 
-test('a disk that refuses costs events and no answers', async () => {
-  bus.failure = unavailable()
-  const emitter = await open()
-  rmSync(dir, { recursive: true })
-  emit(emitter, 0, 3)
-  emitter.flush()
-  assert.deepEqual([emitter.state().emitted, emitter.state().dropped], [0, 3])
-  await assert.doesNotReject(emitter.drain(10))
-})
-
 test('one process a directory', async () => {
   const emitter = await open()
   await assert.rejects(open(), { code: 'SPOOL_UNUSABLE' })

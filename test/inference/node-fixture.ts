@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
-import { type KeyRegistry, openKeyRegistry } from '../../access/key-registry.ts'
 import { decode, encode, newEvent } from '../../bus/codec.ts'
 import { openView } from '../../bus/view.ts'
 import { type Emitter, openEmitter } from '../../inference/emitter/emitter.ts'
@@ -13,6 +12,7 @@ import { createNode, type InferenceNode } from '../../inference/server/node.ts'
 import type { NodeOptions } from '../../inference/server/options.ts'
 import { type Containment, leaseId, type Model, type TopicData, type TopicName } from '../../schemas/index.ts'
 import { MemoryBus } from './memory-bus.ts'
+import { openTestKeys, type TestKeys } from './test-keys.ts'
 
 export const silent = pino({ level: 'silent' })
 export const start = 1_800_000_000_000
@@ -96,7 +96,7 @@ export interface Fixture {
   readonly node: InferenceNode
   readonly bus: MemoryBus
   readonly runtime: TinyRuntime
-  readonly keys: KeyRegistry
+  readonly keys: TestKeys
   readonly emitter: Emitter
   readonly registry: Registry
   readonly clock: { now: number }
@@ -121,7 +121,7 @@ export async function openFixture(options: Partial<NodeOptions> = {}, place: Pla
   const registry = new Registry()
   const runtime = new TinyRuntime()
   const emitter = await openEmitter({ bus, dir, clock: read, log: silent, registry })
-  const keys = await openKeyRegistry({ bus, clock: read, source: 'test' })
+  const keys = await openTestKeys(bus, read)
   const containments = await openView(bus, 'containments')
   const models = await openView(bus, 'models')
   const node = await createNode({
@@ -132,7 +132,7 @@ export async function openFixture(options: Partial<NodeOptions> = {}, place: Pla
     ],
     runtime,
     fingerprinterOf: () => ({ fingerprint: tinyFingerprint }),
-    keys,
+    keys: keys.registry,
     containments,
     models,
     emitter,

@@ -102,7 +102,7 @@ test('a released lease ends at once', async () => {
 })
 
 test('a lease may be about an organization, a key or a model', async () => {
-  const id = fixture.keys.list().find(({ principal }) => principal === 'alice')?.id
+  const id = fixture.keys.registry.list().find(({ principal }) => principal === 'alice')?.id
   for (const [target, aliceGets, bobGets] of [
     [`key:${id}`, 403, 200],
     ['organization:acme', 403, 403],

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Registry } from 'prom-client'
-import { openKeyRegistry } from '../../access/key-registry.ts'
 import { encode, newEvent } from '../../bus/codec.ts'
 import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
 import { openView } from '../../bus/view.ts'
@@ -18,6 +17,7 @@ import { createNode } from '../../inference/server/node.ts'
 import { type Containment, type FingerprintEvent, topics } from '../../schemas/index.ts'
 import { until } from './memory-bus.ts'
 import { silent } from './node-fixture.ts'
+import { openTestKeys } from './test-keys.ts'
 
 const modelsDir = fileURLToPath(new URL('../../inference/models/', import.meta.url))
 
@@ -29,7 +29,7 @@ test('the digits model, its fingerprints and the embedded bus: served, recorded,
   const pools = [{ name: 'a', models: ['digits'] }]
   const runtime = await openRuntime({ modelsDir, pools, maxQueueItems: 256, registry, log: silent })
   const emitter = await openEmitter({ bus, dir: join(dir, 'spool'), clock: Date.now, log: silent, registry })
-  const keys = await openKeyRegistry({ bus, clock: Date.now, source: 'test' })
+  const keys = await openTestKeys(bus, Date.now)
   const containments = await openView(bus, 'containments')
   const models = await openView(bus, 'models')
   const fingerprinters = new Map<string, Fingerprinter>()
@@ -40,7 +40,17 @@ test('the digits model, its fingerprints and the embedded bus: served, recorded,
   const fingerprinterOf = (model: string, version: string) => fingerprinters.get(`${model}/${version}`)
   const control = { boundMs: 15_000, lost: 'last-known' } as const
   const rest = { clock: Date.now, registry, log: silent, control, addressKey: new Uint8Array(32), prices: { perItem: 0.0001 } }
-  const node = await createNode({ name: 'node-1', pools, runtime, fingerprinterOf, keys, containments, models, emitter, ...rest })
+  const node = await createNode({
+    name: 'node-1',
+    pools,
+    runtime,
+    fingerprinterOf,
+    keys: keys.registry,
+    containments,
+    models,
+    emitter,
+    ...rest,
+  })
   try {
     const { key } = await keys.create({ principal: 'alice' })
     const { images, labels } = loadMnist('test')

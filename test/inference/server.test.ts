@@ -210,12 +210,14 @@ test('a served request leaves one request event and one fingerprint event an ite
 
 test('an answer leaves the node only when its events are in the spool', async () => {
   const { url } = await fixture.node.start({ host: '127.0.0.1', port: 0 })
+  fixture.emitter.flush()
+  const { emitted } = fixture.emitter.state()
   const emittedAtAnswer: number[] = []
   fixture.node.app.server.prependListener('request', (_request, response) => {
     const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => typeof response
     Object.assign(response, {
       writeHead: (...args: unknown[]) => {
-        emittedAtAnswer.push(fixture.emitter.state().emitted)
+        emittedAtAnswer.push(fixture.emitter.state().emitted - emitted)
         return writeHead(...args)
       },
     })
