@@ -174,7 +174,7 @@ class DetectorPartition implements PartitionHost {
       return
     }
     const judged = judgeTime(event.time, event.stamp, this.#limits.skewMs)
-    const { time, verdict } = this.#watermark.admit(judged.time)
+    const { time, verdict } = this.#watermark.admit(judged.time, judged.vouched)
     const now = this.#watermark.at ?? time
     this.#counts.events += 1
     if (verdict === 'restarted') this.#startAgain(now)

@@ -11,6 +11,8 @@ export interface JudgedTime {
   readonly time: Instant
   /** How far the clock behind the claim was ahead of the log's (negative: behind), milliseconds; null where it is trusted. */
   readonly skewMs: number | null
+  /** The log's own clock says that it is not of a time to come. */
+  readonly vouched: boolean
 }
 
 /** Shipping may take so long: a sender that seems to be behind by no more is only slow. */
@@ -30,11 +32,11 @@ const shippingMs = 30_000
  */
 export function judgeTime(claimed: Instant, stamp: Stamp | undefined, skewMs: number): JudgedTime {
   // A log that carries the writer's time shows the same; of an honest clock it says that there is nothing to correct.
-  if (stamp === undefined || stamp.appendedAt === claimed) return { time: claimed, skewMs: null }
+  if (stamp === undefined || stamp.appendedAt === claimed) return { time: claimed, skewMs: null, vouched: false }
   const { appendedAt, sentAt } = stamp
   const skew = sentAt === null ? 0 : sentAt - appendedAt
   const off = skew > skewMs || -skew > Math.max(skewMs, shippingMs)
   const corrected = off ? Math.max(0, claimed - skew) : claimed
-  if (corrected > appendedAt + skewMs) return { time: appendedAt, skewMs: off ? skew : claimed - appendedAt }
-  return { time: corrected, skewMs: off ? skew : null }
+  if (corrected > appendedAt + skewMs) return { time: appendedAt, skewMs: off ? skew : claimed - appendedAt, vouched: true }
+  return { time: corrected, skewMs: off ? skew : null, vouched: true }
 }

@@ -57,7 +57,7 @@ export function stateUnseen({ topic, partition, partitions }: Place, gap: Unseen
       earliest: from,
       latest: until,
       // It names nobody: it concerns all whose records lie in the partition.
-      whole: false,
+      morePrincipals: true,
       ...(worstMs === null ? {} : { worstMs }),
     },
     window: { from, until },

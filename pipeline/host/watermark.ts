@@ -11,7 +11,7 @@ export interface WatermarkLimits {
 export interface WatermarkState {
   /** Highest event time accepted; null before the first event. */
   at: Instant | null
-  /** A second event (or a tick) agreed with it to within `aheadMs`. */
+  /** A second event agreed with it to within `aheadMs`, or a tick or the log's own clock vouched for it. */
   confirmed: boolean
   /** What the events since the last agreeing one claimed, all of them too far ahead; fewer than `witnesses`. */
   claims: Instant[]
@@ -34,6 +34,7 @@ const witnesses = 3
  *   longer a broken clock but a quiet night, and event time moves to the earliest of what they claim.
  * - A first event that the second contradicts by being much older is disowned: event time starts again there
  *   (`restarted`), and the caller drops what it built on the first.
+ * - Neither is needed of an event whose time the log's own clock bounds (`vouched`): it goes as far as it says.
  * - Late events keep their own time: what they say happened is still true, and only a detector can tell whether it matters.
  */
 export class Watermark {
@@ -49,14 +50,16 @@ export class Watermark {
     return this.#state.at
   }
 
-  admit(time: Instant): Admission {
+  /** @param vouched the log's clock bounds it already, see `judgeTime`: it is believed however far ahead it is */
+  admit(time: Instant, vouched = false): Admission {
     const state = this.#state
     const at = state.at
     if (at === null) {
       state.at = time
+      state.confirmed = vouched
       return { time, verdict: 'on-time' }
     }
-    if (time > at + this.#limits.aheadMs) return this.#claim(time, at)
+    if (!vouched && time > at + this.#limits.aheadMs) return this.#claim(time, at)
     state.claims.length = 0
     if (!state.confirmed && time < at - this.#limits.aheadMs) {
       state.at = time

@@ -106,7 +106,7 @@ export function gapContract(name: string, factory: StoreFactory): void {
       const keys = ['alice', 'bob', 'digits', 'ä€😀', 'x'.repeat(37), ...Array.from({ length: 100 }, (_, n) => `key-${n * 7_919}`)]
       const { rows } = await store.sql(`SELECT arrayMap(key -> kafkaMurmurHash(key) % 12, ['${keys.join("','")}']) AS partitions`)
       assert.deepEqual(
-        (rows[0]?.['partitions'] as unknown[]).map(Number),
+        ((rows[0]?.['partitions'] ?? []) as unknown[]).map(Number),
         keys.map((key) => partitionOf(key, 12)),
       )
     })
