@@ -12,6 +12,19 @@ export type IngestErrorCode =
 
 export class IngestError extends CordonError<IngestErrorCode> {}
 
+export type ReplayErrorCode =
+  /** The order was read too late. */
+  | 'COMMAND_EXPIRED'
+  /** Its topic is one that is not written to from here. */
+  | 'NOT_REPLAYABLE'
+  /** Neither the topic nor the letter has the record any more. */
+  | 'RECORD_UNAVAILABLE'
+  /** The intake refuses it as it did before. */
+  | 'STILL_REJECTED'
+
+/** Why the record of a dead letter was not published again; the answer to the order. */
+export class ReplayError extends CordonError<ReplayErrorCode> {}
+
 const statuses: Readonly<Record<IngestErrorCode, number>> = {
   UNAUTHENTICATED: 401,
   EMPTY_BODY: 400,

@@ -39,16 +39,23 @@ const Envelope = z.object({
  *
  * @param source who sends them
  * @param most events
+ * @param given the id of an event that brings none; default a new one
  * @throws IngestError `EMPTY_BODY`, `MALFORMED_BODY` or `TOO_MANY_EVENTS`; single bad events are returned as rejected
  */
-export function readEvents<K extends CollectedKind>(kind: K, body: Uint8Array, source: string, most: number): Collected<K> {
+export function readEvents<K extends CollectedKind>(
+  kind: K,
+  body: Uint8Array,
+  source: string,
+  most: number,
+  given?: EventId,
+): Collected<K> {
   const events: CordonEvent<K>[] = []
   const rejected: RejectedLine[] = []
   let count = 0
   for (const { line, text, value } of isArray(body) ? readArray(body) : readLines(body)) {
     if (++count > most) throw new IngestError('TOO_MANY_EVENTS', `more than ${most} events; send them in parts`)
     const result =
-      value === undefined ? { code: 'MALFORMED_JSON' as const, reason: 'it is not JSON in UTF-8' } : eventOf(kind, value, source)
+      value === undefined ? { code: 'MALFORMED_JSON' as const, reason: 'it is not JSON in UTF-8' } : eventOf(kind, value, source, given)
     if ('code' in result) rejected.push({ line, text, ...result })
     else events.push(result)
   }
@@ -107,13 +114,14 @@ function eventOf<K extends CollectedKind>(
   kind: K,
   value: unknown,
   source: string,
+  given: EventId | undefined,
 ): CordonEvent<K> | { code: 'INVALID_DATA'; reason: string } {
   const envelope = Envelope.safeParse(value)
   if (!envelope.success) return invalid(envelope.error)
   const data = kinds[kind].schema.safeParse(value)
   if (!data.success) return invalid(data.error)
   const { id, time } = envelope.data
-  return newEvent(kind, data.data as CordonEvent<K>['data'], source, time, id?.toLowerCase())
+  return newEvent(kind, data.data as CordonEvent<K>['data'], source, time, id?.toLowerCase() ?? given)
 }
 
 function invalid(error: z.ZodError): { code: 'INVALID_DATA'; reason: string } {

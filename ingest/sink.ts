@@ -5,7 +5,7 @@ import type { Registry } from 'prom-client'
 import { decode } from '../bus/codec.ts'
 import { Pause } from '../bus/pause.ts'
 import type { Batch, BatchControl, BusRecord, Consumer, EventBus } from '../bus/port.ts'
-import { type EventOf, type Instant, type Kind, topics } from '../schemas/index.ts'
+import { type Assignment, type EventOf, type Instant, type Kind, topics } from '../schemas/index.ts'
 import { rowOf, type Store, type StoredKind, type TableName, tableOf } from '../store/index.ts'
 import { type SinkMetrics, sinkMetrics } from './sink-metrics.ts'
 import { type Entry, TableWriter } from './table-writer.ts'
@@ -27,7 +27,7 @@ export interface SinkOptions {
 
 export interface SinkState {
   /** As known when the last batch of each partition came. */
-  readonly partitions: readonly { readonly topic: string; readonly partition: number; readonly lag: number }[]
+  readonly assignments: readonly Assignment[]
   /** Since this sink began. */
   readonly rowsWritten: number
   readonly duplicates: number
@@ -72,7 +72,8 @@ class BusSink implements Sink {
   readonly #options: SinkOptions
   readonly #metrics: SinkMetrics
   readonly #writers = new Map<TableName, TableWriter>()
-  readonly #lag = new Map<string, { topic: string; partition: number; lag: number }>()
+  /** Where each partition stands, and when the log took what is being stored; null when nothing is. */
+  readonly #places = new Map<string, Omit<Assignment, 'lagMs' | 'standby'> & { readonly oldest: Instant | null }>()
   /** By table; null is the server itself, asked what runs there. */
   readonly #trouble = new Map<TableName | null, { since: Instant; reason: string }>()
   /** Since when each is asked without an answer. */
@@ -101,7 +102,7 @@ class BusSink implements Sink {
         return undefined
       },
       onRevoked: async (topic, partition) => {
-        this.#lag.delete(`${topic}/${partition}`)
+        this.#places.delete(`${topic}/${partition}`)
         this.#metrics.lag.remove({ topic, partition: String(partition) })
       },
       onBatch: (batch, control) => this.#handle(batch, control),
@@ -111,7 +112,11 @@ class BusSink implements Sink {
 
   state(): SinkState {
     return {
-      partitions: [...this.#lag.values()].map((one) => ({ ...one })),
+      assignments: [...this.#places.values()].map(({ oldest, ...place }) => ({
+        ...place,
+        standby: false,
+        lagMs: oldest === null ? 0 : Math.max(0, this.#options.clock() - oldest),
+      })),
       rowsWritten: this.#counts.rows,
       duplicates: this.#counts.duplicates,
       deadLetters: this.#counts.letters,
@@ -139,7 +144,7 @@ class BusSink implements Sink {
     const last = batch.records.at(-1)
     if (last === undefined) return
     const behind = batch.end - last.offset - 1
-    this.#noteLag(batch, batch.records.length + behind)
+    this.#notePlace(batch, 0)
     try {
       const loads = await this.#read(batch, control.signal)
       await this.#undisturbed(control.signal)
@@ -150,7 +155,7 @@ class BusSink implements Sink {
       throw error
     }
     await control.commit(last.offset + 1)
-    this.#noteLag(batch, behind)
+    this.#notePlace(batch, batch.records.length)
   }
 
   /**
@@ -283,8 +288,13 @@ class BusSink implements Sink {
     this.#trouble.set(table, { since, reason: error instanceof Error ? error.message : String(error) })
   }
 
-  #noteLag({ topic, partition }: Batch, lag: number): void {
-    this.#lag.set(`${topic}/${partition}`, { topic, partition, lag })
-    this.#metrics.lag.set({ topic, partition: String(partition) }, lag)
+  /** @param stored how many records of the batch are */
+  #notePlace({ topic, partition, records, end }: Batch, stored: number): void {
+    const last = records.at(-1)?.offset ?? end - 1
+    const offset = records[stored]?.offset ?? last + 1
+    // What stands after the batch was not read: it is younger than the batch's last.
+    const waiting = records[stored] ?? (last + 1 < end ? records.at(-1) : undefined)
+    this.#places.set(`${topic}/${partition}`, { topic, partition, offset, end, oldest: waiting?.timestamp ?? null })
+    this.#metrics.lag.set({ topic, partition: String(partition) }, Math.max(0, end - offset))
   }
 }
