@@ -355,7 +355,7 @@ describe('gaps of a partition', () => {
     const given = Array.from({ length: 41 }, (_, n) => observation('request', n, epoch + 41 - n, { principal: `p${n}` }))
     const [gap] = [...given, tick(99, epoch + hour)].flatMap((event, offset) => host.apply(event, offset))
     assert.deepEqual(
-      [gap?.evidence['count'], (gap?.evidence['principals'] as string[]).length, gap?.evidence['morePrincipals']],
+      [gap?.evidence['count'], ((gap?.evidence['principals'] ?? []) as string[]).length, gap?.evidence['morePrincipals']],
       [40, 32, true],
     )
   })
