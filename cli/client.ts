@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { CliError } from './errors.ts'
 
 /** What a running instance writes into its data directory for the commands to find it. */
-export const InstanceFile = z.object({ pid: z.int(), inference: z.url(), console: z.url(), startedAt: z.int() })
+export const InstanceFile = z.object({ pid: z.int(), inference: z.url().nullable(), console: z.url(), startedAt: z.int() })
 export type InstanceFile = z.infer<typeof InstanceFile>
 
 export interface Client {

@@ -3,13 +3,17 @@ import { Command } from 'commander'
 import { CordonError } from '../schemas/index.ts'
 import { configCommand } from './commands/config.ts'
 import { containCommand, containmentsCommand } from './commands/containments.ts'
+import { deadLettersCommand } from './commands/dead-letters.ts'
 import { detectorsCommand } from './commands/detectors.ts'
 import { findingsCommand } from './commands/findings.ts'
 import { incidentsCommand } from './commands/incidents.ts'
 import { keysCommand } from './commands/keys.ts'
 import { queryCommand } from './commands/query.ts'
+import { roleCommands } from './commands/roles.ts'
+import { secretsCommand } from './commands/secrets.ts'
 import { startCommand } from './commands/start.ts'
-import { statusCommand, topicsCommand } from './commands/status.ts'
+import { statusCommand } from './commands/status.ts'
+import { topicsCommand } from './commands/topics.ts'
 import { cell } from './output.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -19,12 +23,15 @@ const program = new Command('cordon')
   .showHelpAfterError('(add --help for what this command takes)')
 
 startCommand(program, version)
+roleCommands(program, version)
+secretsCommand(program)
 keysCommand(program)
 findingsCommand(program, version)
 incidentsCommand(program)
 containmentsCommand(program)
 containCommand(program)
 queryCommand(program)
+deadLettersCommand(program)
 topicsCommand(program)
 statusCommand(program)
 detectorsCommand(program)

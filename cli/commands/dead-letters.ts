@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import type { DeadLetterView } from '../../console/port.ts'
+import type { Client } from '../client.ts'
 import { parseInstant } from '../duration.ts'
+import { CliError } from '../errors.ts'
 import { type Column, cell, when } from '../output.ts'
 import { type ClientFlags, clientCommand, connect } from './client-command.ts'
 
@@ -26,10 +28,7 @@ export function deadLettersCommand(program: Command): void {
     .option('--limit <n>', 'at most so many, up to 1000', '100')
     .action(async (flags: ClientFlags & Listed) => {
       const { client, output } = connect(flags)
-      const since = flags.since === undefined ? undefined : String(parseInstant(flags.since, Date.now()))
-      const query = { topic: flags.topic, since, limit: flags.limit }
-      const { deadLetters } = await client.get<{ deadLetters: DeadLetterView[] }>('/api/dead-letters', query)
-      output.list(deadLetters, columns, 'no dead letters')
+      output.list(await find(client, flags), columns, 'no dead letters')
     })
   clientCommand(letters.command('show <id>').description('one dead letter, with what is kept of its record')).action(
     async (id: string, flags: ClientFlags) => {
@@ -38,17 +37,68 @@ export function deadLettersCommand(program: Command): void {
       output.one(letter, describe(letter))
     },
   )
-  clientCommand(letters.command('replay <id>').description('put its record on its topic again, once what was wrong with it is mended'))
+  clientCommand(
+    letters
+      .command('replay [id]')
+      .description('put its record on its topic again, once what was wrong is mended; what was handled stays handled'),
+  )
+    .option('--all', 'every dead letter of --topic, instead of one by its id')
+    .option('--topic <name>', 'with --all: records of this topic')
+    .option('--since <time>', 'with --all: those given up since; ISO 8601, milliseconds, or 1h for an hour ago')
+    .option('--limit <n>', 'with --all: at most so many, the newest, up to 1000', '1000')
     .option('--by <name>', 'who asks for it', process.env.USER ?? 'operator')
-    .action(async (id: string, flags: ClientFlags & { by: string }) => {
+    .action(async (id: string | undefined, flags: ClientFlags & Listed & { all?: boolean; by: string }) => {
       const { client, output } = connect(flags)
-      const body = { id, by: flags.by }
-      const place = await client.post<{ topic: string; partition: number; offset: number }>('/api/dead-letters/replay', body)
-      output.one(place, `published again: ${placeOf(place)}`)
+      if ((id === undefined) !== (flags.all === true)) throw new CliError('USAGE', 'give the id of a dead letter, or --all with --topic')
+      if (id !== undefined) {
+        const place = await replay(client, id, flags.by)
+        return output.one(place, `published again: ${placeOf(place)}`)
+      }
+      if (flags.topic === undefined) throw new CliError('USAGE', '--all wants --topic: the topic whose records are to be tried again')
+      const tried = await replayAll(client, await find(client, flags), flags.by)
+      if (tried.some(({ error }) => error !== null)) process.exitCode = 1
+      output.list(tried, triedColumns, 'no dead letters')
     })
 }
 
-function placeOf({ topic, partition, offset }: Pick<DeadLetterView, 'topic' | 'partition' | 'offset'>): string {
+interface Tried {
+  readonly id: string
+  /** Where it went; null where it could not be replayed. */
+  readonly place: Place | null
+  readonly error: string | null
+}
+type Place = Pick<DeadLetterView, 'topic' | 'partition' | 'offset'>
+
+const triedColumns: readonly Column[] = [
+  { title: 'DEAD LETTER', of: (t: Tried) => t.id },
+  { title: 'PUBLISHED AGAIN', of: (t: Tried) => (t.place === null ? 'NO' : placeOf(t.place)) },
+  { title: 'WHY NOT', of: (t: Tried) => t.error },
+]
+
+async function find(client: Client, { topic, since, limit }: Listed): Promise<readonly DeadLetterView[]> {
+  const from = since === undefined ? undefined : String(parseInstant(since, Date.now()))
+  return (await client.get<{ deadLetters: DeadLetterView[] }>('/api/dead-letters', { topic, since: from, limit })).deadLetters
+}
+
+function replay(client: Client, id: string, by: string): Promise<Place> {
+  return client.post<Place>('/api/dead-letters/replay', { id, by })
+}
+
+/** One after another, oldest first; one that cannot be replayed holds up no other. */
+async function replayAll(client: Client, letters: readonly DeadLetterView[], by: string): Promise<readonly Tried[]> {
+  const tried: Tried[] = []
+  for (const { id } of letters) {
+    try {
+      tried.push({ id, place: await replay(client, id, by), error: null })
+    } catch (error) {
+      if (!(error instanceof CliError && error.code === 'REFUSED')) throw error
+      tried.push({ id, place: null, error: error.message })
+    }
+  }
+  return tried
+}
+
+function placeOf({ topic, partition, offset }: Place): string {
   // An intake refused it before it was on the bus.
   return offset < 0 ? `${topic}, never on the bus` : `${topic}/${partition}@${offset}`
 }
@@ -57,7 +107,7 @@ function describe(letter: DeadLetterView): string {
   const value = Buffer.from(letter.value, 'base64')
   const cut = value.length < letter.size ? `, the first ${value.length} follow` : ''
   return [
-    `${letter.id}  given up ${when(letter.at)}`,
+    `${letter.id}  given up ${when(letter.at)} by ${letter.source}`,
     `record ${placeOf(letter)}, key ${letter.key ?? '–'}`,
     `${letter.code}: ${letter.reason}`,
     '',

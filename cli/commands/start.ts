@@ -3,9 +3,7 @@ import { loadConfig } from '../config/load.ts'
 import { runDemo } from '../demo/demo.ts'
 import { startInstance } from '../instance/start.ts'
 import { configFlags, type StartFlags, withConfigFlags } from './config-flags.ts'
-
-/** How long an orderly stop may take before the process ends anyway; the logs and spools survive that. */
-const stopMs = 20_000
+import { stopOnSignal } from './stop.ts'
 
 export function startCommand(program: Command, version: string): void {
   withConfigFlags(program.command('start').description('run everything in this process: node, bus, store, detectors, responders, console'))
@@ -34,21 +32,10 @@ export function startCommand(program: Command, version: string): void {
               signal: abort.signal,
             }).catch((error: Error) => console.error(`cordon: the demo failed, and the rest goes on: ${error.message}`))
           : Promise.resolve()
-      await signalled()
-      abort.abort()
-      const timer = setTimeout(() => {
-        console.error(`cordon: not stopped in order after ${stopMs / 1_000} s; ending anyway, nothing durable is lost`)
-        process.exit(1)
-      }, stopMs)
-      await demo
-      const well = await instance.stop()
-      clearTimeout(timer)
-      process.exit(well ? 0 : 1)
+      await stopOnSignal(async () => {
+        abort.abort()
+        await demo
+        return instance.stop()
+      })
     })
-}
-
-function signalled(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
-  })
 }

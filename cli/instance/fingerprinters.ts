@@ -2,13 +2,13 @@ import type { Logger } from 'pino'
 import { openFingerprinter } from '../../inference/fingerprint/fingerprint.ts'
 import type { Fingerprinter, ModelInfo } from '../../inference/port.ts'
 import { openRegistry } from '../../inference/registry.ts'
-import type { Secrets } from './secrets.ts'
+import type { NodeSecrets } from './secrets.ts'
 
 /** One fingerprinter for each model version that has a reference profile; the others are served unwatched, which is said. */
 export async function openFingerprinters(
   modelsDir: string,
   models: readonly ModelInfo[],
-  secrets: Secrets,
+  secrets: NodeSecrets,
   log: Logger,
 ): Promise<(model: string, version: string) => Fingerprinter | undefined> {
   const registry = await openRegistry(modelsDir)

@@ -1,18 +1,20 @@
 import type { FastifyInstance } from 'fastify'
 import { CliError } from '../errors.ts'
 
+/** What changes the port. */
+const how = { inference: '--port', console: '--console-port', ingest: 'ingest.port', metrics: 'metrics.port' } as const
+
 /**
  * Runs `start`, which listens.
  *
- * @throws CliError `PORT_IN_USE`, with the flag that changes it
+ * @throws CliError `PORT_IN_USE`, with the flag or setting that changes it
  */
-export async function listening<T>(what: 'inference' | 'console', at: { host: string; port: number }, start: () => Promise<T>): Promise<T> {
+export async function listening<T>(what: keyof typeof how, at: { host: string; port: number }, start: () => Promise<T>): Promise<T> {
   try {
     return await start()
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause
-    const flag = what === 'console' ? '--console-port' : '--port'
-    throw new CliError('PORT_IN_USE', `${at.host}:${at.port} is in use: choose another with ${flag}, or 0 for a free one`, { cause })
+    throw new CliError('PORT_IN_USE', `${at.host}:${at.port} is in use: choose another with ${how[what]}, or 0 for a free one`, { cause })
   }
 }
 

@@ -4,6 +4,7 @@ import type { KeyRegistry } from '../../access/key-registry.ts'
 import type { EventBus } from '../../bus/port.ts'
 import type { View } from '../../bus/view.ts'
 import type { ConsolePorts, InstanceStatus, KeyView, TopicStatus } from '../../console/port.ts'
+import { getDeadLetter, listDeadLetters } from '../../ingest/dead-letters.ts'
 import type { Commander } from '../../pipeline/commands/commander.ts'
 import { Action, Containment, type Incident, Key, topics } from '../../schemas/index.ts'
 import { listQueries } from '../../store/library.ts'
@@ -21,7 +22,6 @@ export interface Parts {
   readonly findings: RecentFindings
   readonly actions: RecentActions
   readonly containments: ContainmentViews
-  readonly deadLetters: Pick<ConsolePorts['deadLetters'], 'list' | 'get'>
   readonly commander: Pick<Commander, 'order'>
   readonly status: () => Promise<InstanceStatus>
 }
@@ -36,7 +36,7 @@ const Position = z.object({ topic: z.string(), partition: z.number(), offset: z.
  * person wants is ordered, and carried out where the role `respond` or `ingest` runs.
  */
 export function consolePorts(parts: Parts): ConsolePorts {
-  const { bus, store, keys, keyCommands, incidents, findings, actions, containments, deadLetters, commander, status } = parts
+  const { bus, store, keys, keyCommands, incidents, findings, actions, containments, commander, status } = parts
   const isSeen = ({ id, revision }: Containment) => (containments.get(id)?.revision ?? -1) >= revision
   const viewed = async (lease: Containment) => {
     await until(() => isSeen(lease), containments.onChange)
@@ -93,8 +93,8 @@ export function consolePorts(parts: Parts): ConsolePorts {
       sql: (text) => store.sql(text),
     },
     deadLetters: {
-      list: (filter) => deadLetters.list(filter),
-      get: (id) => deadLetters.get(id),
+      list: (filter) => listDeadLetters(bus, filter),
+      get: (id) => getDeadLetter(bus, id),
       replay: async (letter, by) => Position.nullable().parse(await commander.order({ kind: 'replay-dead-letter', letter }, by)),
     },
     status,

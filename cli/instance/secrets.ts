@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import type { Config } from '../config/schema.ts'
 import { CliError } from '../errors.ts'
 import { writeAtomically } from './atomic-file.ts'
 
-export interface Secrets {
-  /** Bearer token of the console's API. */
-  readonly token: string
+/** What a node needs. The same on every node: fingerprints under different keys cannot be compared. */
+export interface NodeSecrets {
   /** HMAC key that pseudonymises addresses. */
   readonly addressKey: Uint8Array
   /** Key of the fingerprints, and how often it was rotated. */
@@ -19,35 +19,75 @@ export interface Secrets {
 const tokenLength = 32
 
 const Key32 = z.base64().refine((text) => Buffer.from(text, 'base64').length === 32, 'a key is 32 bytes')
-const Kept = z.object({ addressKey: Key32, fingerprintKey: Key32, fingerprintEpoch: z.int().min(0) })
+const NodeKept = z.object({ addressKey: Key32, fingerprintKey: Key32, fingerprintEpoch: z.int().min(0) })
+const TokenKept = z.object({ token: z.string().min(tokenLength) })
 
 /**
- * The instance's secrets, made at its first start; readable by their owner alone.
+ * The nodes' secrets: of `secretsFile`, or made under the data directory at the first start; readable by their owner alone.
  *
  * @throws CliError `START_FAILED` when they are there but unreadable: making new ones would orphan what is on the log
  */
-export function openSecrets(dataDir: string): Secrets {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const tokenFile = join(dataDir, 'token')
-  const file = join(dataDir, 'secrets.json')
-  try {
-    if (!existsSync(file)) {
-      const made = { addressKey: fresh(), fingerprintKey: fresh(), fingerprintEpoch: 0 }
-      writeAtomically(file, JSON.stringify(made))
+export function openNodeSecrets({ dataDir, secretsFile }: Config): NodeSecrets {
+  const file = secretsFile ?? join(dataDir, 'secrets.json')
+  return reading(file, () => {
+    if (secretsFile === null && !existsSync(file)) {
+      mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+      writeAtomically(file, JSON.stringify(freshNodeSecrets()))
     }
-    if (!existsSync(tokenFile)) writeAtomically(tokenFile, `${randomBytes(32).toString('base64url')}\n`)
-    const kept = Kept.parse(JSON.parse(readFileSync(file, 'utf8')))
-    const token = readFileSync(tokenFile, 'utf8').trim()
-    if (token.length < tokenLength) throw new Error(`the token is shorter than ${tokenLength} characters; delete it, and a new one is made`)
+    const kept = NodeKept.parse(JSON.parse(readFileSync(file, 'utf8')))
     return {
-      token,
       addressKey: Buffer.from(kept.addressKey, 'base64'),
       fingerprintKey: Buffer.from(kept.fingerprintKey, 'base64'),
       fingerprintEpoch: kept.fingerprintEpoch,
     }
-  } catch (cause) {
-    throw new CliError('START_FAILED', `reading the secrets in ${dataDir}: ${(cause as Error).message}`, { cause })
+  })
+}
+
+/**
+ * Bearer token of the API: of `secretsFile` where that has one, or made under the data directory at the first start.
+ *
+ * @throws CliError `START_FAILED`
+ */
+export function openToken({ dataDir, secretsFile }: Config): string {
+  const file = secretsFile ?? join(dataDir, 'token')
+  return reading(file, () => {
+    if (secretsFile !== null) return TokenKept.parse(JSON.parse(readFileSync(secretsFile, 'utf8'))).token
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    if (!existsSync(file)) writeAtomically(file, `${freshToken()}\n`)
+    const token = readFileSync(file, 'utf8').trim()
+    if (token.length < tokenLength) throw new Error(`the token is shorter than ${tokenLength} characters; delete it, and a new one is made`)
+    return token
+  })
+}
+
+/** New secrets for the processes of a deployment: one file for nodes, one for `ingest` and `console`. */
+export function writeSecrets(dir: string): { readonly node: string; readonly api: string } {
+  const files = { node: join(dir, 'node.json'), api: join(dir, 'api.json') }
+  for (const file of Object.values(files)) {
+    if (existsSync(file))
+      throw new CliError('USAGE', `${file} is there already: other processes may use it. Delete it first, or name another folder.`)
   }
+  mkdirSync(dir, { recursive: true, mode: 0o700 })
+  writeAtomically(files.node, JSON.stringify(freshNodeSecrets()))
+  writeAtomically(files.api, JSON.stringify({ token: freshToken() }))
+  return files
+}
+
+function reading<T>(file: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    const why = cause instanceof z.ZodError ? z.prettifyError(cause) : (cause as Error).message
+    throw new CliError('START_FAILED', `reading the secrets in ${file}: ${why}`, { cause })
+  }
+}
+
+function freshNodeSecrets() {
+  return { addressKey: fresh(), fingerprintKey: fresh(), fingerprintEpoch: 0 }
+}
+
+function freshToken(): string {
+  return randomBytes(32).toString('base64url')
 }
 
 function fresh(): string {

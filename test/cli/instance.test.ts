@@ -6,7 +6,7 @@ import { encode, newEvent } from '../../bus/codec.ts'
 import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
 import { Config } from '../../cli/config/schema.ts'
 import { CliError } from '../../cli/errors.ts'
-import { openSecrets } from '../../cli/instance/secrets.ts'
+import { openNodeSecrets, openToken, writeSecrets } from '../../cli/instance/secrets.ts'
 import { startInstance } from '../../cli/instance/start.ts'
 import { lagOf } from '../../cli/instance/status.ts'
 import { topics } from '../../schemas/index.ts'
@@ -14,8 +14,10 @@ import { temporaryDataDir } from '../end-to-end/instance.ts'
 
 it('makes secrets once, and says so rather than go on with torn ones', (t) => {
   const dataDir = temporaryDataDir(t)
-  const made = openSecrets(dataDir)
-  assert.deepEqual(openSecrets(dataDir), made)
+  const config = Config.parse({ dataDir })
+  const open = () => ({ ...openNodeSecrets(config), token: openToken(config) })
+  const made = open()
+  assert.deepEqual(open(), made)
   const torn: readonly [file: string, text: string][] = [
     ['token', ''],
     ['token', '\n'],
@@ -26,13 +28,19 @@ it('makes secrets once, and says so rather than go on with torn ones', (t) => {
   ]
   for (const [file, text] of torn) {
     writeFileSync(join(dataDir, file), text)
-    assert.throws(
-      () => openSecrets(dataDir),
-      (error) => error instanceof CliError && error.code === 'START_FAILED',
-      `${file}: ${JSON.stringify(text)}`,
-    )
+    assert.throws(open, (error) => error instanceof CliError && error.code === 'START_FAILED', `${file}: ${JSON.stringify(text)}`)
     writeFileSync(join(dataDir, 'token'), `${made.token}\n`)
   }
+})
+
+it('makes secrets that several processes share, and never over old ones', (t) => {
+  const dataDir = temporaryDataDir(t)
+  const files = writeSecrets(join(dataDir, 'shared'))
+  const of = (name: string, secretsFile: string) => Config.parse({ dataDir: join(dataDir, name), secretsFile })
+  assert.deepEqual(openNodeSecrets(of('a', files.node)), openNodeSecrets(of('b', files.node)))
+  assert.equal(openToken(of('c', files.api)), openToken(of('d', files.api)))
+  assert.throws(() => openToken(of('a', files.node)), /token/)
+  assert.throws(() => writeSecrets(join(dataDir, 'shared')), /is there already/)
 })
 
 it('makes no secrets in a directory that another process has', async (t) => {

@@ -208,7 +208,7 @@ describe(`the sink on ClickHouse, seed ${seed}`, () => {
     await first.close()
     assert.ok(performance.now() - closing < 2_000)
     assert.equal(first.state().blocked, null)
-    assert.deepEqual(first.state().partitions, [])
+    assert.deepEqual(first.state().assignments, [])
     proxy.plan(() => pass)
     await sink()
     await storedOnce()

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
 import { Config } from '../../cli/config/schema.ts'
-import { configuredDetectors } from '../../cli/instance/detection.ts'
+import { configuredDetectors } from '../../cli/instance/roles/detect.ts'
 import { topicsObserved } from '../../pipeline/host/input.ts'
 import { replay } from '../../pipeline/replay.ts'
 

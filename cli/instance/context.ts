@@ -1,0 +1,114 @@
+import { hostname } from 'node:os'
+import { type Logger, pino } from 'pino'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { type Pulse, startHeart } from '../../bus/heartbeat.ts'
+import type { EventBus } from '../../bus/port.ts'
+import { openView, type View } from '../../bus/view.ts'
+import type { Heartbeat, Instant, RoleName } from '../../schemas/index.ts'
+import type { Config } from '../config/schema.ts'
+import { openBus } from './bus.ts'
+import { Closers } from './closers.ts'
+
+/** What every role needs, whether it has a process of its own or shares one. */
+export interface Context {
+  readonly config: Config
+  readonly version: string
+  /** This process's name, in heartbeats and as the source of what it writes. */
+  readonly instance: string
+  readonly bus: EventBus
+  readonly clock: () => Instant
+  readonly registry: Registry
+  readonly log: Logger
+  readonly closers: Closers
+  /** What every process said of itself last; opened when a role first asks, since not every role may read it. */
+  heartbeats(): Promise<View<Heartbeat>>
+  /** Begins to say what a role does; resolves when it was said once. */
+  heart(role: RoleName, pulse: () => Pulse): Promise<void>
+  /** A listener for failures that are logged and survived. */
+  warn(what: string): (err: unknown) => void
+}
+
+export interface ContextOptions {
+  readonly config: Config
+  readonly version: string
+  readonly instance: string
+  readonly log: Logger
+  readonly closers: Closers
+  readonly bus: EventBus
+}
+
+export function openContext({ config, version, instance, log, closers, bus }: ContextOptions): Context {
+  const clock = () => Date.now()
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: 'cordon_' })
+  const warn = (what: string) => (err: unknown) => log.warn({ err }, what)
+  let heartbeats: Promise<View<Heartbeat>> | undefined
+  const openHeartbeats = async () => {
+    const view = await openView(bus, 'heartbeats', { onError: warn('a heartbeat could not be read') })
+    closers.add('heartbeats', () => view.close())
+    return view
+  }
+  return {
+    config,
+    version,
+    instance,
+    bus,
+    clock,
+    registry,
+    log,
+    closers,
+    heartbeats: () => {
+      heartbeats ??= openHeartbeats()
+      return heartbeats
+    },
+    warn,
+    heart: async (role, pulse) => {
+      const heart = await startHeart({ bus, clock, log, role, instance, version, everyMs: config.heartbeatMs, pulse })
+      closers.add(`heart of ${role}`, () => heart.close())
+    },
+  }
+}
+
+/** Runs `open`, and closes what it opened when it fails. */
+export async function opening<T>(config: Config, open: (log: Logger, closers: Closers) => Promise<T>): Promise<T> {
+  const log = openLog(config.log.level)
+  const closers = new Closers()
+  try {
+    return await open(log, closers)
+  } catch (error) {
+    await closers.closeAll(log)
+    throw error
+  }
+}
+
+/** The bus, to be closed last. */
+export async function openBusOf(config: Config, instance: string, log: Logger, closers: Closers): Promise<EventBus> {
+  const bus = await openBus(config, log, instance)
+  closers.add('bus', () => bus.close())
+  return bus
+}
+
+/** A name that no other process has: the host's and the process's. */
+export function ownName(config: Config): string {
+  const host = hostname().replaceAll(/[^\p{L}\p{N}._-]/gu, '-')
+  return config.instance ?? `${/^[\p{L}\p{N}]/u.test(host) ? host : `host-${host}`}-${process.pid}`.slice(0, 128)
+}
+
+function openLog(level: Config['log']['level']): Logger {
+  const redact = {
+    paths: [
+      'key',
+      'token',
+      'password',
+      'secret',
+      '*.key',
+      '*.token',
+      '*.password',
+      '*.secret',
+      '*.authorization',
+      'req.headers.authorization',
+    ],
+    censor: '[redacted]',
+  }
+  return pino({ level, redact }, pino.destination({ dest: 2, sync: false }))
+}

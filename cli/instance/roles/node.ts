@@ -1,0 +1,63 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { openKeys } from '../../../access/key-registry.ts'
+import { openView } from '../../../bus/view.ts'
+import { openEmitter } from '../../../inference/emitter/emitter.ts'
+import { fingerprintKeyId } from '../../../inference/fingerprint/keystream.ts'
+import { openRuntime } from '../../../inference/runtime/open.ts'
+import { createNode } from '../../../inference/server/node.ts'
+import type { Context } from '../context.ts'
+import { openFingerprinters } from '../fingerprinters.ts'
+import { listening } from '../listen.ts'
+import type { NodeSecrets } from '../secrets.ts'
+
+/** How long a stopping node waits for its events to reach the bus; what is left waits in the spool. */
+const drainMs = 5_000
+
+/** The inference node, listening. It reads control topics, and writes nothing but events. */
+export async function runNode(context: Context, secrets: NodeSecrets): Promise<{ readonly url: string }> {
+  const { config, bus, clock, registry, log, closers, warn } = context
+  const { inference, pools } = config
+  const modelsDir = inference.modelsDir ?? fileURLToPath(new URL('../../../inference/models/', import.meta.url))
+  const keys = await openKeys({ bus, onError: warn('a key could not be read') })
+  closers.add('keys', () => keys.close())
+  const models = await openView(bus, 'models', { onError: warn('a model could not be read') })
+  closers.add('models', () => models.close())
+  const containments = await openView(bus, 'containments', { onError: warn('a lease could not be read') })
+  closers.add('lease view', () => containments.close())
+  const emitter = await openEmitter({ bus, dir: join(config.dataDir, 'spool'), maxBytes: inference.spoolBytes, clock, log, registry })
+  closers.add('emitter', async () => {
+    await emitter.drain(drainMs)
+    await emitter.close()
+  })
+  const { backend, maxQueueItems } = inference
+  const runtime = await openRuntime({ modelsDir, pools, backend, maxQueueItems, registry, log })
+  closers.add('runtime', () => runtime.close())
+  const node = await createNode({
+    name: inference.node,
+    pools,
+    runtime,
+    fingerprinterOf: await openFingerprinters(modelsDir, runtime.list(), secrets, log),
+    keys,
+    containments,
+    models,
+    emitter,
+    clock,
+    registry,
+    log,
+    limits: {
+      maxItems: inference.maxItems,
+      maxBodyBytes: inference.maxBodyBytes,
+      ordinary: inference.limit,
+      telemetryMs: inference.telemetryMs,
+    },
+    control: { boundMs: inference.controlBoundMs, lost: inference.controlLost },
+    addressKey: secrets.addressKey,
+    fingerprintKeyId: fingerprintKeyId(secrets.fingerprintKey),
+    prices: { perItem: inference.pricePerItem },
+  })
+  closers.add('node', () => node.close())
+  const { url } = await listening('inference', inference, () => node.start(inference))
+  await context.heart('node', () => node.pulse())
+  return { url }
+}

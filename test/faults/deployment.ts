@@ -1,0 +1,135 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { createKafkaBus } from '../../bus/kafka/bus.ts'
+import type { EventBus } from '../../bus/port.ts'
+import { type Client, openClient } from '../../cli/client.ts'
+import { writeSecrets } from '../../cli/instance/secrets.ts'
+import { type Proxy, startProxy } from '../clickhouse/proxy.ts'
+import { type ClickHouse, startClickHouse } from '../clickhouse/server.ts'
+import { type Cluster, startCluster } from '../kafka/cluster.ts'
+import { RoleProcess } from './role-process.ts'
+import { SmallDisk } from './small-disk.ts'
+
+const run = promisify(execFile)
+const binary = fileURLToPath(new URL('../../bin/cordon.js', import.meta.url))
+const skewed = new URL('skewed-clock.ts', import.meta.url).href
+
+/** How far ahead the clock of `node-ahead` is. */
+export const aheadMs = 3_600_000
+export const telemetryMs = 1_000
+
+/** Cordon as many processes: a cluster of three brokers, ClickHouse behind a proxy, and at least two of each role that scales. */
+export interface Deployment {
+  readonly cluster: Cluster
+  readonly clickhouse: ClickHouse
+  readonly proxy: Proxy
+  readonly roles: ReadonlyMap<string, RoleProcess>
+  /** Under the spool of `node-1`. */
+  readonly disk: SmallDisk
+  /** The console's API. */
+  readonly api: Client
+  readonly token: string
+  /** One more detect process, not started. */
+  extraDetect(n: number): RoleProcess
+  openBus(clientId: string): Promise<EventBus>
+  stop(): Promise<void>
+}
+
+const nodes = ['node-1', 'node-2', 'node-ahead']
+
+export interface DeploymentOptions {
+  /** Processes by name; default all of them. */
+  readonly names?: readonly string[]
+  readonly say: (line: string) => void
+}
+
+export const everyRole: readonly string[] = [
+  ...nodes,
+  'ingest-1',
+  'ingest-2',
+  'detect-1',
+  'detect-2',
+  'respond-1',
+  'respond-2',
+  'console-1',
+]
+
+export async function startDeployment({ names = everyRole, say }: DeploymentOptions): Promise<Deployment> {
+  const root = mkdtempSync(join(tmpdir(), 'cordon-faults-'))
+  const opened: (() => Promise<unknown>)[] = [async () => rmSync(root, { recursive: true, force: true, maxRetries: 5 })]
+  const stop = async () => {
+    for (let next = opened.pop(); next !== undefined; next = opened.pop()) await next().catch((error) => say(`stopping: ${error}`))
+  }
+  try {
+    const [cluster, clickhouse] = await Promise.all([startCluster(), startClickHouse()])
+    opened.push(
+      () => cluster.stop(),
+      () => clickhouse.stop(),
+    )
+    const proxy = await startProxy(clickhouse.url)
+    opened.push(() => proxy.stop())
+    const secrets = writeSecrets(join(root, 'secrets'))
+    const environmentOf = (name: string): Record<string, string> => {
+      const role = name.split('-')[0] ?? ''
+      const dataDir = join(root, name)
+      mkdirSync(dataDir, { recursive: true })
+      return {
+        CORDON_DATA_DIR: dataDir,
+        CORDON_INSTANCE: name,
+        CORDON_SECRETS_FILE: role === 'node' ? secrets.node : secrets.api,
+        CORDON_BUS_ADAPTER: 'kafka',
+        CORDON_BUS_BROKERS: JSON.stringify(cluster.brokers),
+        CORDON_STORE_URL: proxy.url,
+        CORDON_INFERENCE_NODE: name,
+        CORDON_INFERENCE_PORT: '0',
+        CORDON_INFERENCE_TELEMETRY_MS: String(telemetryMs),
+        CORDON_CONSOLE_PORT: '0',
+        CORDON_INGEST_PORT: '0',
+        CORDON_HEARTBEAT_MS: '1000',
+        ...(name === 'node-ahead' ? { NODE_OPTIONS: `--import ${skewed}`, CLOCK_AHEAD_MS: String(aheadMs) } : {}),
+      }
+    }
+    const admin = { ...process.env, ...environmentOf('operator') }
+    await run(process.execPath, [binary, 'topics', 'apply'], { env: admin })
+    const make = (name: string) =>
+      new RoleProcess({ role: name.split('-')[0] as RoleProcess['role'], name, environment: environmentOf(name) })
+    const roles = new Map(names.map((name) => [name, make(name)]))
+    opened.push(async () => {
+      await Promise.all([...roles.values()].map((role) => role.kill()))
+    })
+    const disk = await SmallDisk.mount(join(root, 'node-1', 'spool'), 4 << 20)
+    opened.push(() => disk.unmount())
+    // Control first, so that nodes know their models when they begin to answer.
+    const started = performance.now()
+    for (const kind of ['respond', 'ingest', 'detect', 'console', 'node']) {
+      await Promise.all([...roles.values()].filter(({ role }) => role === kind).map((role) => role.start()))
+    }
+    say(`${roles.size} processes ready in ${Math.round(performance.now() - started)} ms`)
+    writeFileSync(join(root, 'ready'), '')
+    const token = (JSON.parse(await (await import('node:fs/promises')).readFile(secrets.api, 'utf8')) as { token: string }).token
+    const api = (): Client => openClient({ dataDir: root, url: roles.get('console-1')?.url ?? 'http://127.0.0.1:9', token })
+    return {
+      cluster,
+      clickhouse,
+      proxy,
+      roles,
+      disk,
+      token,
+      api: {
+        get: (path, query) => api().get(path, query),
+        post: (path, body) => api().post(path, body),
+        follow: (path, query, signal) => api().follow(path, query, signal),
+      },
+      extraDetect: (n) => make(`detect-${100 + n}`),
+      openBus: (clientId) => createKafkaBus({ brokers: cluster.brokers, clientId, prefix: 'cordon.' }),
+      stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}

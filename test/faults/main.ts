@@ -1,0 +1,63 @@
+// npm run test:faults [-- --minutes 20] [--seed 1] [--seeds 10] [--json]
+// Breaks a whole deployment over a real three-broker Kafka cluster, seeded, and says what it cost. Status 1 where it cost anything.
+import { parseArgs } from 'node:util'
+import { type FaultVerdict, faultRun } from './run.ts'
+
+const { values: flags } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '20' },
+    seed: { type: 'string', default: '1' },
+    seeds: { type: 'string', default: '1' },
+    flows: { type: 'string', default: '1500' },
+    requests: { type: 'string', default: '250' },
+    json: { type: 'boolean', default: false },
+  },
+})
+const first = Number(flags.seed)
+const verdicts: FaultVerdict[] = []
+for (let seed = first; seed < first + Number(flags.seeds); seed++) {
+  const began = Date.now()
+  const say = (line: string) => {
+    if (!flags.json) console.log(`[${((Date.now() - began) / 1_000).toFixed(1).padStart(7)} s] ${line}`)
+  }
+  say(`seed ${seed}, ${flags.minutes} minutes`)
+  const verdict = await faultRun({
+    minutes: Number(flags.minutes),
+    seed,
+    flowsPerSecond: Number(flags.flows),
+    requestsPerSecond: Number(flags.requests),
+    say,
+  })
+  verdicts.push(verdict)
+  console.log(JSON.stringify({ ...verdict, verdict: passed(verdict) ? 'passed' : 'FAILED' }))
+}
+const total = (of: (verdict: FaultVerdict) => number) => verdicts.reduce((sum, verdict) => sum + of(verdict), 0)
+console.log(
+  JSON.stringify({
+    seeds: verdicts.length,
+    events: total((v) => v.events),
+    faults: total((v) => v.faults),
+    lost: total((v) => v.lost),
+    duplicated: total((v) => v.duplicated),
+    findingsDiffering: total((v) => v.findingsDiffering),
+    actionsRepeated: total((v) => v.actionsRepeated),
+    leasesWrong: total((v) => v.leasesWrong),
+    gapsWrong: total((v) => v.gapsWrong),
+  }),
+)
+process.exit(verdicts.every(passed) ? 0 : 1)
+
+function passed({
+  events,
+  faults,
+  findings,
+  lost,
+  duplicated,
+  findingsDiffering,
+  actionsRepeated,
+  leasesWrong,
+  gapsWrong,
+}: FaultVerdict): boolean {
+  const proved = events > 0 && faults > 0 && findings > 0
+  return proved && lost + duplicated + findingsDiffering + actionsRepeated + leasesWrong + gapsWrong === 0
+}
