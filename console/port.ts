@@ -35,6 +35,8 @@ export type ContainmentView = Containment & {
 export interface DeadLetterView extends DeadLetter {
   /** The id of its event. */
   readonly id: EventId
+  /** Who gave it up, or sent what an intake refused. */
+  readonly source: string
 }
 
 export interface ContainRequest {

@@ -9,6 +9,7 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import type { InstanceStatus } from '../../console/port.ts'
 import { createConsole } from '../../console/server.ts'
+import { CordonError } from '../../schemas/index.ts'
 import { at, deadLetter, fakePorts, incident, instance } from '../console/ports.ts'
 
 const cordon = fileURLToPath(new URL('../../bin/cordon.js', import.meta.url))
@@ -83,6 +84,7 @@ describe('commands that ask a console', () => {
     assert.ok(Math.abs(Date.now() - 3_600_000 - filter.since) < 60_000)
     const { out } = await run('dead-letters', 'show', deadLetter.id)
     assert.match(out, /value of 9000 bytes, the first 26 follow:\n\{"bytesOut":\n"\\u\{1b\}\]0;owned\\u\{7\}"\}/)
+    assert.match(out, /given up 2026-11-21 09:00:00\.000 by sink\\u\{1b\}\[2J$/m)
     assert.match(out, /odd: \\u\{7\}bell/)
     assert.doesNotMatch((list.out + out).replaceAll('\n', ''), /\p{Cc}/u)
   })
@@ -97,6 +99,27 @@ describe('commands that ask a console', () => {
     const none = await run('dead-letters', 'replay', '019a0000-0000-7000-8000-000000000002')
     assert.equal(none.code, 1)
     assert.match(none.out, /no dead letter/)
+  })
+
+  it('dead-letters replay --all tries those of one topic, and says which could not be', async () => {
+    fake.calls.length = 0
+    const { out, code } = await run('dead-letters', 'replay', '--all', '--topic', 'flows', '--by', 'olga')
+    assert.match(out, new RegExp(`^${deadLetter.id} +flows/2@77 +–$`, 'm'))
+    assert.equal(code, 0)
+    assert.deepEqual(fake.calls, [
+      ['dead letters', { topic: 'flows', limit: 1_000 }],
+      ['replay', deadLetter.id, 'olga'],
+    ])
+    const { replay } = fake.deadLetters
+    fake.deadLetters.replay = () => Promise.reject(new CordonError('RECORD_GONE', 'flows/2@41 is gone'))
+    const gone = await run('dead-letters', 'replay', '--all', '--topic', 'flows')
+    fake.deadLetters.replay = replay
+    assert.match(gone.out, new RegExp(`^${deadLetter.id} +NO +flows/2@41 is gone$`, 'm'))
+    assert.equal(gone.code, 1)
+    for (const args of [[], ['--all'], [deadLetter.id, '--all', '--topic', 'flows']]) {
+      const { code } = await run('dead-letters', 'replay', ...args)
+      assert.notEqual(code, 0, args.join(' '))
+    }
   })
 
   it('query takes an hour ago where the query wants a time', async () => {

@@ -46,7 +46,6 @@ async function open(
     findings,
     actions,
     containments,
-    deadLetters: { list: async () => [deadLetter], get: async () => deadLetter },
     commander: {
       order: (order, by) => {
         ordered.push({ order, by })
@@ -58,7 +57,7 @@ async function open(
   t.after(async () => {
     for (const part of [keys, containments, actions, findings, incidents, leases, bus]) await part.close()
   })
-  return { ports, ordered, known: (id: string) => keys.get(id) }
+  return { ports, ordered, bus, known: (id: string) => keys.get(id) }
 }
 
 const request = { target: lease.target, action: lease.action, parameters: lease.parameters, forMs: 60_000, reason: 'r', by: 'olga' }
@@ -122,6 +121,18 @@ it('revokes and rotates a key, and shows both at once', async (t) => {
   assert.equal(known(key.id)?.state, 'revoked')
   assert.deepEqual(await ports.keys.rotate('alice', 1, 'olga'), [successor.id])
   assert.equal(known(successor.id)?.state, 'pending')
+})
+
+it('finds what was given up on the log, and orders that it is tried again', async (t) => {
+  const place = { topic: 'flows', partition: 2, offset: 77 }
+  const { ports, ordered, bus } = await open(t, async () => place)
+  const { id, source, ...letter } = deadLetter
+  await bus.publish([encode('dead-letters', newEvent('dead-letter', letter, source, at, id))])
+  assert.deepEqual(await ports.deadLetters.list({ limit: 10 }), [deadLetter])
+  assert.deepEqual(await ports.deadLetters.list({ topic: 'requests', limit: 10 }), [])
+  assert.deepEqual(await ports.deadLetters.get(id), deadLetter)
+  assert.deepEqual(await ports.deadLetters.replay(id, 'olga'), place)
+  assert.deepEqual(ordered, [{ order: { kind: 'replay-dead-letter', letter: id }, by: 'olga' }])
 })
 
 it('says that there was nothing to release, approve, revoke or replay', async (t) => {

@@ -89,6 +89,7 @@ export function action(changes: Partial<Action> & Pick<Action, 'id'>): Action {
 
 export const deadLetter: DeadLetterView = {
   id: '019a0000-0000-7000-8000-000000000001',
+  source: 'sink\u001b[2J',
   topic: 'flows',
   partition: 2,
   offset: 41,
@@ -130,6 +131,7 @@ export interface FakePorts extends ConsolePorts {
   readonly calls: unknown[][]
   /** What a query of the library answers, or how it fails; and how the roles are. Settable. */
   status: ConsolePorts['status']
+  deadLetters: { -readonly [P in keyof ConsolePorts['deadLetters']]: ConsolePorts['deadLetters'][P] }
   answer: (name: string) => Promise<QueryResult>
   emit(change: { finding?: Finding; incident?: Incident; containment?: ContainmentView }): void
 }
