@@ -18,6 +18,8 @@ export interface CollectorOptions {
    * listener that the collector is registered on has let the request in already.
    */
   readonly authorise?: (request: FastifyRequest) => string | boolean | Promise<string | boolean>
+  /** How long the bus may take before a sender is told to come again. Default 10 s. */
+  readonly answerMs?: number
 }
 
 const types = ['application/json', 'application/x-ndjson', 'application/ndjson', 'application/jsonl']
@@ -26,6 +28,8 @@ const maxEvents = 10_000
 /** Records and bytes of one call to the bus: what a broker takes in one go by default, with room to spare. */
 const atOnce = 500
 const bytesAtOnce = 512 << 10
+/** Bodies held at once: with the bus away, senders that come again must not pile up. */
+const maxBodies = 16
 
 const routes: readonly { readonly path: string; readonly topic: 'flows' | 'telemetry'; readonly kind: CollectedKind }[] = [
   { path: '/v1/flows', topic: 'flows', kind: 'flow' },
@@ -38,11 +42,13 @@ const routes: readonly { readonly path: string; readonly topic: 'flows' | 'telem
  * letters. An event sent with an id may be sent again: it is stored once.
  *
  * Failures are problem details with a code of `IngestErrorCode`: 400, 401, 413, 415, and 503 with Retry-After while
- * the bus refuses (send the same again).
+ * the bus refuses, or does not answer within `answerMs`, or too many bodies wait for it (send the same again). After 503
+ * some events may be on the bus: those with ids are stored once, those without may be stored twice.
  */
 export function collector(options: CollectorOptions): FastifyPluginCallback {
   return (app, _settings, done) => {
     const sources = new WeakMap<FastifyRequest, string>()
+    let bodies = 0
     app.removeAllContentTypeParsers()
     app.addContentTypeParser(types, { parseAs: 'buffer' }, (_request, body, parsed) => parsed(null, body))
     app.setErrorHandler((error, _request, reply) => {
@@ -63,8 +69,14 @@ export function collector(options: CollectorOptions): FastifyPluginCallback {
     for (const { path, topic, kind } of routes) {
       app.post(path, { bodyLimit: maxBytes }, async (request, reply) => {
         const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-        const answer = await take(options, topic, kind, body, sources.get(request) ?? options.source)
-        return reply.code(202).send(answer)
+        if (bodies >= maxBodies) throw new IngestError('TOO_BUSY', `${maxBodies} requests wait for the bus already; send the same again`)
+        bodies++
+        try {
+          const answer = await take(options, topic, kind, body, sources.get(request) ?? options.source)
+          return await reply.code(202).send(answer)
+        } finally {
+          bodies--
+        }
       })
     }
     done()
@@ -72,14 +84,15 @@ export function collector(options: CollectorOptions): FastifyPluginCallback {
 }
 
 async function take(
-  { bus, clock, log }: CollectorOptions,
+  { bus, clock, log, answerMs = 10_000 }: CollectorOptions,
   topic: 'flows' | 'telemetry',
   kind: CollectedKind,
   body: Uint8Array,
   source: string,
 ) {
   const { events, rejected } = readEvents(kind, body, source, maxEvents)
-  await publish(bus, [...events.map((event) => encode(topic, event)), ...rejected.map((line) => letter(line, topic, source, clock()))])
+  const letters = rejected.map((line) => letter(line, topic, source, clock()))
+  await publish(bus, [...events.map((event) => encode(topic, event)), ...letters], answerMs)
   if (rejected.length > 0) log.warn({ topic, source, rejected: rejected.length }, 'events were rejected')
   return { accepted: events.length, rejected: rejected.map(({ line, code, reason }) => ({ line, code, reason })) }
 }
@@ -91,20 +104,29 @@ function letter(line: RejectedLine, topic: string, source: string, now: Instant)
   return encode('dead-letters', newEvent('dead-letter', data, source, now))
 }
 
-async function publish(bus: EventBus, records: readonly OutgoingRecord[]): Promise<void> {
+/** @throws IngestError `BUS_REFUSED` */
+async function publish(bus: EventBus, records: readonly OutgoingRecord[], withinMs: number): Promise<void> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error(`no answer in ${withinMs} ms`)), withinMs)
   try {
-    let part: OutgoingRecord[] = []
-    let bytes = 0
-    for (const record of records) {
-      part.push(record)
-      bytes += record.value?.length ?? 0
-      if (part.length < atOnce && bytes < bytesAtOnce) continue
-      await bus.publish(part)
-      part = []
-      bytes = 0
-    }
-    if (part.length > 0) await bus.publish(part)
+    for (const part of partsOf(records)) await Promise.race([bus.publish(part), late.promise])
   } catch (cause) {
     throw new IngestError('BUS_REFUSED', 'the bus does not take events now; send the same again', { cause })
+  } finally {
+    clearTimeout(timer)
   }
+}
+
+function* partsOf(records: readonly OutgoingRecord[]): Generator<readonly OutgoingRecord[]> {
+  let part: OutgoingRecord[] = []
+  let bytes = 0
+  for (const record of records) {
+    part.push(record)
+    bytes += record.value?.length ?? 0
+    if (part.length < atOnce && bytes < bytesAtOnce) continue
+    yield part
+    part = []
+    bytes = 0
+  }
+  if (part.length > 0) yield part
 }

@@ -9,6 +9,7 @@ export type IngestErrorCode =
   | 'UNSUPPORTED_TYPE'
   | 'BAD_REQUEST'
   | 'BUS_REFUSED'
+  | 'TOO_BUSY'
 
 export class IngestError extends CordonError<IngestErrorCode> {}
 
@@ -34,6 +35,7 @@ const statuses: Readonly<Record<IngestErrorCode, number>> = {
   UNSUPPORTED_TYPE: 415,
   BAD_REQUEST: 400,
   BUS_REFUSED: 503,
+  TOO_BUSY: 503,
 }
 
 const titles: Readonly<Record<number, string>> = {

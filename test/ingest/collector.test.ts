@@ -13,6 +13,7 @@ import { BusError } from '../../bus/errors.ts'
 import type { EventBus, OutgoingRecord } from '../../bus/port.ts'
 import { collector } from '../../ingest/collector.ts'
 import { type EventOf, type Kind, topics } from '../../schemas/index.ts'
+import { until } from '../bus/until.ts'
 import { flow, start, telemetry } from '../store/story.ts'
 
 describe('collector', () => {
@@ -171,6 +172,28 @@ describe('collector', () => {
     assert.deepEqual([answer.status, answer.body.code, answer.headers['retry-after']], [503, 'BUS_REFUSED', '1'])
     assert.equal((await post('/v1/flows', body)).status, 202)
     assert.equal((await read('flows')).filter((event) => event.id === id).length, 1)
+  })
+
+  it('answers, though the bus does not, and holds only so many bodies meanwhile', async () => {
+    const waiting: (() => void)[] = []
+    const hanging = { publish: () => new Promise<void>((resolve) => waiting.push(resolve)) } as unknown as EventBus
+    const slow = Fastify()
+    const options = { bus: hanging, clock: () => start, log: pino({ level: 'silent' }), source: 's', answerMs: 300 }
+    await slow.register(collector(options))
+    const send = async () => {
+      const response = await slow.inject({ method: 'POST', url: '/v1/flows', payload: { time: start, ...flow } })
+      return [response.statusCode, response.json<{ code?: string }>().code, response.headers['retry-after']]
+    }
+    const answers = await Promise.all(Array.from({ length: 20 }, send))
+    assert.equal(answers.filter(([, code]) => code === 'TOO_BUSY').length, 4)
+    assert.equal(answers.filter(([, code]) => code === 'BUS_REFUSED').length, 16)
+    assert.ok(answers.every(([status, , retry]) => status === 503 && retry === '1'))
+    // They are done with: the next is taken in.
+    const next = send()
+    await until('it is published', () => waiting.length === 17)
+    waiting.at(-1)?.()
+    assert.equal((await next)[0], 202)
+    await slow.close()
   })
 
   it('leaves it to the listener that it shares to let in and to refuse', async () => {
