@@ -1,44 +1,75 @@
 import { z } from 'zod'
-import { int16Of, textOf } from '../statistics/typed-array-text.ts'
+import { float64Of, int16Of, textOf } from '../statistics/typed-array-text.ts'
 
 /** One query as the detector remembers it. Lengths are in steps of the sketch. */
-export const Point = z.object({
+export interface Point {
   /** Counts the queries of this memory. */
-  seq: z.number(),
-  event: z.string(),
-  at: z.number(),
-  principal: z.string(),
-  organization: z.string().nullable(),
-  exact: z.string(),
-  label: z.number(),
-  confidence: z.number(),
-  margin: z.number(),
+  seq: number
+  event: string
+  at: number
+  principal: string
+  organization: string | null
+  exact: string
+  label: number
+  confidence: number
+  margin: number
   /** −ln of the confidence's tail probability: 1 on average for ordinary queries. */
-  doubt: z.number(),
+  doubt: number
   /** −ln of the residual's tail probability. */
-  strangeness: z.number(),
-  residual: z.number(),
+  strangeness: number
+  residual: number
   /** Distance to the nearest reference input. */
-  reference: z.number(),
+  reference: number
   /** The cluster it belongs to, or 0. */
-  cluster: z.number(),
+  cluster: number
   /** The point that it was linked to, or 0, and how far away that was. */
-  parent: z.number(),
-  step: z.number(),
+  parent: number
+  step: number
   /** Share of that change inside the principal subspace. */
-  share: z.number(),
-})
-export type Point = z.infer<typeof Point>
+  share: number
+}
 
-const MemoryJson = z.object({
-  capacity: z.int().min(1).max(65_536),
-  dimensions: z.int().min(0).max(4_096),
-  hand: z.int().min(0),
-  seq: z.int().min(0),
-  points: z.array(Point.extend({ spared: z.number() })),
-  recent: z.array(z.tuple([z.string(), z.array(z.number())])),
-  vectors: z.string(),
-})
+/** The numbers of a point in the order in which a snapshot has them, column by column; after them, how often it was spared. */
+const numbers = [
+  'seq',
+  'at',
+  'label',
+  'confidence',
+  'margin',
+  'doubt',
+  'strangeness',
+  'residual',
+  'reference',
+  'cluster',
+  'parent',
+  'step',
+  'share',
+] as const satisfies readonly (keyof Point)[]
+
+/** Columns, since an object for each of thousands of points takes ten times as long to write. */
+const MemoryJson = z
+  .object({
+    capacity: z.int().min(1).max(65_536),
+    dimensions: z.int().min(0).max(4_096),
+    hand: z.int().min(0),
+    seq: z.int().min(0),
+    events: z.array(z.string()).max(65_536),
+    principals: z.array(z.string()),
+    organizations: z.array(z.string().nullable()),
+    exacts: z.array(z.string()),
+    /** Float64, base64. */
+    numbers: z.string(),
+    recent: z.array(z.tuple([z.string(), z.array(z.number())])),
+    /** Int16, base64. */
+    vectors: z.string(),
+  })
+  .refine(({ capacity, events, principals, organizations, exacts }) => {
+    return events.length <= capacity && [principals, organizations, exacts].every((column) => column.length === events.length)
+  }, 'columns of different lengths')
+  .refine(({ events, numbers: text, dimensions, vectors }) => {
+    const bytes = (base64: string) => Buffer.byteLength(base64, 'base64')
+    return bytes(text) === events.length * (numbers.length + 1) * 8 && bytes(vectors) === events.length * dimensions * 2
+  }, 'numbers missing')
 type MemoryJson = z.infer<typeof MemoryJson>
 
 export interface Neighbour {
@@ -248,24 +279,48 @@ export class Memory {
   }
 
   toJSON(): MemoryJson {
+    const points = this.#points
+    const columns = new Float64Array(points.length * (numbers.length + 1))
+    for (const [column, name] of numbers.entries()) {
+      const from = column * points.length
+      for (let slot = 0; slot < points.length; slot++) columns[from + slot] = (points[slot] as Point)[name]
+    }
+    columns.set(this.#spared.slice(0, points.length), numbers.length * points.length)
     return {
       capacity: this.#capacity,
       dimensions: this.#dimensions,
       hand: this.#hand,
       seq: this.#seq,
-      points: this.#points.map((point, slot) => ({ ...point, spared: this.#spared[slot] ?? 0 })),
+      events: points.map(({ event }) => event),
+      principals: points.map(({ principal }) => principal),
+      organizations: points.map(({ organization }) => organization),
+      exacts: points.map(({ exact }) => exact),
+      numbers: textOf(columns),
       recent: [...this.#recent],
-      vectors: textOf(this.#vectors.subarray(0, this.#points.length * this.#dimensions)),
+      vectors: textOf(this.#vectors.subarray(0, points.length * this.#dimensions)),
     }
   }
 
   static from(json: MemoryJson): Memory {
     const memory = new Memory(json.capacity, json.dimensions)
     const vectors = int16Of(json.vectors)
-    json.points.slice(0, json.capacity).forEach(({ spared, ...point }, slot) => {
+    const columns = float64Of(json.numbers)
+    const size = json.events.length
+    for (const [slot, event] of json.events.entries()) {
+      const named = Object.fromEntries(numbers.map((name, column) => [name, columns[column * size + slot] ?? 0])) as Pick<
+        Point,
+        (typeof numbers)[number]
+      >
+      const point = {
+        ...named,
+        event,
+        principal: json.principals[slot] ?? '',
+        organization: json.organizations[slot] ?? null,
+        exact: json.exacts[slot] ?? '',
+      }
       memory.#place(slot, point, vectors.subarray(slot * json.dimensions, (slot + 1) * json.dimensions))
-      memory.#spared[slot] = spared
-    })
+      memory.#spared[slot] = columns[numbers.length * size + slot] ?? 0
+    }
     for (const [principal, seqs] of json.recent) memory.#recent.set(principal, seqs)
     memory.#hand = json.hand % json.capacity
     memory.#seq = json.seq

@@ -1,16 +1,23 @@
-/** Typed arrays in JSON snapshots: base64 of their bytes. */
-export function textOf(array: Int16Array | Float32Array): string {
-  const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
-  let text = ''
-  // String.fromCharCode takes its arguments on the stack: a few thousand at a time.
-  for (let i = 0; i < bytes.length; i += 4_096) text += String.fromCharCode(...bytes.subarray(i, i + 4_096))
-  return btoa(text)
+/**
+ * Typed arrays in JSON snapshots: base64 of their bytes, little-endian as every machine that runs Node. By `Buffer`, since
+ * `btoa` takes 10 ms for a mebibyte, and a partition waits for it.
+ */
+export function textOf({ buffer, byteOffset, byteLength }: Int16Array | Float64Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('base64')
 }
 
-/** @throws DOMException when the text is not base64 */
 export function int16Of(text: string): Int16Array {
-  const bytes = atob(text)
-  const array = new Uint8Array(bytes.length - (bytes.length % 2))
-  for (let i = 0; i < array.length; i++) array[i] = bytes.charCodeAt(i)
-  return new Int16Array(array.buffer)
+  return new Int16Array(bytesOf(text, Int16Array.BYTES_PER_ELEMENT))
+}
+
+export function float64Of(text: string): Float64Array {
+  return new Float64Array(bytesOf(text, Float64Array.BYTES_PER_ELEMENT))
+}
+
+/** What is left of the last, incomplete value is dropped. */
+function bytesOf(text: string, size: number): ArrayBuffer {
+  const bytes = Buffer.from(text, 'base64')
+  const whole = bytes.length - (bytes.length % size)
+  // A copy: the buffer may lie anywhere in a pool, and a view must begin at a multiple of its size.
+  return new Uint8Array(bytes.subarray(0, whole)).buffer
 }
