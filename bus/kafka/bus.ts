@@ -1,4 +1,3 @@
-import type { Admin, Kafka } from 'kafkajs'
 import type { Instant } from '../../schemas/index.ts'
 import { BusError } from '../errors.ts'
 import type {
@@ -15,17 +14,23 @@ import type {
   TopicConfig,
   TopicPlan,
 } from '../port.ts'
-import { createClient, type KafkaBusOptions, toBusError } from './client.ts'
-import { Fetcher } from './fetcher.ts'
+import { Brokers } from './brokers.ts'
+import type { KafkaBusOptions } from './client.ts'
+import { toBusError } from './failures.ts'
 import { Member } from './member.ts'
+import { type Offsets, offsetsAtTime, persist, readOffsets } from './offsets.ts'
 import { Publisher } from './publisher.ts'
+import { Reader, type Source } from './reader.ts'
 import { KafkaTail } from './tail.ts'
 import { Topics } from './topics.ts'
+
+/** How long what is asked of the cluster goes on being tried. */
+const persistMs = 20_000
 
 /**
  * Connects to a Kafka cluster.
  *
- * @throws BusError `BUS_UNAVAILABLE` where no broker answers
+ * @throws BusError `BUS_UNAVAILABLE` where no broker answers, `BUS_UNTRUSTED` or `BUS_FORBIDDEN` where it and we do not trust each other
  */
 export async function createKafkaBus(options: KafkaBusOptions): Promise<EventBus> {
   const bus = new KafkaBus(options)
@@ -35,38 +40,36 @@ export async function createKafkaBus(options: KafkaBusOptions): Promise<EventBus
 
 class KafkaBus implements EventBus {
   readonly adapter = 'kafka'
-  readonly #kafka: Kafka
-  readonly #admin: Admin
+  readonly #options: KafkaBusOptions
+  readonly #prefix: string
+  readonly #fetch: { readonly minBytes: number; readonly maxWaitMs: number; readonly requestMs: number }
+  /** For questions about topics, offsets and groups; records go over others. */
+  readonly #brokers: Brokers
+  readonly #publishing: Brokers
   readonly #topics: Topics
   readonly #publisher: Publisher
-  readonly #prefix: string
-  readonly #minBytes: number
-  readonly #maxWaitMs: number
-  readonly #sessionMs: number
   readonly #consumers = new Set<Consumer>()
   #closing: Promise<void> | null = null
   #closed = false
 
   constructor(options: KafkaBusOptions) {
-    this.#kafka = createClient(options)
-    this.#admin = this.#kafka.admin()
+    this.#options = options
     this.#prefix = options.prefix ?? ''
-    this.#topics = new Topics(this.#admin, {
-      prefix: this.#prefix,
-      replication: options.replication ?? null,
-      minInsyncReplicas: options.minInsyncReplicas ?? null,
-    })
-    this.#publisher = new Publisher(this.#kafka, this.#topics)
-    this.#minBytes = options.fetch?.minBytes ?? 1
-    this.#maxWaitMs = options.fetch?.maxWaitMs ?? 250
-    this.#sessionMs = options.sessionMs ?? 10_000
+    const requestMs = options.requestMs ?? 5_000
+    this.#fetch = { minBytes: options.fetch?.minBytes ?? 1, maxWaitMs: options.fetch?.maxWaitMs ?? 250, requestMs }
+    this.#brokers = new Brokers(options)
+    this.#publishing = new Brokers(options)
+    const { replication = null, minInsyncReplicas = null } = options
+    this.#topics = new Topics(this.#brokers, { prefix: this.#prefix, replication, minInsyncReplicas, requestMs, persistMs })
+    const { publishMs = 20_000 } = options
+    this.#publisher = new Publisher({ brokers: this.#publishing, topics: this.#topics, requestMs, publishMs })
   }
 
   async connect(): Promise<void> {
     try {
-      await Promise.all([this.#admin.connect(), this.#publisher.connect()])
+      await Promise.all([this.#brokers.connect(), this.#publishing.connect()])
     } catch (error) {
-      await Promise.allSettled([this.#admin.disconnect(), this.#publisher.close()])
+      await Promise.all([this.#brokers.close(), this.#publishing.close()])
       throw toBusError(error, 'connecting to Kafka')
     }
   }
@@ -87,68 +90,31 @@ class KafkaBus implements EventBus {
     // Handlers that are finishing while the bus closes may still publish.
     if (this.#closed) throw closedError()
     if (records.length === 0) return []
-    try {
-      return await this.#publisher.publish(records)
-    } catch (error) {
-      throw toBusError(error, 'publishing')
-    }
+    return this.#do('publishing', () => this.#publisher.publish(records))
   }
 
   async consume(options: ConsumerOptions): Promise<Consumer> {
     return this.#do(`consuming as ${options.group}`, async () => {
       for (const topic of options.topics) await this.#topics.get(topic)
+      const context = { joining: new Brokers(this.#options), brokers: new Brokers(this.#options), topics: this.#topics }
+      const { sessionMs = 6_000 } = this.#options
       const groupId = this.#prefix + options.group
-      const member = new Member(
-        {
-          kafka: this.#kafka,
-          topics: this.#topics,
-          groupId,
-          minBytes: this.#minBytes,
-          maxWaitMs: this.#maxWaitMs,
-          sessionMs: this.#sessionMs,
-          startOf: (topic, partition, given) => this.#startOf(groupId, topic, partition, given, options.from === 'latest'),
-        },
-        options,
-      )
-      const consumer = this.#adopt(member)
-      await member.start()
-      return consumer
+      const member = new Member({ ...context, ...this.#fetch, groupId, sessionMs, commitMs: persistMs }, options)
+      return this.#adopt(member)
     })
-  }
-
-  async #startOf(groupId: string, topic: string, partition: number, given: number | undefined, latest: boolean): Promise<number> {
-    const name = this.#topics.nameOf(topic)
-    const state = (await this.partitions(topic)).find((each) => each.partition === partition)
-    if (state === undefined) throw new BusError('UNKNOWN_PARTITION', `topic ${topic} has no partition ${partition}`)
-    const found = given ?? (await this.#committed(groupId, name, partition)) ?? (latest ? state.end : state.start)
-    return Math.max(state.start, Math.min(found, state.end))
-  }
-
-  async #committed(groupId: string, name: string, partition: number): Promise<number | undefined> {
-    const offsets = await this.#admin.fetchOffsets({ groupId, topics: [name] })
-    const offset = Number(offsets[0]?.partitions.find((each) => each.partition === partition)?.offset ?? -1)
-    return offset < 0 ? undefined : offset
   }
 
   async tail(options: TailOptions): Promise<Tail> {
     return this.#do(`tailing ${options.topic}`, async () => {
       await this.#topics.get(options.topic)
-      const tail = new KafkaTail(
-        {
-          fetcher: new Fetcher(this.#kafka, options.topic, this.#topics.nameOf(options.topic)),
-          maxWaitMs: this.#maxWaitMs,
-          minBytes: this.#minBytes,
-          states: () => this.#states(options.topic),
-        },
-        options,
-      )
-      const { close } = this.#adopt(tail)
-      await tail.start()
+      const name = this.#topics.nameOf(options.topic)
+      const tail = new KafkaTail({ brokers: new Brokers(this.#options), name, ...this.#fetch, openMs: persistMs }, options)
+      const { close } = await this.#adopt(tail)
       return { close, staleMs: () => tail.staleMs() }
     })
   }
 
-  #adopt(consumer: Consumer): Consumer {
+  async #adopt(consumer: Consumer & { start(): Promise<void> }): Promise<Consumer> {
     const adopted: Consumer = {
       close: async () => {
         this.#consumers.delete(adopted)
@@ -156,70 +122,114 @@ class KafkaBus implements EventBus {
       },
     }
     this.#consumers.add(adopted)
-    return adopted
+    try {
+      await consumer.start()
+      return adopted
+    } catch (error) {
+      await adopted.close()
+      throw error
+    }
   }
 
   async *read(topic: string, partition: number, from: number, until = Number.POSITIVE_INFINITY): AsyncGenerator<readonly BusRecord[]> {
-    const state = (await this.partitions(topic)).find((each) => each.partition === partition)
-    if (state === undefined) throw new BusError('UNKNOWN_PARTITION', `topic ${topic} has no partition ${partition}`)
-    const end = Math.min(until, state.end)
-    let at = Math.max(from, state.start)
-    if (at >= end) return
-    const fetcher = new Fetcher(this.#kafka, topic, this.#topics.nameOf(topic))
+    const offsets = (await this.#offsetsOf(topic)).get(partition)
+    if (offsets === undefined) throw new BusError('UNKNOWN_PARTITION', `topic ${topic} has no partition ${partition}`)
+    const end = Math.min(until, offsets.end)
+    const start = Math.max(from, offsets.start)
+    if (start >= end) return
+    const brokers = new Brokers(this.#options)
+    const fetched: (readonly BusRecord[])[] = []
+    let arrived = Promise.withResolvers<void>()
+    const source: Source = {
+      topic,
+      name: this.#topics.nameOf(topic),
+      partition,
+      position: start,
+      idle: () => fetched.length === 0 && source.position < end,
+      take: (records) => {
+        fetched.push(records)
+        arrived.resolve()
+      },
+    }
+    let failure: unknown
+    const reader = new Reader({ ...this.#fetch, brokers, onError: (error) => (failure = error) })
     try {
-      await fetcher.connect()
-      while (at < end) {
-        const [node] = [...fetcher.leaders([partition]).keys()]
-        const fetched = (await fetcher.fetch(node ?? '', [{ partition, offset: at }], this.#maxWaitMs))[0]
-        const records = fetched?.records.filter((record) => record.offset < end) ?? []
-        for (let i = 0; i < records.length; i += 1_000) yield records.slice(i, i + 1_000)
-        at = fetched?.next ?? at
+      await persist(brokers, persistMs, `reading ${topic}/${partition}`, () => brokers.follow([source.name]))
+      reader.add(source)
+      for (let patience = performance.now() + persistMs; ; ) {
+        const late = setTimeout(() => arrived.resolve(), 1_000)
+        await arrived.promise.finally(() => clearTimeout(late))
+        arrived = Promise.withResolvers()
         if (this.#closing !== null) throw closedError()
+        if (fetched.length === 0 && performance.now() > patience) throw failure ?? new Error('no broker answered')
+        for (const records of fetched) {
+          patience = performance.now() + persistMs
+          const wanted = records.filter((record) => record.offset < end)
+          for (let i = 0; i < wanted.length; i += 1_000) yield wanted.slice(i, i + 1_000)
+        }
+        fetched.length = 0
+        if (source.position >= end) return
+        reader.nudge()
       }
     } catch (error) {
-      throw toBusError(error, `reading ${topic}/${partition}@${at}`)
+      throw toBusError(error, `reading ${topic}/${partition}@${source.position}`)
     } finally {
-      await fetcher.close()
+      await brokers.close()
+      await reader.close()
     }
   }
 
   async offsetsAt(topic: string, at: Instant): Promise<ReadonlyMap<number, number>> {
+    const offsets = await this.#offsetsOf(topic)
     return this.#do(`searching ${topic} by time`, async () => {
-      await this.#topics.get(topic)
-      const found = await this.#admin.fetchTopicOffsetsByTimestamp(this.#topics.nameOf(topic), at)
-      return new Map(found.map(({ partition, offset }) => [partition, Number(offset)] as const).sort(([a], [b]) => a - b))
+      const name = this.#topics.nameOf(topic)
+      const find = (): Promise<Map<number, number>> => offsetsAtTime(this.#brokers, name, [...offsets.keys()], at, this.#fetch.requestMs)
+      const found = await persist(this.#brokers, persistMs, `searching ${topic} by time`, find)
+      return new Map([...offsets].map(([partition, { end }]) => [partition, found.get(partition) ?? end]))
     })
   }
 
   async partitions(topic: string): Promise<readonly PartitionState[]> {
-    return this.#do(`looking at ${topic}`, async () => {
-      await this.#topics.get(topic)
-      return this.#states(topic)
-    })
+    return [...(await this.#offsetsOf(topic))].map(([partition, { start, end }]) => ({ topic, partition, start, end }))
   }
 
-  async #states(topic: string): Promise<readonly PartitionState[]> {
-    const offsets = await this.#admin.fetchTopicOffsets(this.#topics.nameOf(topic))
-    return offsets
-      .map(({ partition, low, high }) => ({ topic, partition, start: Number(low), end: Number(high) }))
-      .sort((a, b) => a.partition - b.partition)
+  #offsetsOf(topic: string): Promise<Map<number, Offsets>> {
+    return this.#do(`looking at ${topic}`, async () => {
+      const { partitions } = await this.#topics.get(topic)
+      const name = this.#topics.nameOf(topic)
+      return persist(this.#brokers, persistMs, `looking at ${topic}`, async () => {
+        await this.#brokers.follow([name])
+        if (this.#brokers.partitionsOf(name).length < partitions) await this.#brokers.refresh()
+        return readOffsets(this.#brokers, name, this.#brokers.partitionsOf(name), this.#fetch.requestMs)
+      })
+    })
   }
 
   async groups(): Promise<readonly GroupState[]> {
     return this.#do('listing groups', async () => {
-      const { groups } = await this.#admin.listGroups()
-      const ours = groups.filter(({ groupId }) => groupId.startsWith(this.#prefix))
-      const offsets = await Promise.all(ours.map(async ({ groupId }) => ({ groupId, topics: await this.#admin.fetchOffsets({ groupId }) })))
-      return offsets.flatMap(({ groupId, topics }) =>
-        topics.flatMap(({ topic: name, partitions }) => {
-          const topic = this.#topics.topicOf(name)
-          if (topic === null) return []
-          return partitions.map(({ partition, offset }) => {
-            const committed = Number(offset) < 0 ? null : Number(offset)
-            return { group: groupId.slice(this.#prefix.length), topic, partition, committed }
-          })
-        }),
+      const { requestMs } = this.#fetch
+      // Each broker lists the groups that it coordinates.
+      const listed = await persist(this.#brokers, persistMs, 'listing groups', () =>
+        this.#brokers.askEach(requestMs, (broker) => broker.listGroups()),
       )
+      const groups = new Set(listed.flatMap(({ groups: each }) => each.map(({ groupId }) => groupId)))
+      const ours = [...groups].filter((groupId) => groupId.startsWith(this.#prefix)).sort()
+      return (await Promise.all(ours.map((groupId) => this.#committedBy(groupId)))).flat()
+    })
+  }
+
+  async #committedBy(groupId: string): Promise<GroupState[]> {
+    const answer = await persist(this.#brokers, persistMs, `looking at group ${groupId}`, async () => {
+      const node = await this.#brokers.coordinatorOf(groupId)
+      return this.#brokers.ask(node, this.#fetch.requestMs, (broker) => broker.offsetFetch({ groupId, topics: [] }))
+    })
+    return answer.responses.flatMap(({ topic: name, partitions }) => {
+      const topic = this.#topics.topicOf(name)
+      if (topic === null) return []
+      return partitions.map(({ partition, offset }) => {
+        const committed = Number(offset) < 0 ? null : Number(offset)
+        return { group: groupId.slice(this.#prefix.length), topic, partition, committed }
+      })
     })
   }
 
@@ -232,7 +242,7 @@ class KafkaBus implements EventBus {
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
     this.#closed = true
     await this.#publisher.close()
-    await this.#admin.disconnect()
+    await Promise.all([this.#brokers.close(), this.#publishing.close()])
   }
 
   async #do<T>(doing: string, action: () => Promise<T>): Promise<T> {

@@ -1,6 +1,5 @@
-import kafkajs, { type Kafka, type KafkaConfig } from 'kafkajs'
+import kafkajs, { type ISocketFactory, type Kafka, type KafkaConfig } from 'kafkajs'
 import type { Logger } from 'pino'
-import { BusError, type BusErrorCode } from '../errors.ts'
 
 export interface KafkaBusOptions {
   readonly brokers: readonly string[]
@@ -19,52 +18,30 @@ export interface KafkaBusOptions {
    * process less and every event more time. Default 1 byte and 250 ms: at once.
    */
   readonly fetch?: { readonly minBytes?: number; readonly maxWaitMs?: number }
-  /** How long a member may be silent before its partitions go to others. Default 10 s; brokers refuse less than 6 s by default. */
+  /** How long a member may be silent before its partitions go to others. Default 6 s, the least that brokers take by default. */
   readonly sessionMs?: number
+  /** How long a broker may take to answer, beyond what it was asked to wait, before the others are asked instead. Default 5 s. */
+  readonly requestMs?: number
+  /** How long publishing goes on trying before the call fails. Default 20 s. */
+  readonly publishMs?: number
 }
 
-export function createClient(options: KafkaBusOptions): Kafka {
+/** kafkajs with what it retries by itself kept short: who asks knows better what to try next. */
+export function createClient(options: KafkaBusOptions, socketFactory: ISocketFactory): Kafka {
   return new kafkajs.Kafka({
     clientId: options.clientId,
     brokers: [...options.brokers],
     ssl: options.ssl,
     sasl: options.sasl,
-    retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries: 8 },
+    socketFactory,
+    connectionTimeout: 3_000,
+    authenticationTimeout: 3_000,
+    retry: { initialRetryTime: 50, maxRetryTime: 200, retries: 2 },
     logLevel: kafkajs.logLevel.WARN,
+    // What it takes for an error is tried again, and told to whoever waits when that is over.
     logCreator:
       () =>
-      ({ level, log: { message, ...fields } }) => {
-        if (level <= kafkajs.logLevel.ERROR) options.log?.error(fields, `kafka: ${message}`)
-        else options.log?.warn(fields, `kafka: ${message}`)
-      },
+      ({ log: { message, ...fields } }) =>
+        options.log?.warn(fields, `kafka: ${message}`),
   })
-}
-
-const codes: Readonly<Record<string, BusErrorCode>> = {
-  UNKNOWN_TOPIC_OR_PARTITION: 'UNKNOWN_TOPIC',
-  MESSAGE_TOO_LARGE: 'TOO_LARGE',
-  RECORD_LIST_TOO_LARGE: 'TOO_LARGE',
-  INVALID_RECORD: 'INVALID_RECORD',
-  INVALID_TIMESTAMP: 'INVALID_RECORD',
-  CORRUPT_MESSAGE: 'INVALID_RECORD',
-  REBALANCE_IN_PROGRESS: 'PARTITION_LOST',
-  ILLEGAL_GENERATION: 'PARTITION_LOST',
-  UNKNOWN_MEMBER_ID: 'PARTITION_LOST',
-  FENCED_INSTANCE_ID: 'PARTITION_LOST',
-}
-
-/** A failure of kafkajs as one of ours; `doing` says what was tried. */
-export function toBusError(error: unknown, doing: string): BusError {
-  if (error instanceof BusError) return error
-  const code = codes[typeOf(error) ?? ''] ?? 'BUS_UNAVAILABLE'
-  const advice = code === 'BUS_UNAVAILABLE' ? '; try again when the brokers answer' : ''
-  return new BusError(code, `${doing}: ${error instanceof Error ? error.message : String(error)}${advice}`, { cause: error })
-}
-
-/** The name of Kafka's own error code, at whatever depth kafkajs wrapped it. */
-export function typeOf(error: unknown): string | undefined {
-  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    if ('type' in at && typeof at.type === 'string' && at.type !== '') return at.type
-  }
-  return undefined
 }

@@ -1,94 +1,155 @@
 import { BusError } from '../errors.ts'
 import { Pause } from '../pause.ts'
 import type { BatchControl, BusRecord, ConsumerOptions } from '../port.ts'
-import { toBusError } from './client.ts'
+import type { Place } from '../sharing.ts'
+import { toBusError } from './failures.ts'
+import type { Source } from './reader.ts'
+
+export interface HoldingContext {
+  /** The topic's name in the cluster. */
+  readonly name: string
+  readonly options: ConsumerOptions
+  readonly commit: (name: string, offset: number, signal: AbortSignal) => Promise<void>
+  /** Whether the group confirmed the member within the session. */
+  readonly confirmed: () => boolean
+  /** What was fetched is done with. */
+  readonly onIdle: () => void
+}
 
 /** One partition in the hands of this member, from its assignment to its revocation. */
-export class Holding {
+export class Holding implements Source, Place {
   readonly topic: string
+  readonly name: string
   readonly partition: number
-  readonly #options: ConsumerOptions
+  position = 0
+  /** The group gave it to another member without asking. */
+  lost = false
+  readonly #context: HoldingContext
   readonly #abort = new AbortController()
-  /** Commits through the group that the newest batch came from. */
-  #commitTo: ((offset: number) => Promise<void>) | null = null
-  #handling: Promise<unknown> = Promise.resolve()
+  readonly #lost = new AbortController()
+  #handling: Promise<void> | null = null
+  #opening: Promise<unknown> = Promise.resolve()
+  #closing: Promise<void> | null = null
+  #committing: Promise<void> = Promise.resolve()
   #assigned = false
   #over = false
-  /** Its first offset has been decided, and fetching begun. */
-  positioned = false
 
-  constructor(topic: string, partition: number, options: ConsumerOptions) {
+  constructor({ topic, partition }: Place, context: HoldingContext) {
     this.topic = topic
     this.partition = partition
-    this.#options = options
+    this.name = context.name
+    this.#context = context
   }
 
+  /** Aborted when it is to be let go of. */
   get signal(): AbortSignal {
     return this.#abort.signal
   }
 
-  /** Asks the member where to begin, then has `begin` begin there; each until it succeeds or the partition goes. */
-  async open(begin: (given: number | undefined) => Promise<void>, onFirst: () => void): Promise<void> {
-    const pause = new Pause()
-    while (!this.signal.aborted) {
-      try {
-        const given = await this.#options.onAssigned?.(this.topic, this.partition)
-        this.#assigned = true
-        if (this.signal.aborted) return
-        await begin(given)
-        this.positioned = true
-        return onFirst()
-      } catch (error) {
-        onFirst()
-        if (this.signal.aborted) return
-        this.#options.onError?.(error)
-        await pause.wait(this.signal)
-      }
-    }
+  /**
+   * Asks the member where to begin and `startOf` what that comes to, until both succeed or the partition goes;
+   * `onFailed` is told of each failure. True where it is to be read now.
+   */
+  open(startOf: (given: number | undefined) => Promise<number>, onFailed: () => void): Promise<boolean> {
+    const opening = this.#open(startOf, onFailed)
+    this.#opening = opening
+    return opening
   }
 
-  /** Hands over a batch until the handler takes it; false where the partition went first. */
-  async deliver(records: readonly BusRecord[], end: number, commitTo: (offset: number) => Promise<void>): Promise<boolean> {
-    this.#commitTo = commitTo
-    const control: BatchControl = { commit: (offset) => this.#commit(offset), signal: this.signal, held: () => !this.#over }
-    const { topic, partition } = this
+  async #open(startOf: (given: number | undefined) => Promise<number>, onFailed: () => void): Promise<boolean> {
+    const { onAssigned, onError } = this.#context.options
     const pause = new Pause()
     while (!this.signal.aborted) {
       try {
-        const handling = this.#options.onBatch({ topic, partition, records, end }, control)
-        this.#handling = handling.catch(() => {})
-        await handling
-        return true
+        const given = await onAssigned?.(this.topic, this.partition)
+        this.#assigned = true
+        if (this.signal.aborted) return false
+        this.position = await startOf(given)
+        return !this.signal.aborted
       } catch (error) {
-        this.#options.onError?.(error)
+        onFailed()
+        if (this.signal.aborted) return false
+        onError?.(error)
         await pause.wait(this.signal)
       }
     }
     return false
   }
 
-  abort(): void {
+  idle(): boolean {
+    return this.#handling === null && !this.signal.aborted
+  }
+
+  take(records: readonly BusRecord[], end: number): void {
+    if (records.length === 0 || this.signal.aborted) return
+    this.#handling = this.#handle(records, end).finally(() => {
+      this.#handling = null
+      this.#context.onIdle()
+    })
+  }
+
+  async #handle(records: readonly BusRecord[], end: number): Promise<void> {
+    const { maxBatch = 1_000 } = this.#context.options
+    for (let from = 0; from < records.length && !this.signal.aborted; from += maxBatch) {
+      await this.#deliver(records.slice(from, from + maxBatch), end)
+    }
+  }
+
+  /** Hands over a batch until the handler takes it, or the partition goes. */
+  async #deliver(records: readonly BusRecord[], end: number): Promise<void> {
+    const control: BatchControl = {
+      commit: (offset) => this.#commit(offset),
+      signal: this.signal,
+      held: () => !this.#over && !this.lost && this.#context.confirmed(),
+    }
+    const { topic, partition } = this
+    const { onBatch, onError } = this.#context.options
+    const pause = new Pause()
+    while (!this.signal.aborted) {
+      try {
+        return await onBatch({ topic, partition, records, end }, control)
+      } catch (error) {
+        onError?.(error)
+        await pause.wait(this.signal)
+      }
+    }
+  }
+
+  lose(): void {
+    this.lost = true
+    this.#lost.abort()
     this.#abort.abort()
   }
 
   /** Waits for the running handler, then for `onRevoked`. */
-  async close(): Promise<void> {
-    this.abort()
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#abort.abort()
+    await this.#opening
     await this.#handling
-    if (this.#assigned) {
-      this.#assigned = false
-      await this.#options.onRevoked?.(this.topic, this.partition).catch((error: unknown) => this.#options.onError?.(error))
-    }
+    const { onRevoked, onError } = this.#context.options
+    if (this.#assigned) await onRevoked?.(this.topic, this.partition).catch((error: unknown) => onError?.(error))
+    await this.#committing
     this.#over = true
   }
 
-  async #commit(offset: number): Promise<void> {
+  /** One after another, so that the last is the one that stands. */
+  #commit(offset: number): Promise<void> {
+    const committed = this.#committing.then(() => this.#commitNow(offset))
+    this.#committing = committed.catch(() => {})
+    return committed
+  }
+
+  async #commitNow(offset: number): Promise<void> {
     const place = `${this.topic}/${this.partition}`
     if (!Number.isSafeInteger(offset) || offset < 0) throw new BusError('INVALID_RECORD', `committing ${place}: ${offset} is not an offset`)
-    if (this.#over || this.#commitTo === null)
-      throw new BusError('PARTITION_LOST', `committing ${place}@${offset}: another member has the partition`)
+    if (this.#over || this.lost) throw new BusError('PARTITION_LOST', `committing ${place}@${offset}: another member has the partition`)
     try {
-      await this.#commitTo(offset)
+      await this.#context.commit(this.name, offset, this.#lost.signal)
     } catch (error) {
       throw toBusError(error, `committing ${place}@${offset}`)
     }

@@ -1,18 +1,19 @@
-import kafkajs, { type Kafka, type Message, type Producer } from 'kafkajs'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Message } from 'kafkajs'
 import { BusError } from '../errors.ts'
 import { checkOutgoing } from '../outgoing.ts'
 import { partitionOf } from '../partitioner.ts'
 import type { OutgoingRecord, Position } from '../port.ts'
-import { toBusError } from './client.ts'
+import type { Brokers } from './brokers.ts'
+import { toBusError } from './failures.ts'
+import { Lane } from './lane.ts'
 import { toMessage } from './messages.ts'
 import type { Topics } from './topics.ts'
 
 /** One record on its way. */
-interface Item {
+export interface Item {
   readonly job: Job
   readonly place: number
-  readonly topic: string
-  readonly partition: number
   readonly message: Message
   readonly bytes: number
 }
@@ -20,158 +21,306 @@ interface Item {
 /** One call of publish. */
 interface Job {
   readonly positions: Position[]
+  readonly lanes: Set<Lane>
+  /** By the monotonic clock. */
+  readonly until: number
   missing: number
+  over: boolean
   readonly resolve: (positions: readonly Position[]) => void
   readonly reject: (error: unknown) => void
+}
+
+/** Some of a lane's records, in one request. */
+interface Parcel {
+  readonly lane: Lane
+  readonly items: readonly Item[]
+}
+
+export interface PublisherOptions {
+  readonly brokers: Brokers
+  readonly topics: Topics
+  /** How long a broker may take to answer. */
+  readonly requestMs: number
+  /** How long a call goes on trying. */
+  readonly publishMs: number
 }
 
 /** Bytes of one request, of one partition in it (the broker refuses batches above 2 MiB), and of all that waits. */
 const requestBytes = 8_388_608
 const batchBytes = 1_048_576
 const fullBytes = 67_108_864
+const checkMs = 250
+/** Before leaders are asked for again: they are not replaced sooner. */
+const lookPauseMs = 50
+
+/** Errors that come again however often the records are sent. */
+const final = new Set(['TOO_LARGE', 'INVALID_RECORD', 'BUS_FORBIDDEN'])
 
 /**
- * One producer with one request under way at a time: concurrent sends of kafkajs reorder and, with its idempotence,
- * lose records (tulios/kafkajs#598, #1005). What arrives meanwhile goes with the next request. A request that is
- * repeated after a lost answer can leave duplicates, which readers tell by the event id.
+ * One request under way at a time for each broker, and so for each partition: concurrent requests reorder (and
+ * with the idempotence of kafkajs lose records: tulios/kafkajs#598, #1005). What arrives meanwhile goes with the next.
+ *
+ * What a broker refused, or did not answer, is sent again to whoever leads then, before anything that came later to the
+ * same partition. Where the first was taken after all, that leaves duplicates, which readers tell by the event id; after
+ * these are taken out, each partition has the order of the calls.
  */
 export class Publisher {
-  readonly #producer: Producer
-  readonly #topics: Topics
-  #queue: Item[] = []
+  readonly #options: PublisherOptions
+  readonly #lanes = new Map<string, Lane>()
+  /** Lanes with records that wait; the first is served first. */
+  readonly #loaded = new Set<Lane>()
+  /** Brokers with a request under way. */
+  readonly #busy = new Set<string>()
   #bytes = 0
   #keyless = 0
-  #sending: Promise<void> | null = null
+  #looking: Promise<void> | null = null
+  #checking: NodeJS.Timeout | undefined
+  #idle: PromiseWithResolvers<void> | null = null
   /** Calls are queued in the order in which they were made, also while their topics are looked up. */
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(kafka: Kafka, topics: Topics) {
-    this.#topics = topics
-    this.#producer = kafka.producer({
-      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
-      allowAutoTopicCreation: false,
-      idempotent: false,
-      maxInFlightRequests: 1,
-    })
+  constructor(options: PublisherOptions) {
+    this.#options = options
   }
 
-  async connect(): Promise<void> {
-    await this.#producer.connect()
-  }
-
-  async publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
+  /**
+   * @throws BusError `BUS_UNAVAILABLE` where the brokers did not take it in time: the records, or some, may be there all the same
+   */
+  publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
     const queued = this.#last.then(() => this.#enqueue(records))
     this.#last = queued.catch(() => {})
-    const { promise } = await queued
-    return promise
+    return queued.then(({ promise }) => promise)
   }
 
-  async #enqueue(records: readonly OutgoingRecord[]): Promise<{ readonly promise: Promise<readonly Position[]> }> {
+  async #enqueue(records: readonly OutgoingRecord[]): Promise<{ promise: Promise<readonly Position[]> }> {
+    const { topics, publishMs } = this.#options
     const known = new Map<string, { partitions: number; compacted: boolean }>()
-    for (const { topic } of records) if (!known.has(topic)) known.set(topic, await this.#topics.get(topic))
+    for (const { topic } of records) if (!known.has(topic)) known.set(topic, await topics.get(topic))
     const { promise, resolve, reject } = Promise.withResolvers<readonly Position[]>()
-    const job: Job = { positions: [], missing: records.length, resolve, reject }
-    const items = records.map((record, place): Item => {
+    const until = performance.now() + publishMs
+    const job: Job = { positions: [], lanes: new Set(), until, missing: records.length, over: false, resolve, reject }
+    let bytes = 0
+    const items = records.map((record, place): [Lane, Item] => {
       const { partitions, compacted } = known.get(record.topic) ?? { partitions: 1, compacted: false }
       checkOutgoing(record, compacted)
       const partition = record.partition ?? (record.key === null ? this.#keyless++ % partitions : partitionOf(record.key, partitions))
       if (!Number.isInteger(partition) || partition < 0 || partition >= partitions) {
         throw new BusError('UNKNOWN_PARTITION', `topic ${record.topic} has the partitions 0 to ${partitions - 1}, not ${partition}`)
       }
-      return { job, place, topic: record.topic, partition, message: toMessage(record, partition), bytes: sizeOf(record) }
+      const item = { job, place, message: toMessage(record, partition), bytes: sizeOf(record) }
+      bytes += item.bytes
+      return [this.#laneOf(record.topic, partition), item]
     })
-    const bytes = items.reduce((sum, item) => sum + item.bytes, 0)
     if (this.#bytes + bytes > fullBytes)
       throw new BusError('BUS_FULL', `publishing: ${fullBytes} bytes wait for the brokers; publish again later`)
     this.#bytes += bytes
-    this.#queue.push(...items)
-    this.#sendSoon()
+    for (const [lane, item] of items) {
+      job.lanes.add(lane)
+      lane.push(item)
+      this.#loaded.add(lane)
+    }
+    this.#pump()
+    this.#checking ??= setInterval(() => this.#check(), checkMs)
     return { promise }
   }
 
-  #sendSoon(): void {
-    if (this.#queue.length === 0) return
-    this.#sending ??= this.#sendAll().finally(() => {
-      this.#sending = null
-      // What came after the last look at the queue and before this.
-      this.#sendSoon()
-    })
+  #laneOf(topic: string, partition: number): Lane {
+    const key = `${topic}/${partition}`
+    const existing = this.#lanes.get(key)
+    if (existing !== undefined) return existing
+    const lane = new Lane(topic, this.#options.topics.nameOf(topic), partition)
+    this.#lanes.set(key, lane)
+    return lane
   }
 
-  async #sendAll(): Promise<void> {
-    while (this.#queue.length > 0) {
-      const items = this.#take()
-      try {
-        await this.#send(items)
-      } catch (error) {
-        if (new Set(items.map((item) => item.job)).size === 1) this.#fail(items, error)
-        else await this.#sendEach(items)
+  /** Gives every broker that has no request under way the next. */
+  #pump(): void {
+    const now = performance.now()
+    const byNode = new Map<string, Lane[]>()
+    let lost = false
+    for (const lane of this.#loaded) {
+      if (lane.busy || lane.notBefore > now) continue
+      const node = this.#options.brokers.leaderOf(lane.name, lane.partition)
+      if (node === null) lost = true
+      else if (!this.#busy.has(node)) byNode.set(node, [...(byNode.get(node) ?? []), lane])
+    }
+    for (const [node, lanes] of byNode) void this.#serve(node, this.#pack(lanes))
+    if (lost) this.#look()
+  }
+
+  /** What fits one request. A lane whose last request failed goes alone, so that others do not fail with it. */
+  #pack(lanes: readonly Lane[]): Parcel[] {
+    const [first] = lanes
+    const together = first?.alone === true ? [first] : lanes.filter((lane) => !lane.alone)
+    const parcels: Parcel[] = []
+    let room = requestBytes
+    for (const lane of together) {
+      if (room <= 0) break
+      const items = lane.take(Math.min(room, batchBytes))
+      room -= items.reduce((sum, item) => sum + item.bytes, 0)
+      parcels.push({ lane, items })
+    }
+    return parcels
+  }
+
+  async #serve(node: string, parcels: readonly Parcel[]): Promise<void> {
+    this.#busy.add(node)
+    for (const { lane } of parcels) lane.busy = true
+    try {
+      await this.#send(node, parcels)
+    } finally {
+      this.#busy.delete(node)
+      for (const { lane } of parcels) {
+        lane.busy = false
+        // The others first, the next time.
+        this.#loaded.delete(lane)
+        if (!lane.isEmpty) this.#loaded.add(lane)
       }
-      for (const item of items) this.#bytes -= item.bytes
+      this.#pump()
+      this.#settle()
     }
   }
 
-  /** What fits one request, from the front of the queue. */
-  #take(): Item[] {
-    const byPartition = new Map<string, number>()
-    let total = 0
-    let count = 0
-    for (const { topic, partition, bytes } of this.#queue) {
-      const batch = (byPartition.get(`${topic}/${partition}`) ?? 0) + bytes
-      total += bytes
-      if (count > 0 && (total > requestBytes || batch > batchBytes)) break
-      byPartition.set(`${topic}/${partition}`, batch)
-      count++
+  async #send(node: string, parcels: readonly Parcel[]): Promise<void> {
+    try {
+      await this.#produce(node, parcels)
+      for (const { lane } of parcels) lane.succeeded()
+    } catch (error) {
+      const failure = toBusError(error, 'publishing')
+      const jobs = new Set(parcels.flatMap(({ items }) => items.map(({ job }) => job)))
+      const [only] = jobs
+      if (!final.has(failure.code)) await this.#again(parcels, failure)
+      else if (jobs.size === 1 && only !== undefined) this.#fail(only, failure)
+      else await this.#sendEach(node, parcels)
     }
-    return this.#queue.splice(0, count)
   }
 
-  /** A request failed that carried several calls: only those whose own records are at fault may fail. */
-  async #sendEach(items: readonly Item[]): Promise<void> {
-    for (const part of Map.groupBy(items, (item) => item.job).values()) {
+  /** A request was refused that carried several calls: only those whose own records are at fault may fail. */
+  async #sendEach(node: string, parcels: readonly Parcel[]): Promise<void> {
+    const items = parcels.flatMap(({ lane, items: each }) => each.map((item) => ({ lane, item })))
+    const byJob = [...Map.groupBy(items, ({ item }) => item.job)]
+    for (const [index, [job, parts]] of byJob.entries()) {
+      const parcelsOf = (some: typeof parts): Parcel[] =>
+        [...Map.groupBy(some, ({ lane }) => lane)].map(([lane, each]) => ({ lane, items: each.map(({ item }) => item) }))
       try {
-        await this.#send(part)
+        await this.#produce(node, parcelsOf(parts))
       } catch (error) {
-        this.#fail(part, error)
+        const failure = toBusError(error, 'publishing')
+        if (final.has(failure.code)) this.#fail(job, failure)
+        else return this.#again(parcelsOf(byJob.slice(index).flatMap(([, those]) => those)), failure)
       }
     }
   }
 
-  async #send(items: readonly Item[]): Promise<void> {
-    const byTopic = Map.groupBy(items, (item) => item.topic)
-    const answers = await this.#producer.sendBatch({
-      acks: -1,
-      topicMessages: [...byTopic].map(([topic, parts]) => ({
-        topic: this.#topics.nameOf(topic),
-        messages: parts.map((item) => item.message),
+  async #produce(node: string, parcels: readonly Parcel[]): Promise<void> {
+    const { brokers, requestMs } = this.#options
+    const topicData = [...Map.groupBy(parcels, ({ lane }) => lane.name)].map(([topic, each]) => ({
+      topic,
+      partitions: each.map(({ lane, items }) => ({
+        partition: lane.partition,
+        firstSequence: 0,
+        messages: items.map(({ message }) => message),
       })),
-    })
-    const bases = new Map(answers.map(({ topicName, partition, baseOffset }) => [`${topicName}/${partition}`, Number(baseOffset)]))
-    for (const { job, place, topic, partition } of items) {
-      const slot = `${this.#topics.nameOf(topic)}/${partition}`
-      const offset = bases.get(slot) ?? Number.NaN
-      bases.set(slot, offset + 1)
-      job.positions[place] = { topic, partition, offset }
-      if (--job.missing === 0) job.resolve(job.positions)
+    }))
+    const answer: ProduceAnswer = await brokers.ask(node, requestMs, (broker) =>
+      broker.produce({ acks: -1, timeout: requestMs, topicData }),
+    )
+    const bases = new Map(
+      answer.topics.flatMap(({ topicName, partitions }) =>
+        partitions.map(({ partition, baseOffset }) => [`${topicName}/${partition}`, Number(baseOffset)] as const),
+      ),
+    )
+    const silent = parcels.find(({ lane }) => !bases.has(`${lane.name}/${lane.partition}`))
+    if (silent !== undefined) throw new Error(`the broker said nothing of ${silent.lane.name}/${silent.lane.partition}`)
+    for (const { lane, items } of parcels) {
+      const base = bases.get(`${lane.name}/${lane.partition}`) ?? Number.NaN
+      items.forEach(({ job, place, bytes }, index) => {
+        this.#bytes -= bytes
+        job.positions[place] = { topic: lane.topic, partition: lane.partition, offset: base + index }
+        if (--job.missing > 0 || job.over) return
+        job.over = true
+        job.resolve(job.positions)
+      })
     }
   }
 
-  #fail(items: readonly Item[], error: unknown): void {
-    const failed = new Set(items.map((item) => item.job))
-    for (const job of failed) job.reject(toBusError(error, 'publishing'))
-    // The rest of a call that failed is not sent: the caller repeats the whole.
-    this.#queue = this.#queue.filter((item) => {
-      if (!failed.has(item.job)) return true
-      this.#bytes -= item.bytes
-      return false
-    })
+  /** Puts back what failed, in front of what came later. */
+  async #again(parcels: readonly Parcel[], failure: BusError): Promise<void> {
+    for (const { lane, items } of parcels) {
+      // Of a call that is over, the caller decides what becomes.
+      const rest = items.filter((item) => !item.job.over || this.#forget(item))
+      lane.putBack(rest, failure)
+    }
+    await this.#look()
   }
 
+  #forget(item: Item): false {
+    this.#bytes -= item.bytes
+    return false
+  }
+
+  #look(): Promise<void> {
+    this.#looking ??= this.#lookNow().finally(() => {
+      this.#looking = null
+    })
+    return this.#looking
+  }
+
+  async #lookNow(): Promise<void> {
+    const { brokers } = this.#options
+    await delay(lookPauseMs)
+    try {
+      await brokers.follow([...this.#loaded].map((lane) => lane.name))
+      await brokers.refresh()
+    } catch {
+      // Tried again with the next records, or with the next check of those that wait.
+    }
+  }
+
+  /** Fails the calls whose time is up, and tries the lanes whose pause is over. */
+  #check(): void {
+    const now = performance.now()
+    for (const lane of this.#loaded) {
+      for (let head = lane.head; head !== undefined && !lane.busy && head.job.until < now; head = lane.head) {
+        this.#fail(head.job, lane.failure ?? new BusError('BUS_UNAVAILABLE', 'publishing: no broker took it in time; publish again later'))
+      }
+    }
+    this.#pump()
+    this.#settle()
+  }
+
+  /** The rest of a call that failed is not sent: the caller repeats the whole. */
+  #fail(job: Job, error: BusError): void {
+    if (job.over) return
+    job.over = true
+    for (const lane of job.lanes) {
+      for (const item of lane.drop((each) => each.job === job)) this.#bytes -= item.bytes
+      if (lane.isEmpty && !lane.busy) this.#loaded.delete(lane)
+    }
+    job.reject(error)
+  }
+
+  #settle(): void {
+    if (this.#loaded.size > 0 || this.#busy.size > 0) return
+    clearInterval(this.#checking)
+    this.#checking = undefined
+    this.#idle?.resolve()
+  }
+
+  /** Waits for what was given, as long as that may take. */
   async close(): Promise<void> {
     await this.#last
-    while (this.#sending !== null) await this.#sending
-    await this.#producer.disconnect()
+    this.#idle = Promise.withResolvers<void>()
+    this.#settle()
+    await this.#idle.promise
   }
+}
+
+interface ProduceAnswer {
+  readonly topics: readonly {
+    readonly topicName: string
+    readonly partitions: readonly { readonly partition: number; readonly baseOffset: string }[]
+  }[]
 }
 
 function sizeOf(record: OutgoingRecord): number {

@@ -1,98 +1,91 @@
-import { Pause } from '../pause.ts'
-import type { PartitionState, Tail, TailOptions } from '../port.ts'
-import { toBusError, typeOf } from './client.ts'
-import type { Fetcher } from './fetcher.ts'
+import type { BusRecord, Tail, TailOptions } from '../port.ts'
+import type { Brokers } from './brokers.ts'
+import { toBusError } from './failures.ts'
+import { persist, readOffsets } from './offsets.ts'
+import { Reader, type Source } from './reader.ts'
 
 export interface TailContext {
-  readonly fetcher: Fetcher
-  readonly maxWaitMs: number
+  /** The tail's own: it closes them. */
+  readonly brokers: Brokers
+  /** The topic's name in the cluster. */
+  readonly name: string
   readonly minBytes: number
-  readonly states: () => Promise<readonly PartitionState[]>
+  readonly maxWaitMs: number
+  readonly requestMs: number
+  /** How long finding out where to begin may take. */
+  readonly openMs: number
 }
 
-/** Follows every partition of a topic: one loop of fetches for each broker, for whichever partitions it leads at the time. */
+/** How soon a tail follows a partition that its topic got. */
+const growMs = 10_000
+
+/** Follows every partition of a topic. */
 export class KafkaTail implements Tail {
   readonly #context: TailContext
   readonly #options: TailOptions
+  readonly #reader: Reader
   readonly #abort = new AbortController()
-  readonly #positions = new Map<number, number>()
+  readonly #sources = new Map<number, TailSource>()
   /** What was there when the tail began, by partition, until it is delivered. */
   readonly #goals = new Map<number, number>()
-  readonly #loops = new Map<string, Promise<void>>()
   #toldCaughtUp = false
-  #confirmedAt = performance.now()
+  #growing: NodeJS.Timeout | undefined
 
   constructor(context: TailContext, options: TailOptions) {
     this.#context = context
     this.#options = options
+    const { brokers, minBytes, maxWaitMs, requestMs } = context
+    const onError = (error: unknown): void => options.onError?.(toBusError(error, `tailing ${options.topic}`))
+    this.#reader = new Reader({ brokers, minBytes, maxWaitMs, requestMs, onError })
   }
 
   async start(): Promise<void> {
-    for (const { partition, start, end } of await this.#context.states()) {
-      const { from } = this.#options
-      const wanted = from === 'start' ? start : from === 'end' ? end : (from.get(partition) ?? start)
-      this.#positions.set(partition, Math.max(start, Math.min(wanted, end)))
-      this.#goals.set(partition, end)
-    }
-    await this.#context.fetcher.connect()
-    // The caller has its Consumer before the first record comes.
+    const { brokers, name, requestMs, openMs } = this.#context
+    const { topic, from } = this.#options
+    await persist(brokers, openMs, `tailing ${topic}`, async () => {
+      await brokers.follow([name])
+      for (const [partition, { start, end }] of await readOffsets(brokers, name, this.#partitions(), requestMs)) {
+        const wanted = from === 'start' ? start : from === 'end' ? end : (from.get(partition) ?? start)
+        this.#goals.set(partition, end)
+        this.#sources.set(partition, this.#sourceOf(partition, Math.max(start, Math.min(wanted, end))))
+      }
+    })
+    this.#growing = setInterval(() => void this.#grow(), growMs).unref()
+    // The caller has its Tail before the first record comes.
     setImmediate(() => {
       this.#checkCaughtUp()
-      this.#plan()
+      if (!this.#abort.signal.aborted) for (const source of this.#sources.values()) this.#reader.add(source)
     })
   }
 
+  /** Those that there are, of those that are wanted. */
+  #partitions(): number[] {
+    const { brokers, name } = this.#context
+    return [...brokers.partitionsOf(name)].filter((partition) => this.#options.partitions?.includes(partition) ?? true)
+  }
+
   staleMs(): number {
-    return performance.now() - this.#confirmedAt
+    const now = performance.now()
+    return Math.max(0, ...[...this.#sources.values()].map((source) => now - source.confirmedAt))
   }
 
   async close(): Promise<void> {
     this.#abort.abort()
+    clearInterval(this.#growing)
     // A waiting fetch ends with its connection.
-    await this.#context.fetcher.close()
-    await Promise.all(this.#loops.values())
+    await this.#context.brokers.close()
+    await this.#reader.close()
   }
 
-  #plan(): void {
-    if (this.#abort.signal.aborted) return
-    for (const node of this.#context.fetcher.leaders([...this.#positions.keys()]).keys()) {
-      if (!this.#loops.has(node))
-        this.#loops.set(
-          node,
-          this.#follow(node).finally(() => this.#loops.delete(node)),
-        )
-    }
+  #sourceOf(partition: number, position: number): TailSource {
+    return new TailSource(this.#options.topic, this.#context.name, partition, position, (records) => {
+      if (this.#abort.signal.aborted) return
+      if (records.length > 0) this.#deliver(records)
+      this.#checkCaughtUp()
+    })
   }
 
-  /** Ends when the broker leads nothing any more. */
-  async #follow(node: string): Promise<void> {
-    const { fetcher, maxWaitMs, minBytes } = this.#context
-    const { signal } = this.#abort
-    const pause = new Pause()
-    while (!signal.aborted) {
-      try {
-        const led = fetcher.leaders([...this.#positions.keys()]).get(node)
-        if (led === undefined) return this.#plan()
-        const from = led.map((partition) => ({ partition, offset: this.#positions.get(partition) ?? 0 }))
-        const fetched = await fetcher.fetch(node, from, maxWaitMs, minBytes)
-        if (signal.aborted) return
-        for (const { partition, records, next } of fetched) {
-          this.#positions.set(partition, next)
-          if (records.length > 0) this.#deliver(records)
-        }
-        this.#confirmedAt = performance.now()
-        this.#checkCaughtUp()
-        pause.reset()
-      } catch (error) {
-        if (signal.aborted) return
-        this.#options.onError?.(toBusError(error, `tailing ${this.#options.topic}`))
-        await pause.wait(signal)
-        await this.#recover(error)
-      }
-    }
-  }
-
-  #deliver(records: Parameters<TailOptions['onRecords']>[0]): void {
+  #deliver(records: readonly BusRecord[]): void {
     try {
       this.#options.onRecords(records)
     } catch (error) {
@@ -100,26 +93,53 @@ export class KafkaTail implements Tail {
     }
   }
 
-  async #recover(error: unknown): Promise<void> {
-    try {
-      await this.#context.fetcher.refresh()
-      if (typeOf(error) === 'OFFSET_OUT_OF_RANGE') {
-        // Retention took what comes next: what is left begins later.
-        for (const { partition, start, end } of await this.#context.states()) {
-          this.#positions.set(partition, Math.max(start, Math.min(this.#positions.get(partition) ?? start, end)))
-        }
-      }
-      this.#plan()
-    } catch (failure) {
-      if (this.#abort.signal.aborted) return
-      this.#options.onError?.(toBusError(failure, `tailing ${this.#options.topic}`))
-    }
-  }
-
   #checkCaughtUp(): void {
-    if (this.#toldCaughtUp) return
-    for (const [partition, goal] of this.#goals) if ((this.#positions.get(partition) ?? 0) < goal) return
+    if (this.#toldCaughtUp || this.#abort.signal.aborted) return
+    for (const [partition, goal] of this.#goals) if ((this.#sources.get(partition)?.position ?? 0) < goal) return
     this.#toldCaughtUp = true
     this.#options.onCaughtUp?.()
+  }
+
+  async #grow(): Promise<void> {
+    try {
+      await this.#context.brokers.refresh()
+    } catch {
+      // The reader notices and tells, if it lasts.
+      return
+    }
+    for (const partition of this.#partitions()) {
+      if (this.#sources.has(partition) || this.#abort.signal.aborted) continue
+      const source = this.#sourceOf(partition, 0)
+      this.#sources.set(partition, source)
+      this.#reader.add(source)
+    }
+  }
+}
+
+class TailSource implements Source {
+  readonly topic: string
+  readonly name: string
+  readonly partition: number
+  position: number
+  /** When it was last known to be read to its end, by the monotonic clock. A tail that never was counts from its start. */
+  confirmedAt = performance.now()
+  readonly #onFetched: (records: readonly BusRecord[]) => void
+
+  constructor(topic: string, name: string, partition: number, position: number, onFetched: (records: readonly BusRecord[]) => void) {
+    this.topic = topic
+    this.name = name
+    this.partition = partition
+    this.position = position
+    this.#onFetched = onFetched
+  }
+
+  idle(): boolean {
+    return true
+  }
+
+  take(records: readonly BusRecord[], end: number, askedAt: number): void {
+    // What was there when the broker was asked is here now.
+    if (this.position >= end) this.confirmedAt = askedAt
+    this.#onFetched(records)
   }
 }

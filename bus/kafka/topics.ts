@@ -1,8 +1,11 @@
-import kafkajs, { type Admin, type IResourceConfigEntry } from 'kafkajs'
+import kafkajs, { type IResourceConfigEntry } from 'kafkajs'
 import { BusError } from '../errors.ts'
 import { planOf, refusal } from '../plan.ts'
 import type { TopicConfig, TopicPlan } from '../port.ts'
-import { toBusError, typeOf } from './client.ts'
+import type { Brokers } from './brokers.ts'
+import { causes, toBusError, typeOf } from './failures.ts'
+import type { NodeBroker } from './node-broker.ts'
+import { persist } from './offsets.ts'
 
 /** What publishing needs to know of a topic. */
 export interface KnownTopic {
@@ -22,6 +25,9 @@ export interface TopicsOptions {
   /** Copies of each partition, and how many must have a record before it counts; null is the cluster's default. */
   readonly replication: number | null
   readonly minInsyncReplicas: number | null
+  readonly requestMs: number
+  /** How long a request goes on being tried. */
+  readonly persistMs: number
 }
 
 /** Largest batch that the brokers take: one record of the largest value with the largest key and headers. */
@@ -35,44 +41,51 @@ const segmentBytes = 67_108_864
 
 /** The cluster's topics, with the prefix put on and taken off. */
 export class Topics {
-  readonly #admin: Admin
-  readonly #prefix: string
-  readonly #replication: number | null
-  readonly #minInsync: number | null
+  readonly #brokers: Brokers
+  readonly #options: TopicsOptions
   readonly #known = new Map<string, { readonly topic: KnownTopic; readonly until: number }>()
 
-  constructor(admin: Admin, options: TopicsOptions) {
-    this.#admin = admin
-    this.#prefix = options.prefix
-    this.#replication = options.replication
-    this.#minInsync = options.minInsyncReplicas
+  constructor(brokers: Brokers, options: TopicsOptions) {
+    this.#brokers = brokers
+    this.#options = options
   }
 
   nameOf(topic: string): string {
-    return this.#prefix + topic
+    return this.#options.prefix + topic
   }
 
   /** The topic of a name in the cluster, null where it is not one of ours. */
   topicOf(name: string): string | null {
-    return name.startsWith(this.#prefix) ? name.slice(this.#prefix.length) : null
+    return name.startsWith(this.#options.prefix) ? name.slice(this.#options.prefix.length) : null
   }
 
   /** @throws BusError `UNKNOWN_TOPIC` */
   async get(topic: string): Promise<KnownTopic> {
     const known = this.#known.get(topic)
-    if (known !== undefined && known.until > performance.now()) return known.topic
-    const found = (await this.#describe([topic])).get(topic)
-    if (found === undefined)
-      throw new BusError('UNKNOWN_TOPIC', `no topic ${this.nameOf(topic).slice(0, 200)}: create it with ensureTopics`)
+    if (known === undefined) return this.#learn(topic)
+    if (known.until <= performance.now()) {
+      this.#known.set(topic, { ...known, until: performance.now() + knownMs })
+      // Nobody waits for brokers that are away while what was known is good enough.
+      this.#learn(topic).catch(() => {})
+    }
+    return known.topic
+  }
+
+  async #learn(topic: string): Promise<KnownTopic> {
+    const found = await this.#describe(topic)
+    if (found === null) throw this.#unknown(topic)
     const fresh = { partitions: found.partitions, compacted: found.config.get('cleanup.policy')?.includes('compact') ?? false }
     if (this.#known.size >= 1_000) this.#known.clear()
     this.#known.set(topic, { topic: fresh, until: performance.now() + knownMs })
     return fresh
   }
 
+  #unknown(topic: string): BusError {
+    return new BusError('UNKNOWN_TOPIC', `no topic ${this.nameOf(topic).slice(0, 200)}: create it with ensureTopics`)
+  }
+
   async plan(topics: readonly TopicConfig[]): Promise<TopicPlan[]> {
-    const found = await this.#describe(topics.map((topic) => topic.name))
-    return topics.map((topic) => planOf(topic.name, this.#settingsOf(topic, found.get(topic.name))))
+    return Promise.all(topics.map(async (topic) => planOf(topic.name, this.#settingsOf(topic, await this.#describe(topic.name)))))
   }
 
   /** @throws BusError `TOPIC_MISMATCH` where one exists with other settings; nothing is created then */
@@ -82,64 +95,88 @@ export class Topics {
     if (refused !== null) throw refused
     const missing = topics.filter((_, index) => plans[index]?.state === 'missing')
     if (missing.length === 0) return
+    const made = missing.map((topic) => ({
+      topic: this.nameOf(topic.name),
+      numPartitions: topic.partitions,
+      replicationFactor: this.#options.replication ?? -1,
+      configEntries: this.#configOf(topic).map(([name, value]) => ({ name, value })),
+    }))
     try {
-      await this.#admin.createTopics({
-        waitForLeaders: true,
-        topics: missing.map((topic) => ({
-          topic: this.nameOf(topic.name),
-          numPartitions: topic.partitions,
-          replicationFactor: this.#replication ?? -1,
-          configEntries: this.#configOf(topic).map(([name, value]) => ({ name, value })),
-        })),
-      })
+      await this.#persist('creating topics', (broker) => broker.createTopics({ topics: made, timeout: this.#options.requestMs }))
     } catch (error) {
-      // Another process may have been quicker; then what it made is checked.
-      if (typeOf(error) !== 'TOPIC_ALREADY_EXISTS') throw toBusError(error, 'creating topics')
-      await this.ensure(topics)
+      // Another process may have been quicker, or an answer was lost; then what is there is checked.
+      if (!causes(error).some((cause) => typeOf(cause) === 'TOPIC_ALREADY_EXISTS')) throw error
+      return this.ensure(topics)
     }
+    await this.#led(missing.map((topic) => ({ name: this.nameOf(topic.name), partitions: topic.partitions })))
   }
 
   /** @throws BusError `TOPIC_MISMATCH` where there are more partitions already */
   async grow(topic: string, partitions: number): Promise<void> {
     const name = this.nameOf(topic)
-    const has = (await this.#describe([topic])).get(topic)?.partitions
-    if (has === undefined) throw new BusError('UNKNOWN_TOPIC', `no topic ${name.slice(0, 200)}: create it with ensureTopics`)
+    const has = (await this.#describe(topic))?.partitions
+    if (has === undefined) throw this.#unknown(topic)
     if (has > partitions)
       throw new BusError('TOPIC_MISMATCH', `growing topic ${name}: it has ${has} partitions, and none can be taken away`)
-    if (has < partitions) await this.#admin.createPartitions({ topicPartitions: [{ topic: name, count: partitions }] })
+    const topicPartitions = [{ topic: name, count: partitions }]
+    const { requestMs } = this.#options
+    if (has < partitions) {
+      await this.#persist(`growing ${name}`, (broker) => broker.createPartitions({ topicPartitions, timeout: requestMs })).catch(
+        async (error: unknown) => {
+          // A lost answer: it has grown.
+          if ((await this.#describe(topic))?.partitions !== partitions) throw error
+        },
+      )
+    }
+    await this.#led([{ name, partitions }])
     this.#known.delete(topic)
   }
 
-  async #describe(topics: readonly string[]): Promise<Map<string, FoundTopic>> {
-    const existing = new Set(await this.#admin.listTopics())
-    const names = topics.map((topic) => this.nameOf(topic)).filter((name) => existing.has(name))
-    if (names.length === 0) return new Map()
-    const [metadata, configs] = await Promise.all([this.#admin.fetchTopicMetadata({ topics: names }), this.#configs(names)])
-    return new Map(
-      metadata.topics.map(({ name, partitions }) => [
-        this.topicOf(name) ?? name,
-        {
-          partitions: partitions.length,
-          replication: Math.min(...partitions.map(({ replicas }) => replicas.length)),
-          config: configs.get(name) ?? new Map<string, string>(),
-        },
-      ]),
-    )
+  /** Waits until every broker knows a leader of every partition. */
+  async #led(topics: readonly { readonly name: string; readonly partitions: number }[]): Promise<void> {
+    const { requestMs, persistMs } = this.#options
+    const names = topics.map(({ name }) => name)
+    await persist(this.#brokers, persistMs, `waiting for leaders of ${names.join(', ')}`, async () => {
+      const answers = await this.#brokers.askEach(requestMs, (broker) => broker.metadata(names).catch(unknownYet))
+      for (const { topicMetadata } of answers) {
+        for (const { name, partitions } of topics) {
+          const known = topicMetadata.find(({ topic }) => topic === name)?.partitionMetadata ?? []
+          if (known.filter(({ leader }) => leader >= 0).length < partitions) throw new Error(`${name} has no leaders yet`)
+        }
+      }
+    })
   }
 
-  /** Settings by topic; empty where this client may not see them. */
-  async #configs(names: readonly string[]): Promise<Map<string, Map<string, string>>> {
+  /** Null where it is missing. */
+  async #describe(topic: string): Promise<FoundTopic | null> {
+    const name = this.nameOf(topic)
     try {
-      const resources = names.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name }))
-      const described = await this.#admin.describeConfigs({ includeSynonyms: false, resources })
-      return new Map(described.resources.map(({ resourceName, configEntries }) => [resourceName, entriesOf(configEntries)]))
+      const { topicMetadata } = await this.#persist(`looking at topic ${name}`, (broker) => broker.metadata([name]))
+      const partitions = topicMetadata[0]?.partitionMetadata ?? []
+      const replication = Math.min(...partitions.map(({ replicas }) => replicas.length))
+      return { partitions: partitions.length, replication, config: await this.#configOfTopic(name) }
     } catch (error) {
-      if (typeOf(error) !== 'TOPIC_AUTHORIZATION_FAILED') throw error
-      // The right may be there for some of them.
-      if (names.length === 1) return new Map()
-      const each = await Promise.all(names.map((name) => this.#configs([name])))
-      return new Map(each.flatMap((found) => [...found]))
+      if (typeOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION' || typeOf(error) === 'INVALID_TOPIC_EXCEPTION') return null
+      throw error
     }
+  }
+
+  /** Empty where this client may not see it. */
+  async #configOfTopic(name: string): Promise<ReadonlyMap<string, string>> {
+    const resources = [{ type: kafkajs.ConfigResourceTypes.TOPIC, name }]
+    try {
+      const described = await this.#persist(`looking at topic ${name}`, (broker) => broker.describeConfigs({ resources }))
+      const entries = described.resources.flatMap((resource) => resource.configEntries)
+      return new Map(entries.map(({ configName, configValue }) => [configName, configValue]))
+    } catch (error) {
+      if (toBusError(error, '').code === 'BUS_FORBIDDEN') return new Map()
+      throw error
+    }
+  }
+
+  #persist<T>(doing: string, request: (broker: NodeBroker) => Promise<T>): Promise<T> {
+    const { requestMs, persistMs } = this.#options
+    return persist(this.#brokers, persistMs, doing, () => this.#brokers.askAny(requestMs, request))
   }
 
   /** What a topic is made with. */
@@ -164,7 +201,8 @@ export class Topics {
 
   /** Settings that have to be as wanted. */
   #decidingOf(topic: TopicConfig): [string, string][] {
-    const replicas: [string, string][] = this.#minInsync === null ? [] : [['min.insync.replicas', String(this.#minInsync)]]
+    const replicas: [string, string][] =
+      this.#options.minInsyncReplicas === null ? [] : [['min.insync.replicas', String(this.#options.minInsyncReplicas)]]
     const policy: [string, string][] =
       topic.retentionMs === null
         ? [
@@ -178,7 +216,7 @@ export class Topics {
     return [...replicas, ...policy, ['message.timestamp.type', topic.timestamps === 'append' ? 'LogAppendTime' : 'CreateTime']]
   }
 
-  #settingsOf(topic: TopicConfig, found: FoundTopic | undefined): TopicPlan['settings'] {
+  #settingsOf(topic: TopicConfig, found: FoundTopic | null): TopicPlan['settings'] {
     const setting = (name: string, wanted: string, is: string | undefined, fits = is === wanted): TopicPlan['settings'][number] => ({
       name,
       wanted,
@@ -187,14 +225,17 @@ export class Topics {
     })
     const largest = found?.config.get('max.message.bytes')
     return [
-      setting('partitions', String(topic.partitions), found && String(found.partitions)),
-      ...(this.#replication === null ? [] : [setting('replication', String(this.#replication), found && String(found.replication))]),
+      setting('partitions', String(topic.partitions), found?.partitions.toString()),
+      ...(this.#options.replication === null
+        ? []
+        : [setting('replication', String(this.#options.replication), found?.replication.toString())]),
       ...this.#decidingOf(topic).map(([name, wanted]) => setting(name, wanted, found?.config.get(name))),
       setting('max.message.bytes', `at least ${maxMessageBytes}`, largest, Number(largest) >= maxMessageBytes),
     ]
   }
 }
 
-function entriesOf(entries: readonly { configName: string; configValue: string }[]): Map<string, string> {
-  return new Map(entries.map(({ configName, configValue }) => [configName, configValue]))
+function unknownYet(error: unknown): { topicMetadata: [] } {
+  if (typeOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return { topicMetadata: [] }
+  throw error
 }
