@@ -221,8 +221,8 @@ describe('near-duplicate probing', () => {
     }
     assert.equal(state.memory.size, 64)
     assert.ok(state.clusters.length <= 4)
-    const { points, recent } = state.memory.toJSON()
-    assert.equal(points.length, 64)
+    const { events, recent } = state.memory.toJSON()
+    assert.equal(events.length, 64)
     assert.ok(recent.length <= 64)
   })
 })
