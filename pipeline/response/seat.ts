@@ -82,6 +82,10 @@ export class Seat {
     const taking = this.#taking
     try {
       await taking
+    } catch (error) {
+      // In charge, and without the memory for it: the next try begins anew.
+      if (this.#taking === taking) this.#options.charge.drop()
+      throw error
     } finally {
       if (this.#taking === taking) this.#taking = null
     }
