@@ -13,6 +13,7 @@ import { finding, hash, hour, lease, minute, start } from '../../responders/give
 import { PausableBus } from '../pausable-bus.ts'
 import { Given, log } from '../response-given.ts'
 import { until } from '../until.ts'
+import { countingOf } from './counting.ts'
 
 let given: Given
 beforeEach(async () => {
@@ -244,11 +245,8 @@ describe('a process that was stopped', () => {
   })
 })
 
-/** Actions as they count for a reader. */
-async function counted(): Promise<Action[]> {
-  const fence = new Fence('actions')
-  const counting = (await records('actions')).filter((record) => fence.judge(record) === 'counts')
-  return counting.map(({ value }) => JSON.parse(Buffer.from(value ?? []).toString()) as Action)
+function counted(): Promise<Action[]> {
+  return countingOf(given.bus, 'actions')
 }
 
 async function committed(name: string): Promise<number | null> {
