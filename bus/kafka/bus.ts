@@ -151,8 +151,13 @@ class KafkaBus implements EventBus {
         arrived.resolve()
       },
     }
-    let failure: unknown
-    const reader = new Reader({ ...this.#fetch, brokers, onError: (error) => (failure = error) })
+    let failure: BusError | null = null
+    const onError = (error: unknown): void => {
+      failure = toBusError(error, `reading ${topic}/${partition}@${source.position}`)
+      // No patience helps against this one.
+      if (failure.code === 'BUS_FORBIDDEN') arrived.reject(failure)
+    }
+    const reader = new Reader({ ...this.#fetch, brokers, onError })
     try {
       await persist(brokers, persistMs, `reading ${topic}/${partition}`, () => brokers.follow([source.name]))
       reader.add(source)

@@ -185,3 +185,39 @@ test('a tail that reads while the log is compacted sees the newest of every key'
   for (let key = 0; key < 50; key++) assert.equal(newest.get(`k${key}`), '29')
   await tail.close()
 })
+
+test('lets every record of a compacted topic stay as long as the topic says', async (t) => {
+  const { reopen } = await open(t)
+  let now = start
+  const bus = await reopen(() => now)
+  await bus.ensureTopics([{ name: 't', partitions: 1, retentionMs: null, minCompactionLagMs: 2 * day }])
+  // Ten versions of one key, two a day, each large enough to be worth a compaction.
+  for (let i = 0; i < 10; i++) {
+    now = start + (i * day) / 2
+    await bus.publish([record('k', String(i).repeat(100_000), now)])
+    await bus.maintain()
+  }
+  // On day 4.5: what came before day 2.5 (0 to 4) is compacted to its newest, 4; the rest stays.
+  assert.deepEqual(
+    (await readAll(bus)).map((r) => r.offset),
+    [4, 5, 6, 7, 8, 9],
+  )
+})
+
+test('adopts a topic that an earlier version made: what it has keeps its times, what comes gets the log’s', async (t) => {
+  const { reopen } = await open(t)
+  const topic = { name: 't', partitions: 1, retentionMs: 7 * day }
+  let bus = await reopen(() => start)
+  await bus.ensureTopics([topic])
+  await bus.publish([record(null, 'old', 1)])
+  bus = await reopen(() => start + day)
+  assert.equal((await bus.planTopics([{ ...topic, timestamps: 'append' }]))[0]?.state, 'same')
+  await bus.ensureTopics([{ ...topic, timestamps: 'append' }])
+  await bus.publish([record(null, 'new', 2)])
+  bus = await reopen(() => start + 2 * day)
+  await bus.publish([record(null, 'newer', 3)])
+  assert.deepEqual(
+    (await readAll(bus)).map((r) => r.timestamp),
+    [1, start + day, start + 2 * day],
+  )
+})

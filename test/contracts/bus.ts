@@ -1,7 +1,7 @@
 import { after, before, describe } from 'node:test'
 import { consumingContract } from './bus/consuming.ts'
 import { followingContract } from './bus/following.ts'
-import { logContract } from './bus/log.ts'
+import { logContract, topicsContract } from './bus/log.ts'
 import { type BusFixture, Suite } from './bus/suite.ts'
 
 /** What every adapter promises. `factory` makes one empty log for the whole suite. */
@@ -14,6 +14,7 @@ export function busContract(name: string, factory: () => Promise<BusFixture>): v
     after(() => suite.close())
     const open = (): Suite => suite
     logContract(open)
+    topicsContract(open)
     consumingContract(open)
     followingContract(open)
   })

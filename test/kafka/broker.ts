@@ -54,6 +54,6 @@ async function startContainer(): Promise<Broker> {
 }
 
 async function startJava(): Promise<Broker> {
-  const { brokers, stop } = await startCluster({ brokers: 1 })
-  return { brokers, origin: 'Java, jars by Maven', stop }
+  const cluster = await startCluster({ brokers: 1 })
+  return { brokers: cluster.brokers, origin: 'Java, jars by Maven', stop: () => cluster.stop() }
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { partitionOf } from '../../../bus/partitioner.ts'
 import type { BusRecord, OutgoingRecord } from '../../../bus/port.ts'
+import { until } from '../../bus/until.ts'
 import { copy, hour, isBusError, record, type Suite, text, time } from './suite.ts'
 
 /** Topics, publishing and reading back. */
@@ -154,6 +155,68 @@ export function logContract(open: () => Suite): void {
     )
     assert.deepEqual(await suite.readAll(topic, 1), [])
     assert.deepEqual(await suite.readAll(topic, 0, 6), [])
+  })
+}
+
+/** Settings, plans and growth of topics. */
+export function topicsContract(open: () => Suite): void {
+  test('plans without changing anything', async () => {
+    const suite = open()
+    const there = await suite.makeTopic(2)
+    const missing = `${there}-missing`
+    const config = { partitions: 2, retentionMs: 7 * 24 * hour }
+    const plans = await suite.bus.planTopics([
+      { name: there, ...config },
+      { name: there, ...config, partitions: 5 },
+      { name: missing, ...config },
+    ])
+    assert.deepEqual(
+      plans.map(({ topic, state }) => [topic, state]),
+      [
+        [there, 'same'],
+        [there, 'differs'],
+        [missing, 'missing'],
+      ],
+    )
+    const differing = plans[1]?.settings.filter(({ differs }) => differs)
+    assert.deepEqual(differing, [{ name: 'partitions', is: '2', wanted: '5', differs: true }])
+    assert.ok(plans[2]?.settings.every(({ is, differs }) => is === null && !differs))
+    await assert.rejects(suite.bus.partitions(missing), (error) => isBusError(error, 'UNKNOWN_TOPIC'))
+  })
+
+  test('gives records the time of the log where the topic says so', async () => {
+    const suite = open()
+    const topic = `t${randomBytes(6).toString('hex')}`
+    await suite.bus.ensureTopics([{ name: topic, partitions: 1, retentionMs: 7 * 24 * hour, timestamps: 'append' }])
+    const before = Date.now()
+    await suite.bus.publish([
+      { ...record(topic, 'old'), timestamp: 0 },
+      record(topic, 'new'),
+      { ...record(topic, 'fast'), timestamp: before + hour },
+    ])
+    const after = Date.now()
+    const records = await suite.readAll(topic)
+    assert.equal(records.length, 3)
+    for (const { timestamp } of records) assert.ok(timestamp >= before && timestamp <= after, String(timestamp))
+    assert.deepEqual(await suite.bus.offsetsAt(topic, before), new Map([[0, 0]]))
+  })
+
+  test('grows a topic, and its publishers, consumers and tails take up the new partitions', async () => {
+    const suite = open()
+    const topic = await suite.makeTopic(1)
+    const consumed = new Set<number>()
+    const tailed = new Set<number>()
+    await suite.consume({ group: `g-${topic}`, topics: [topic], onBatch: async ({ partition }) => void consumed.add(partition) })
+    suite.adopt(await suite.bus.tail({ topic, from: 'end', onRecords: (some) => void some.forEach((r) => tailed.add(r.partition)) }))
+    await suite.bus.growTopic(topic, 3)
+    await suite.bus.growTopic(topic, 3)
+    await assert.rejects(suite.bus.growTopic(topic, 2), (error) => isBusError(error, 'TOPIC_MISMATCH', /3/))
+    assert.equal((await suite.bus.partitions(topic)).length, 3)
+    for (const partition of [0, 1, 2]) await suite.bus.publish([{ ...record(topic, 'k'), partition }])
+    await until('all partitions are read', () => consumed.size === 3 && tailed.size === 3, 40_000)
+    await suite.reopen()
+    assert.equal((await suite.bus.partitions(topic)).length, 3)
+    assert.equal((await suite.readAll(topic, 2)).length, 1)
   })
 }
 
