@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +10,7 @@ import type { EventBus } from '../../bus/port.ts'
 import { type Client, openClient } from '../../cli/client.ts'
 import { writeSecrets } from '../../cli/instance/secrets.ts'
 import { type Proxy, startProxy } from '../clickhouse/proxy.ts'
-import { type ClickHouse, startClickHouse } from '../clickhouse/server.ts'
+import { type ClickHouseServer, startClickHouse } from '../clickhouse/server.ts'
 import { type Cluster, startCluster } from '../kafka/cluster.ts'
 import { RoleProcess } from './role-process.ts'
 import { SmallDisk } from './small-disk.ts'
@@ -25,7 +26,7 @@ export const telemetryMs = 1_000
 /** Cordon as many processes: a cluster of three brokers, ClickHouse behind a proxy, and at least two of each role that scales. */
 export interface Deployment {
   readonly cluster: Cluster
-  readonly clickhouse: ClickHouse
+  readonly clickhouse: ClickHouseServer
   readonly proxy: Proxy
   readonly roles: ReadonlyMap<string, RoleProcess>
   /** Under the spool of `node-1`. */
@@ -71,7 +72,7 @@ export async function startDeployment({ names = everyRole, say }: DeploymentOpti
       () => clickhouse.stop(),
     )
     const proxy = await startProxy(clickhouse.url)
-    opened.push(() => proxy.stop())
+    opened.push(() => proxy.close())
     const secrets = writeSecrets(join(root, 'secrets'))
     const environmentOf = (name: string): Record<string, string> => {
       const role = name.split('-')[0] ?? ''
@@ -109,8 +110,7 @@ export async function startDeployment({ names = everyRole, say }: DeploymentOpti
       await Promise.all([...roles.values()].filter(({ role }) => role === kind).map((role) => role.start()))
     }
     say(`${roles.size} processes ready in ${Math.round(performance.now() - started)} ms`)
-    writeFileSync(join(root, 'ready'), '')
-    const token = (JSON.parse(await (await import('node:fs/promises')).readFile(secrets.api, 'utf8')) as { token: string }).token
+    const token = (JSON.parse(await readFile(secrets.api, 'utf8')) as { token: string }).token
     const api = (): Client => openClient({ dataDir: root, url: roles.get('console-1')?.url ?? 'http://127.0.0.1:9', token })
     return {
       cluster,

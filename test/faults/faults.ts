@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventBus } from '../../bus/port.ts'
 import type { Random } from '../attacks/random.ts'
+import { pass, type Fault as StoreFault } from '../clickhouse/proxy.ts'
 import type { Deployment } from './deployment.ts'
 import type { RoleProcess } from './role-process.ts'
 
@@ -144,15 +145,26 @@ const rebalanceStorm: Fault = (hospital) => {
   })
 }
 
-function onStore(name: string, mode: Parameters<Deployment['proxy']['set']>[0]): Fault {
+/** Does `kind` to every second request of the store's clients, at random. */
+function onStore(name: string, fault: StoreFault): Fault {
   return (hospital) => {
     if (hospital.busy.has('clickhouse')) return null
     return injure(hospital, name, 'clickhouse', async () => {
-      hospital.deployment.proxy.set(mode)
+      const { proxy } = hospital.deployment
+      proxy.plan(() => (hospital.random.below(2) === 0 ? fault : pass))
       await wait(hospital.random, 3_000, 12_000)
-      hospital.deployment.proxy.set({ kind: 'pass' })
+      proxy.plan(() => pass)
     })
   }
+}
+
+const storeAway: Fault = (hospital) => {
+  if (hospital.busy.has('clickhouse')) return null
+  return injure(hospital, 'away', 'clickhouse', async () => {
+    await hospital.deployment.proxy.leave()
+    await wait(hospital.random, 3_000, 15_000)
+    await hospital.deployment.proxy.comeBack()
+  })
 }
 
 const killStore: Fault = (hospital) => {
@@ -220,11 +232,12 @@ export const faults: readonly Fault[] = [
   rollBrokers,
   allBrokers,
   rebalanceStorm,
-  onStore('slow', { kind: 'delay', ms: 2_000 }),
-  onStore('errors', { kind: 'error', share: 0.5 }),
-  onStore('truncated answers', { kind: 'truncate', share: 0.5 }),
-  onStore('lost answers', { kind: 'drop-answer', share: 0.5 }),
-  onStore('away', { kind: 'absent' }),
+  onStore('slow', { kind: 'slow', ms: 2_000 }),
+  onStore('errors', { kind: 'error' }),
+  onStore('truncated answers', { kind: 'cut' }),
+  onStore('lost answers', { kind: 'lose' }),
+  onStore('late requests', { kind: 'hold', ms: 3_000 }),
+  storeAway,
   killStore,
   fullDisk,
   duplicates,

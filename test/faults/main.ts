@@ -13,6 +13,9 @@ const { values: flags } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 })
+// What was started is ended by listeners of `exit`, which a signal alone does not reach.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+process.setMaxListeners(100)
 const first = Number(flags.seed)
 const verdicts: FaultVerdict[] = []
 for (let seed = first; seed < first + Number(flags.seeds); seed++) {

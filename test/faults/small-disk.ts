@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -8,6 +8,7 @@ const run = promisify(execFile)
 /** A file system of its own of a few MiB in memory, to be filled up. Needs the right to mount. */
 export class SmallDisk {
   readonly #path: string
+  readonly #onExit = (): void => void execFileSync('umount', ['-l', this.#path])
 
   private constructor(path: string) {
     this.#path = path
@@ -16,7 +17,9 @@ export class SmallDisk {
   static async mount(path: string, bytes: number): Promise<SmallDisk> {
     mkdirSync(path, { recursive: true })
     await run('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', path])
-    return new SmallDisk(path)
+    const disk = new SmallDisk(path)
+    process.once('exit', disk.#onExit)
+    return disk
   }
 
   /** Leaves no room for anybody. */
@@ -37,6 +40,7 @@ export class SmallDisk {
   }
 
   async unmount(): Promise<void> {
+    process.off('exit', this.#onExit)
     await run('umount', ['-l', this.#path])
   }
 
