@@ -116,10 +116,8 @@ describe('commands that ask a console', () => {
     fake.deadLetters.replay = replay
     assert.match(gone.out, new RegExp(`^${deadLetter.id} +NO +flows/2@41 is gone$`, 'm'))
     assert.equal(gone.code, 1)
-    for (const args of [[], ['--all'], [deadLetter.id, '--all', '--topic', 'flows']]) {
-      const { code } = await run('dead-letters', 'replay', ...args)
-      assert.notEqual(code, 0, args.join(' '))
-    }
+    const all = await run('dead-letters', 'replay', '--all')
+    assert.equal(all.code, 2, 'of every topic is more than anyone means')
   })
 
   it('query takes an hour ago where the query wants a time', async () => {
