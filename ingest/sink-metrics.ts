@@ -7,6 +7,7 @@ export interface SinkMetrics {
   readonly rows: Counter<'table'>
   readonly duplicates: Counter<'table'>
   readonly deadLetters: Counter<'topic'>
+  readonly fenced: Counter<'topic'>
   readonly failures: Counter<'table'>
   readonly insertSeconds: Histogram<'table'>
   readonly lag: Gauge<'topic' | 'partition'>
@@ -31,6 +32,12 @@ export function sinkMetrics(registry: Registry, blockedSeconds: BlockedSeconds):
     deadLetters: new Counter({
       name: 'cordon_sink_dead_letters_total',
       help: 'Records that could not be read or stored',
+      labelNames: ['topic'],
+      registers,
+    }),
+    fenced: new Counter({
+      name: 'cordon_sink_fenced_total',
+      help: 'Records of writers that were replaced before; not stored',
       labelNames: ['topic'],
       registers,
     }),

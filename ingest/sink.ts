@@ -7,6 +7,7 @@ import { Pause } from '../bus/pause.ts'
 import type { Batch, BatchControl, BusRecord, Consumer, EventBus } from '../bus/port.ts'
 import { type Assignment, type EventOf, type Instant, type Kind, topics } from '../schemas/index.ts'
 import { rowOf, type Store, type StoredKind, type TableName, tableOf } from '../store/index.ts'
+import { Fences } from './fences.ts'
 import { type SinkMetrics, sinkMetrics } from './sink-metrics.ts'
 import { type Entry, TableWriter } from './table-writer.ts'
 import { letterOf } from './unreadable.ts'
@@ -84,10 +85,12 @@ class BusSink implements Sink {
   #settled = 0
   #settling: Promise<void> | undefined
   readonly #counts = { rows: 0, duplicates: 0, letters: 0 }
+  readonly #fences: Fences
   #consumer: Consumer | undefined
 
   constructor(options: SinkOptions) {
     this.#options = options
+    this.#fences = new Fences(options.bus)
     this.#metrics = sinkMetrics(options.registry, () => (this.state().blocked?.sinceMs ?? 0) / 1_000)
   }
 
@@ -102,6 +105,7 @@ class BusSink implements Sink {
         return undefined
       },
       onRevoked: async (topic, partition) => {
+        this.#fences.forget(topic, partition)
         this.#places.delete(`${topic}/${partition}`)
         this.#metrics.lag.remove({ topic, partition: String(partition) })
       },
@@ -197,8 +201,13 @@ class BusSink implements Sink {
   /** Rows by table. What cannot be read is on `dead-letters` when it resolves. */
   async #read(batch: Batch, signal: AbortSignal): Promise<Map<TableName, Entry[]>> {
     const loads = new Map<TableName, Entry[]>()
+    const fenced = await this.#fences.fenced(batch.topic, batch.partition, batch.records)
     for (const [index, record] of batch.records.entries()) {
       if (index % yieldEvery === yieldEvery - 1) await nextTurn()
+      if (fenced.has(record)) {
+        this.#noteFenced(record)
+        continue
+      }
       // A tombstone ends a key of a compacted topic; there is no event in it.
       if (record.value === null) continue
       let event: EventOf<Kind>
@@ -240,6 +249,11 @@ class BusSink implements Sink {
     this.#counts.letters++
     this.#metrics.deadLetters.inc({ topic })
     this.#options.log.warn({ err: error, topic, partition, offset }, 'record given up')
+  }
+
+  #noteFenced({ topic, partition, offset }: BusRecord): void {
+    this.#metrics.fenced.inc({ topic })
+    this.#options.log.warn({ topic, partition, offset }, 'the word of a writer that was replaced before is not stored')
   }
 
   #writer(table: TableName): TableWriter {
