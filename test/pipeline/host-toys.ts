@@ -137,3 +137,25 @@ export function hosted<P extends z.ZodType, S extends z.ZodType>(
 ): HostedDetector {
   return { definition: listed(definition), params }
 }
+
+/** States every flow of a workload whose name begins with `probe`. */
+export const herald = defineDetector({
+  id: 'herald',
+  version: 1,
+  summary: 'Says that something came.',
+  threats: [],
+  observes: ['flow'],
+  params: z.object({}),
+  state: z.object({ seen: z.int() }),
+  maxKeys: 1_000,
+  idleMs: 3_600_000,
+  scope: (o) => (o.kind === 'flow' && o.data.workload.startsWith('probe') ? o.data.workload : null),
+  start: () => ({
+    initial: () => ({ seen: 0 }),
+    onEvent: (state, o) => {
+      state.seen += 1
+      const window = { from: o.time, until: o.time }
+      return { state, findings: [draft({ opened: o.id, title: `flow ${state.seen}`, window, eventsSeen: state.seen })] }
+    },
+  }),
+})
