@@ -5,6 +5,7 @@ import { openKeyWriter } from '../../../access/key-writer.ts'
 import { openView } from '../../../bus/view.ts'
 import { announceModels } from '../../../pipeline/response/announcer.ts'
 import { Charge } from '../../../pipeline/response/charge.ts'
+import { forgetInstances } from '../../../pipeline/response/forgetting.ts'
 import { watchInventory } from '../../../pipeline/response/inventory.ts'
 import { openLeases } from '../../../pipeline/response/lease-keeper.ts'
 import { modelsOf } from '../../../pipeline/response/models.ts'
@@ -45,6 +46,8 @@ export async function runRespond(context: Context): Promise<void> {
     source,
   })
   keep('responders', worker)
+  const heartbeats = await context.heartbeats()
+  keep('forgetting', forgetInstances({ bus, heartbeats, clock, log, inCharge: () => worker.state().inCharge }))
   await context.heart('respond', () => {
     const { trouble, inCharge, incidents, leases: held, waiting, assignments } = worker.state()
     const work = inCharge ? `in charge: ${incidents} incidents, ${held} leases, ${waiting} actions wait for a person` : 'standing by'
