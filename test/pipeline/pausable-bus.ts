@@ -8,6 +8,7 @@ export class PausableBus implements EventBus {
   readonly adapter: EventBus['adapter']
   readonly #inner: EventBus
   #stopped: PromiseWithResolvers<void> | null = null
+  #deaf = false
   #writing: Promise<unknown>[] = []
   readonly #unheard: (() => void)[] = []
 
@@ -17,7 +18,18 @@ export class PausableBus implements EventBus {
   }
 
   stop(): void {
+    this.holdWrites()
+    this.deafen()
+  }
+
+  /** What it writes takes long. */
+  holdWrites(): void {
     this.#stopped ??= Promise.withResolvers<void>()
+  }
+
+  /** What it reads takes long. */
+  deafen(): void {
+    this.#deaf = true
   }
 
   /** Resolves when its late writes are out, and it has heard what happened meanwhile. */
@@ -25,6 +37,7 @@ export class PausableBus implements EventBus {
     this.#stopped?.resolve()
     await Promise.allSettled(this.#writing)
     this.#stopped = null
+    this.#deaf = false
     for (const hear of this.#unheard.splice(0)) hear()
   }
 
@@ -42,7 +55,7 @@ export class PausableBus implements EventBus {
     return this.#inner.tail({
       ...options,
       onRecords: (records: readonly BusRecord[]) => {
-        if (this.#stopped === null) options.onRecords(records)
+        if (!this.#deaf) options.onRecords(records)
         else this.#unheard.push(() => options.onRecords(records))
       },
     })

@@ -112,6 +112,24 @@ describe('taking charge', () => {
     await closeAll(a)
   })
 
+  it('waits until all that was written before is known', async () => {
+    const [a, b] = [await open('a'), await open('b')]
+    await a.charge.take()
+    b.bus.deafen()
+    await a.keeper.grant(request())
+    let taken = false
+    const taking = b.charge.take().then(() => {
+      taken = true
+    })
+    await until('the term to be there', async () => (await records('models')).length === 2)
+    await until('a to hear of it', () => !a.charge.held)
+    assert.equal(taken, false)
+    await b.bus.goOn()
+    await taking
+    assert.equal(b.keeper.get(id)?.revision, 0)
+    await closeAll(a, b)
+  })
+
   it('fails where another process took it meanwhile, and where it was dropped meanwhile', async () => {
     const [a, b] = [await open('a'), await open('b')]
     a.bus.stop()
@@ -274,6 +292,26 @@ describe('a writer that wrote over much', () => {
     })
     const view = await openView(given.bus, 'containments')
     assert.ok([...view.values()].every(({ state, revision }) => state === 'released' && revision === 1))
+    await view.close()
+    await closeAll(a)
+  })
+
+  it('while a change is on its way: the change stands', async () => {
+    const a = await open('a')
+    await a.charge.take()
+    await a.keeper.grant(request())
+    a.bus.holdWrites()
+    const releasing = a.keeper.release(id, 'person:ann')
+    await given.bus.publish([encode('containments', newEvent('containment', lease({ revision: 9 }), 'z', start))])
+    // Long enough for a repair that waits for nobody to have read the log.
+    await until('the fence', async () => (await records('containments')).length === 3)
+    for (let i = 0; i < 100; i++) await records('containments')
+    await a.bus.goOn()
+    await releasing
+    await until('the repair', async () => (await records('containments')).at(-1)?.headers['ce_source'] !== 'z')
+    const view = await openView(given.bus, 'containments')
+    await until('it', () => view.get(id)?.state === 'released')
+    assert.equal(JSON.parse(Buffer.from((await records('containments')).at(-1)?.value ?? []).toString()).state, 'released')
     await view.close()
     await closeAll(a)
   })
