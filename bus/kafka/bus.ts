@@ -151,11 +151,11 @@ class KafkaBus implements EventBus {
         arrived.resolve()
       },
     }
-    let failure: BusError | null = null
+    const failures: { last?: BusError } = {}
     const onError = (error: unknown): void => {
-      failure = toBusError(error, `reading ${topic}/${partition}@${source.position}`)
+      failures.last = toBusError(error, `reading ${topic}/${partition}@${source.position}`)
       // No patience helps against this one.
-      if (failure.code === 'BUS_FORBIDDEN') arrived.reject(failure)
+      if (failures.last.code === 'BUS_FORBIDDEN') arrived.resolve()
     }
     const reader = new Reader({ ...this.#fetch, brokers, onError })
     try {
@@ -166,7 +166,8 @@ class KafkaBus implements EventBus {
         await arrived.promise.finally(() => clearTimeout(late))
         arrived = Promise.withResolvers()
         if (this.#closing !== null) throw closedError()
-        if (fetched.length === 0 && performance.now() > patience) throw failure ?? new Error('no broker answered')
+        if (failures.last?.code === 'BUS_FORBIDDEN') throw failures.last
+        if (fetched.length === 0 && performance.now() > patience) throw failures.last ?? new Error('no broker answered')
         for (const records of fetched) {
           patience = performance.now() + persistMs
           const wanted = records.filter((record) => record.offset < end)
