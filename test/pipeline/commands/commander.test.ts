@@ -212,7 +212,7 @@ describe('a command', () => {
           (await given.leases()).map(({ state, revision, until: end }) => [state, revision, end]),
           [['active', 0, start + 10 * minute]],
         )
-        assert.deepEqual([...new Set((await given.actions()).map(({ id, state }) => `${id} ${state}`))].length, 1)
+        assert.equal(new Set((await given.actions()).map(({ id, state }) => `${id} ${state}`)).size, 1)
         assert.equal((await outcomes()).length, 1)
       })
     }
