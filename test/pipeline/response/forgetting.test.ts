@@ -1,17 +1,26 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { it } from 'node:test'
 import { pino } from 'pino'
+import { createEmbeddedBus } from '../../../bus/embedded/bus.ts'
 import { startHeart } from '../../../bus/heartbeat.ts'
 import { openView } from '../../../bus/view.ts'
 import { forgetInstances } from '../../../pipeline/response/forgetting.ts'
+import { topics } from '../../../schemas/index.ts'
 import { until } from '../../bus/until.ts'
-import { MemoryBus, MemoryLog } from '../memory-bus.ts'
 
 const hour = 3_600_000
 
 it('forgets who said nothing for a day, where it is in charge, and nobody else', async (t) => {
-  const bus = new MemoryBus(new MemoryLog([{ name: 'heartbeats', partitions: 1 }]))
-  t.after(() => bus.close())
+  const path = mkdtempSync(join(tmpdir(), 'cordon-forgetting-'))
+  const bus = await createEmbeddedBus({ path })
+  t.after(async () => {
+    await bus.close()
+    rmSync(path, { recursive: true })
+  })
+  await bus.ensureTopics([topics.heartbeats])
   const log = pino({ level: 'silent' })
   let now = 1_000 * hour
   const says = async (instance: string) => {
@@ -20,7 +29,6 @@ it('forgets who said nothing for a day, where it is in charge, and nobody else',
     await heart.close()
   }
   const heartbeats = await openView(bus, 'heartbeats')
-  t.after(() => heartbeats.close())
   let inCharge = false
   const forgetting = forgetInstances({ bus, heartbeats, clock: () => now, log, inCharge: () => inCharge, everyMs: null })
   await says('old')
@@ -33,6 +41,7 @@ it('forgets who said nothing for a day, where it is in charge, and nobody else',
   inCharge = true
   await forgetting.look()
   await until('one is forgotten', () => heartbeats.size === 1)
+  await heartbeats.close()
   assert.deepEqual(
     [...heartbeats.values()].map(({ instance, state }) => [instance, state]),
     [['newer', 'stopped']],
