@@ -94,6 +94,7 @@ export class Brokers {
    * @throws NoAnswer after `withinMs`; then, and where the connection failed, the broker's connections are dropped
    */
   async ask<T>(node: string, withinMs: number, request: (broker: NodeBroker) => Promise<T>): Promise<T> {
+    if (!this.#cluster.getNodeIds().map(String).includes(node)) await this.connect()
     const cluster = this.#cluster
     let broker: Broker | undefined
     try {
