@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
@@ -65,8 +66,7 @@ function tlsOf({ ssl, caFile, certFile, keyFile }: Config['bus']): KafkaBusOptio
   try {
     createSecureContext(tls)
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new CliError('CONFIG_INVALID', `bus.caFile, bus.certFile, bus.keyFile: cannot be used together: ${why}`, { cause: error })
+    throw new CliError('CONFIG_INVALID', `bus.certFile, bus.keyFile: cannot be used together: ${textOf(error)}`, { cause: error })
   }
   return tls
 }
@@ -76,13 +76,21 @@ function readPem(setting: string, file: string, kind: 'CERTIFICATE' | 'PRIVATE K
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new CliError('CONFIG_UNREADABLE', `${setting}: ${file} cannot be read: ${why}`, { cause: error })
+    throw new CliError('CONFIG_UNREADABLE', `${setting}: ${file} cannot be read: ${textOf(error)}`, { cause: error })
   }
-  if (!text.includes(`${kind}-----`)) throw invalid(`${setting}: ${file} holds no PEM ${kind.toLowerCase()}`)
+  try {
+    if (kind === 'CERTIFICATE') void new X509Certificate(text)
+    else createPrivateKey(text)
+  } catch (error) {
+    throw new CliError('CONFIG_INVALID', `${setting}: ${file} holds no PEM ${kind.toLowerCase()}: ${textOf(error)}`, { cause: error })
+  }
   return text
 }
 
 function invalid(message: string): CliError {
   return new CliError('CONFIG_INVALID', message)
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
