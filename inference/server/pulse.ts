@@ -3,7 +3,8 @@ import { deeds, type Freshness } from './freshness.ts'
 import type { NodeOptions } from './options.ts'
 
 /** What a node says of itself in its heartbeat. */
-export type NodePulse = Pulse & Required<Pick<Pulse, 'spoolBytes' | 'controlStaleMs' | 'models' | 'fingerprintKey' | 'detail'>>
+export type NodePulse = Pulse &
+  Required<Pick<Pulse, 'models' | 'fingerprintKey' | 'detail'>> & { readonly spoolBytes: number; readonly controlStaleMs: number }
 
 export interface PulseParts {
   readonly options: NodeOptions

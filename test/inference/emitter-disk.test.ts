@@ -220,6 +220,33 @@ test('a cursor that cannot be written keeps no shipped segment on the disk', asy
   await emitter.close()
 })
 
+test('what is shipped makes room for what is not', async () => {
+  const disk = new BrokenDisk()
+  const { lines, log } = listening()
+  const emitter = await open({ disk, log })
+  emit(emitter, 0, 10)
+  await emitter.drain()
+  assert.equal(segments().length, 1, 'kept, to be written on')
+  const remove = disk.remove.bind(disk)
+  disk.remove = (path) => {
+    remove(path)
+    if (!path.endsWith('cursor')) disk.room = Number.POSITIVE_INFINITY
+  }
+  disk.broken.add('truncate')
+  disk.room = 0
+  bus.failure = unavailable()
+  emit(emitter, 10, 20)
+  assert.ok(emitter.state().spoolBytes > 0)
+  assert.deepEqual(
+    lines.filter((line) => line.includes('memory alone')),
+    [],
+  )
+  bus.failure = undefined
+  await emitter.drain()
+  assert.deepEqual(revisionsOn(bus), range(0, 20))
+  await emitter.close()
+})
+
 test('segments that cannot be removed are counted against the room, and removed when they can be', async () => {
   const disk = new BrokenDisk()
   const emitter = await open({ disk, maxBytes: 65_536 })

@@ -9,6 +9,7 @@ import type { OutgoingRecord } from '../../bus/port.ts'
 import { type Emitter, type EmitterOptions, openEmitter } from '../../inference/emitter/emitter.ts'
 import { EmitterError } from '../../inference/emitter/errors.ts'
 import { decodeFrame, encodeFrame } from '../../inference/emitter/frame.ts'
+import { sentHeader } from '../../schemas/index.ts'
 import { MemoryBus, unavailable, until } from './memory-bus.ts'
 import { silent } from './node-fixture.ts'
 
@@ -80,6 +81,27 @@ test('the bus goes away: events wait, and go out in order when it is back', asyn
   assert.equal(await emitter.drain(), true)
   assert.deepEqual(revisions(), range(0, 200))
   assert.equal(emitter.state().bus, 'ok')
+  await emitter.close()
+})
+
+test('each record says when it was sent, by the clock of the attempt that went through', async () => {
+  const clock = { now: 1_000 }
+  const emitter = await open({ clock: () => clock.now })
+  bus.failure = unavailable()
+  emit(emitter, 0, 1)
+  await until(() => emitter.state().bus === 'away')
+  clock.now = 3_601_000
+  bus.failure = undefined
+  await emitter.drain()
+  emit(emitter, 1, 2)
+  await emitter.drain()
+  assert.deepEqual(
+    bus.of('acknowledgements').map(({ headers, timestamp }) => [headers[sentHeader], timestamp]),
+    [
+      ['3601000', 500],
+      ['3601000', 500],
+    ],
+  )
   await emitter.close()
 })
 

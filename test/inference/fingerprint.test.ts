@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { decodeSketch, remainderDimensions, sketchDistance } from '../../detectors/statistics/sketch.ts'
 import { loadMnist, pixels } from '../../inference/datasets/mnist.ts'
 import { openFingerprinter } from '../../inference/fingerprint/fingerprint.ts'
+import { fingerprintKeyId } from '../../inference/fingerprint/keystream.ts'
 import { decodeProfile, encodeProfile } from '../../inference/fingerprint/profile.ts'
 import type { Fingerprint } from '../../inference/port.ts'
 import { FingerprintEvent } from '../../schemas/index.ts'
@@ -23,6 +24,13 @@ const estimate = (a: Fingerprint, b: Fingerprint) => sketchDistance(decodeSketch
 const quantile = (values: number[], share: number) => values.sort((a, b) => a - b)[Math.floor(share * values.length)] ?? Number.NaN
 
 describe('fingerprint', () => {
+  test('keys are told apart by a name that says nothing of them', () => {
+    const names = [1, 1, 2].map((byte) => fingerprintKeyId(key(byte)))
+    assert.match(names[0] ?? '', /^[0-9a-f]{16}$/)
+    assert.equal(names[0], names[1])
+    assert.notEqual(names[0], names[2])
+  })
+
   test('fits the event schema, with room to spare', () => {
     const data = open().fingerprint(image(0), answer)
     const shape = FingerprintEvent.omit({

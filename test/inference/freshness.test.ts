@@ -158,6 +158,20 @@ test('a restarted node acknowledges again what it enforces, without a latency', 
   )
 })
 
+test('a node that begins by enforcing nothing acknowledges nothing, until it knows', async () => {
+  await open('fail-open')
+  await fixture.close()
+  const bus = fixture.bus
+  bus.staleMs = Number.POSITIVE_INFINITY
+  fixture = await openFixture({ name: 'node-2', control: { boundMs, lost: 'fail-open' }, log }, { bus })
+  const byNode2 = async () => (await fixture.eventsOf('acknowledgements')).filter(({ node }) => node === 'node-2').length
+  assert.equal(await byNode2(), 0)
+  assert.equal(await statusOf(), 200)
+  bus.staleMs = 0
+  assert.equal(await statusOf(), 403)
+  assert.equal(await byNode2(), 1)
+})
+
 test('telemetry begins with the node, and its last word says that it is the last', async () => {
   await open('last-known')
   await fixture.node.start({ host: '127.0.0.1', port: 0 })
