@@ -29,6 +29,12 @@ export interface ServerOptions {
   readonly port?: number
 }
 
+const given = process.env.CLICKHOUSE_URL ?? ''
+const forced = process.env.CORDON_TEST_CLICKHOUSE
+
+/** Why tests that kill or pause the server cannot be run; false where they can. */
+export const notOurs: string | false = given !== '' && forced === undefined && 'the server of CLICKHOUSE_URL is not ours to hurt'
+
 /**
  * A ClickHouse to test against: the one that `CLICKHOUSE_URL` names; else the official image `clickhouse/clickhouse-server`
  * where Docker answers and has it; else the engine of npm's `chdb` behind ClickHouse's own HTTP interface.
@@ -39,8 +45,7 @@ export interface ServerOptions {
  * one user's limits only. What is named by `CLICKHOUSE_URL` is never killed: these calls throw.
  */
 export async function startClickHouse(options: ServerOptions = {}): Promise<ClickHouseServer> {
-  const { CLICKHOUSE_URL: given, CORDON_TEST_CLICKHOUSE: forced } = process.env
-  if (given !== undefined && given !== '' && forced === undefined) return givenServer(given)
+  if (given !== '' && forced === undefined) return givenServer(given)
   const port = options.port ?? (await freePort())
   if (forced !== 'local') {
     const container = await startContainer(port)
@@ -52,12 +57,12 @@ export async function startClickHouse(options: ServerOptions = {}): Promise<Clic
 }
 
 function givenServer(url: string): ClickHouseServer {
-  const refuse = (): Promise<never> => Promise.reject(new Error('the server of CLICKHOUSE_URL is not ours to hurt'))
+  const refuse = (): Promise<never> => Promise.reject(new Error(String(notOurs)))
   return { url, origin: 'CLICKHOUSE_URL', kill: refuse, pause: refuse, resume: refuse, restart: refuse, stop: async () => {} }
 }
 
-async function startEngine(port: number, given: string | undefined): Promise<ClickHouseServer> {
-  const path = given ?? (await mkdtemp(join(tmpdir(), 'cordon-clickhouse-')))
+async function startEngine(port: number, folder: string | undefined): Promise<ClickHouseServer> {
+  const path = folder ?? (await mkdtemp(join(tmpdir(), 'cordon-clickhouse-')))
   const url = `http://127.0.0.1:${port}`
   let engine = await open(path, port, url)
   const kill = async (): Promise<void> => {
@@ -78,7 +83,7 @@ async function startEngine(port: number, given: string | undefined): Promise<Cli
     },
     stop: async () => {
       await kill()
-      if (given === undefined) await rm(path, { recursive: true, force: true })
+      if (folder === undefined) await rm(path, { recursive: true, force: true })
     },
   }
 }
