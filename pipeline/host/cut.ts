@@ -1,4 +1,4 @@
-import { type Entry, entryLine } from './keyed-state.ts'
+import { type Entry, entryLine, type KeyedState } from './keyed-state.ts'
 import type { RecentIdsState } from './recent-ids.ts'
 import type { SnapshotHead } from './snapshot.ts'
 
@@ -6,65 +6,74 @@ const idsPerLine = 512
 
 /**
  * A partition's state as it stood at one offset, made into lines little by little while the partition goes on: an entry
- * that is about to change is made into its line first (copy on write), so nothing ever waits for the whole.
+ * that is about to change is made into its line first (copy on write), so nothing ever waits for the whole. Entries are
+ * walked from the least recently touched on; those that are touched meanwhile go to the end, and their `order` tells.
  */
 export class SnapshotCut {
   /** The first offset that is not in it. */
   readonly offset: number
+  /** Entries that were touched later are not in it. */
+  readonly #touches: number
   readonly #before: unknown[]
-  /** What is still an entry has not changed since. */
-  readonly #items: (Entry | string)[] = []
-  #at = 0
+  readonly #unwalked: KeyedState[]
+  #at: Entry | null = null
+  /** Lines of entries that changed before they were reached. */
+  readonly #kept: string[] = []
 
-  /** @param entries least recently touched first within a detector */
-  constructor(head: SnapshotHead, recent: RecentIdsState, entries: Iterable<Entry>) {
+  /** @param keys of each detector */
+  constructor(head: SnapshotHead, recent: RecentIdsState, keys: readonly KeyedState[]) {
     this.offset = head.next
+    this.#touches = head.touches
     this.#before = [head]
     for (let from = 0; from < recent.ids.length; from += idsPerLine) {
       const until = from + idsPerLine
       this.#before.push({ ids: recent.ids.slice(from, until), times: recent.times.slice(from, until) })
     }
-    for (const entry of entries) {
-      entry.place = this.#items.length
-      this.#items.push(entry)
-    }
+    this.#unwalked = [...keys]
   }
 
-  /** To be called before an entry of the cut changes. */
+  /** To be called before an entry changes, moves or goes. */
   keep(entry: Entry): void {
-    if (entry.place < 0) return
-    this.#items[entry.place] = entryLine(entry)
-    entry.place = -1
+    if (entry.order > this.#touches) return
+    if (entry === this.#at) this.#at = entry.newer
+    if (entry.cut === this) return
+    entry.cut = this
+    this.#kept.push(entryLine(entry))
   }
 
   /** The next lines: as many as take `stretchMs` to make, but at least one. Null when there are no more. */
   read(stretchMs: number): string | null {
     const until = performance.now() + stretchMs
     let text = ''
-    do {
+    while (text === '' || performance.now() < until) {
       const line = this.#next()
       if (line === null) break
       text += `${line}\n`
-    } while (performance.now() < until)
+    }
     return text === '' ? null : text
   }
 
-  /** Nothing more will be read; entries are free to change. */
+  /** Nothing more will be read. */
   cancel(): void {
-    for (const item of this.#items) if (typeof item !== 'string') item.place = -1
-    this.#items.length = 0
     this.#before.length = 0
+    this.#unwalked.length = 0
+    this.#at = null
+    this.#kept.length = 0
   }
 
   #next(): string | null {
     const before = this.#before.shift()
     if (before !== undefined) return JSON.stringify(before)
-    const item = this.#items[this.#at]
-    if (item === undefined) return null
-    // Long before the end half of the memory is free again.
-    this.#items[this.#at++] = ''
-    if (typeof item === 'string') return item
-    item.place = -1
-    return entryLine(item)
+    const kept = this.#kept.pop()
+    if (kept !== undefined) return kept
+    for (;;) {
+      const entry = this.#at ?? this.#unwalked.shift()?.oldest ?? null
+      if (entry === null && this.#unwalked.length === 0) return null
+      // Whatever comes after it was touched later still.
+      this.#at = entry === null || entry.order > this.#touches ? null : entry.newer
+      if (entry === null || entry.order > this.#touches || entry.cut === this) continue
+      entry.cut = this
+      return entryLine(entry)
+    }
   }
 }

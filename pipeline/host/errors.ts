@@ -5,6 +5,7 @@ import { CordonError } from '../../schemas/index.ts'
  *
  * - `SNAPSHOT_MISMATCH`: written by another host format, detector version, parameter set or partition: replay.
  * - `SNAPSHOT_CORRUPT`: torn, fails its checksum, or a state does not pass its detector's schema: replay.
+ * - `LAYOUT_MISMATCH`: the topic has other partitions than the state was made for: `cordon repartition`.
  * - `UNEXPECTED_KIND`: a record on an observed topic that is neither an observation nor a tick.
  * - `DETECTOR_FAULT`: a detector broke its contract (key too long, a wake time that is no number, an invalid finding).
  * - `PARTITION_UNCERTAIN`: the group has not confirmed lately that a partition is ours; what it owes waits.
@@ -13,6 +14,7 @@ import { CordonError } from '../../schemas/index.ts'
 export type HostErrorCode =
   | 'SNAPSHOT_MISMATCH'
   | 'SNAPSHOT_CORRUPT'
+  | 'LAYOUT_MISMATCH'
   | 'UNEXPECTED_KIND'
   | 'DETECTOR_FAULT'
   | 'PARTITION_UNCERTAIN'

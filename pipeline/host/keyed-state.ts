@@ -1,4 +1,5 @@
 import type { EventId, Instant } from '../../schemas/index.ts'
+import type { SnapshotCut } from './cut.ts'
 
 /** What the host keeps for one (detector, scope key). */
 export interface Entry {
@@ -12,20 +13,22 @@ export interface Entry {
   heapIndex: number
   /** By the event that opened the episode: the last revision, and a digest of what it said. Least recently revised first. */
   revisions: Map<EventId, { revision: number; digest: string }> | null
-  /** Place in a snapshot that is being made and still needs it, -1 for none. */
-  place: number
+  /** Counts the touches of the partition: the entry touched later has the higher one. */
+  order: number
+  /** The newest snapshot that has it. */
+  cut: SnapshotCut | null
   older: Entry | null
   newer: Entry | null
 }
 
-export function newEntry(detector: string, key: string, state: unknown, touched: Instant): Entry {
-  return { detector, key, state, touched, wakeAt: null, heapIndex: -1, revisions: null, place: -1, older: null, newer: null }
+export function newEntry(detector: string, key: string, state: unknown, touched: Instant, order: number): Entry {
+  return { detector, key, state, touched, wakeAt: null, heapIndex: -1, revisions: null, order, cut: null, older: null, newer: null }
 }
 
 /** The entry as a line of a snapshot; see `EntrySnapshot`. */
-export function entryLine({ detector, key, touched, wakeAt, revisions, state }: Entry): string {
+export function entryLine({ detector, key, order, touched, wakeAt, revisions, state }: Entry): string {
   const stated = [...(revisions ?? [])].map(([opened, last]) => [opened, last.revision, last.digest])
-  return JSON.stringify({ detector, key, touched, wakeAt, revisions: stated, state })
+  return JSON.stringify({ detector, key, order, touched, wakeAt, revisions: stated, state })
 }
 
 /** The keys of one detector in the order in which they were last touched, in a linked list: touch and eviction cost O(1). */
@@ -51,8 +54,9 @@ export class KeyedState {
     this.#append(entry)
   }
 
-  touch(entry: Entry, at: Instant): void {
+  touch(entry: Entry, at: Instant, order: number): void {
     entry.touched = at
+    entry.order = order
     if (this.#newest === entry) return
     this.#unlink(entry)
     this.#append(entry)

@@ -44,6 +44,7 @@ class DetectorPartition implements PartitionHost {
   #cause: Cause = { record: '', offset: 0 }
   #out: Finding[] = []
   #cut: SnapshotCut | null = null
+  #touches = 0
 
   constructor(slots: readonly Slot[], options: PartitionHostOptions) {
     this.#options = options
@@ -107,10 +108,12 @@ class DetectorPartition implements PartitionHost {
       limits: { ...this.#limits },
       watermark: this.#watermark.snapshot(),
       forgottenUntil: recent.forgottenUntil,
+      touches: this.#touches,
       gaps: this.#blindness.snapshot(),
       counts: { ...this.#counts },
     }
-    this.#cut = new SnapshotCut(head, recent, entriesOf(this.#slots))
+    const keys = this.#slots.map((slot) => slot.keys)
+    this.#cut = new SnapshotCut(head, recent, keys)
     return this.#cut
   }
 
@@ -118,7 +121,8 @@ class DetectorPartition implements PartitionHost {
     const { topic, partition } = this.#options
     const what = { topic, partition, limits: this.#limits, slots: this.#slots }
     await restorePartition(lines, what, {
-      head: ({ next, counts, watermark, forgottenUntil, gaps }) => {
+      head: ({ next, counts, watermark, forgottenUntil, touches, gaps }) => {
+        this.#touches = touches
         this.next = next
         this.#counts = { ...counts }
         this.#watermark = this.#newWatermark(watermark)
@@ -211,13 +215,13 @@ class DetectorPartition implements PartitionHost {
     const known = slot.keys.get(key)
     if (known !== undefined) {
       this.#cut?.keep(known)
-      slot.keys.touch(known, now)
+      slot.keys.touch(known, now, ++this.#touches)
       return known
     }
     if (key.length > longestKey) {
       throw new HostError('DETECTOR_FAULT', `${slot.definition.id}: a scope of ${key.length} characters; at most ${longestKey} are kept`)
     }
-    const entry = newEntry(slot.definition.id, key, slot.logic.initial(time), now)
+    const entry = newEntry(slot.definition.id, key, slot.logic.initial(time), now, ++this.#touches)
     const oldest = slot.keys.oldest
     if (slot.keys.size >= slot.definition.maxKeys && oldest !== null) {
       this.#drop(slot, oldest)
@@ -358,9 +362,4 @@ function subjectsOf({ kind, data }: Observation): { readonly principal?: string;
     case 'flow':
       return { keys: [data.workload] }
   }
-}
-
-/** Of each detector, least recently touched first. */
-function* entriesOf(slots: readonly Slot[]): Generator<Entry> {
-  for (const { keys } of slots) yield* keys
 }

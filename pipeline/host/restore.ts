@@ -28,6 +28,7 @@ export interface RestoredEntry {
 export interface Restorer {
   head(head: SnapshotHead): void
   recent(recent: z.infer<typeof RecentSnapshot>): void
+  /** Least recently touched first. */
   entry(restored: RestoredEntry): void
 }
 
@@ -44,6 +45,7 @@ export async function restorePartition(
 ): Promise<void> {
   const doing = `restoring ${what.topic}/${what.partition}`
   const slotOf = new Map(what.slots.map((slot) => [slot.definition.id, slot]))
+  const entries: RestoredEntry[] = []
   let headed = false
   let since = performance.now()
   for await (const some of lines) {
@@ -51,7 +53,7 @@ export async function restorePartition(
       const value = parse(line, doing)
       if (!headed) restorer.head(headOf(value, what, doing))
       else if (typeof value === 'object' && value !== null && 'ids' in value) restorer.recent(sound(RecentSnapshot, value, doing))
-      else restorer.entry(entryOf(value, slotOf, doing))
+      else entries.push(entryOf(value, slotOf, doing))
       headed = true
       if (performance.now() - since < stretchMs) continue
       await nextTurn()
@@ -59,6 +61,11 @@ export async function restorePartition(
     }
   }
   if (!headed) throw new HostError('SNAPSHOT_CORRUPT', `${doing}: an empty snapshot`)
+  entries.sort((a, b) => a.entry.order - b.entry.order)
+  for (const [index, entry] of entries.entries()) {
+    restorer.entry(entry)
+    if (index % 1_000 === 999) await nextTurn()
+  }
 }
 
 function parse(line: string, doing: string): unknown {
@@ -94,13 +101,13 @@ function headOf(value: unknown, { topic, partition, limits, slots }: Restoring, 
 }
 
 function entryOf(value: unknown, slotOf: ReadonlyMap<string, Slot>, doing: string): RestoredEntry {
-  const { detector, key, touched, wakeAt, revisions, state } = sound(EntrySnapshot, value, doing)
+  const { detector, key, order, touched, wakeAt, revisions, state } = sound(EntrySnapshot, value, doing)
   const slot = slotOf.get(detector)
   const guarded = slot?.definition.state.safeParse(state)
   if (slot === undefined || guarded?.success !== true) {
     throw new HostError('SNAPSHOT_CORRUPT', `${doing}: the state of a key is not one of ${detector}`, { cause: guarded?.error })
   }
-  const entry = newEntry(detector, key, guarded.data, touched)
+  const entry = newEntry(detector, key, guarded.data, touched, order)
   if (revisions.length > 0) entry.revisions = new Map(revisions.map(([opened, revision, digest]) => [opened, { revision, digest }]))
   return { slot, entry, wakeAt }
 }

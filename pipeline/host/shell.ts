@@ -2,16 +2,17 @@ import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Consumer, EventBus } from '../../bus/port.ts'
 import { type Assignment, type Heartbeat, type Instant, snapshotTopic } from '../../schemas/index.ts'
-import { Applier } from './applier.ts'
+import type { Applier } from './applier.ts'
+import { type Hosting, restoreApplier } from './appliers.ts'
 import type { HostContext } from './context.ts'
 import { HostMetrics } from './host-metrics.ts'
 import type { HostedDetector } from './hosted.ts'
 import { topicsObserved } from './input.ts'
 import { Lane } from './lane.ts'
+import { checkLayout } from './layout.ts'
 import { type Limits, limitsOf } from './limits.ts'
 import { LogBounds } from './log-bounds.ts'
 import { createPartitionHost } from './partition.ts'
-import type { PartitionHost } from './partition-host.ts'
 import { SeenFindings } from './seen-findings.ts'
 import { Shadows } from './shadows.ts'
 import type { HostCounts } from './snapshot.ts'
@@ -96,6 +97,7 @@ export async function startDetectorHost(options: DetectorHostOptions): Promise<D
 class RunningHost implements DetectorHost {
   readonly #options: DetectorHostOptions
   readonly #topics: readonly string[]
+  readonly #hosting: Hosting
   readonly #context: HostContext
   readonly #bounds: LogBounds
   readonly #shadows: Shadows | null
@@ -107,6 +109,7 @@ class RunningHost implements DetectorHost {
 
   constructor(options: DetectorHostOptions) {
     this.#options = options
+    this.#hosting = { ...options, onFault: (detector, error) => this.#report(detector, error) }
     this.#topics = options.topics ?? topicsObserved(options.detectors)
     const { bus, clock, log, group = 'detect', standby = null } = options
     // Fails now, rather than at the first assignment.
@@ -203,9 +206,9 @@ class RunningHost implements DetectorHost {
       this.#bounds.committed(),
       this.#shadows?.take(place) ?? null,
     ])
-    const { start, end } = bounds
+    const { start, end, partitions } = bounds
     // A shadow that retention overtook, or of another log than this one, has no state that its owner was ever in.
-    const sound = shadow !== null && shadow.host.next >= start && shadow.host.next <= end
+    const sound = shadow !== null && shadow.host.next >= start && shadow.host.next <= end && shadow.partitions === partitions
     const work = sound ? shadow : await this.#restore(place)
     // Committed means published. Beyond the end it speaks of another log than this one.
     const known = offsets.get(placeKey(place)) ?? 0
@@ -244,31 +247,10 @@ class RunningHost implements DetectorHost {
     )
   }
 
-  /** A host that took over the furthest snapshot that can be used, or a new one. */
   async #restore(place: TopicPartition): Promise<Applier> {
-    const { topic, partition } = place
-    const { end, partitions } = await this.#bounds.of(place)
-    for (const stored of await this.#context.snapshots.find(topic, partition)) {
-      if (stored.offset > end) continue
-      const applier = this.#newApplier(place, end, partitions)
-      try {
-        await applier.host.restore(stored.lines())
-        return applier
-      } catch (error) {
-        this.#options.log.warn({ err: error, topic, partition, offset: stored.offset }, 'a snapshot cannot be used')
-      }
-    }
-    return this.#newApplier(place, end, partitions)
-  }
-
-  #newApplier({ topic, partition }: TopicPartition, end: number, partitions: number): Applier {
-    const meter = { on: false }
-    const detectors = this.#options.detectors.map((detector) => this.#context.metrics.around(detector, meter))
-    const onFault = (detector: string, _key: string | null, error: unknown) => {
-      if (meter.on) this.#report(detector, error)
-    }
-    const host: PartitionHost = createPartitionHost(detectors, { ...limitsOf(this.#options), topic, partition, partitions, onFault })
-    return new Applier({ topic, partition, partitions, host, end, meter }, this.#context)
+    const extent = await this.#bounds.of(place)
+    await checkLayout(this.#context.snapshots, place.topic, extent.partitions)
+    return restoreApplier(place, extent, this.#hosting, this.#context)
   }
 
   /** The key is not logged: a scope is often a principal. Nor is every failure: one event a millisecond may fail. */

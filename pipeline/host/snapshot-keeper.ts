@@ -70,12 +70,12 @@ export class SnapshotKeeper {
 
   async #save(cut: SnapshotCut, at: Instant, mayWrite: () => boolean): Promise<void> {
     const { metrics, snapshots } = this.#context
-    const { topic, partition } = this.#work
+    const { topic, partition, partitions } = this.#work
     // Whoever had the partition before may have written to either slot; from now on only we do.
     if (this.#slot === undefined) this.#slot = (await snapshots.find(topic, partition))[0]?.slot ?? null
     const slot = otherSlot(this.#slot)
     const timer = { workMs: 0 }
-    const place = { topic, partition, slot, offset: cut.offset }
+    const place = { topic, partition, partitions, slot, offset: cut.offset }
     const bytes = await snapshots.write(place, inSlices(cut, timer), () => !this.#stopped && mayWrite())
     if (bytes === null) return
     this.#slot = slot

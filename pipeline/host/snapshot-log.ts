@@ -20,14 +20,26 @@ interface Chunk {
   readonly position: number
   /** Where the snapshot stands. */
   readonly offset: number
+  readonly partitions: number
   readonly chunks: number
   /** SHA-256 of the compressed whole. */
   readonly digest: string
 }
 
+export interface SnapshotPlace {
+  readonly topic: string
+  readonly partition: number
+  /** How many the topic has. */
+  readonly partitions: number
+  readonly slot: Slot
+  readonly offset: number
+}
+
 export interface StoredSnapshot {
   readonly slot: Slot
   readonly offset: number
+  /** How many the topic had: other keys lie in a partition of the same number where it had others. */
+  readonly partitions: number
   /** Reads, checks and decompresses; @throws HostError `SNAPSHOT_CORRUPT` */
   readonly lines: () => AsyncGenerator<readonly string[]>
 }
@@ -51,16 +63,35 @@ export class SnapshotLog {
     this.#clock = clock
   }
 
-  /** The whole snapshots of a partition, the furthest first. */
+  /** The whole snapshots of a partition, the furthest first; where the topic has got more partitions, first those made since. */
   async find(topic: string, partition: number): Promise<readonly StoredSnapshot[]> {
+    await this.#refresh()
+    return this.#whole(topic, partition)
+  }
+
+  /** For each partition of a topic that has whole snapshots: how many partitions the topic had when they were made. */
+  async layouts(topic: string): Promise<ReadonlyMap<number, readonly number[]>> {
+    await this.#refresh()
+    const prefix = `${this.#group}/${topic}/`
+    const partitions = new Set([...this.#chunks.keys()].filter((key) => key.startsWith(prefix)).map(partitionOfKey))
+    const layouts = [...partitions].map(
+      (partition) => [partition, this.#whole(topic, partition).map((stored) => stored.partitions)] as const,
+    )
+    return new Map(layouts.filter(([, made]) => made.length > 0))
+  }
+
+  async #refresh(): Promise<void> {
     // One at a time: the next reader goes on where this one ended.
     const read = this.#reading.then(() => this.#catchUp())
     this.#reading = read.catch(() => {})
     await read
+  }
+
+  #whole(topic: string, partition: number): StoredSnapshot[] {
     return slots
       .map((slot) => this.#assemble(topic, partition, slot))
       .filter((stored) => stored !== null)
-      .sort((a, b) => b.offset - a.offset)
+      .sort((a, b) => b.partitions - a.partitions || b.offset - a.offset)
   }
 
   /**
@@ -71,21 +102,26 @@ export class SnapshotLog {
    * @returns null where it was given up
    */
   async write(
-    place: { readonly topic: string; readonly partition: number; readonly slot: Slot; readonly offset: number },
+    place: SnapshotPlace,
     lines: AsyncIterable<string> | Iterable<string>,
     mayWrite: () => boolean = () => true,
   ): Promise<number | null> {
     const { whole, digest } = await compress(lines)
-    const { topic, partition, slot, offset } = place
+    const { topic, partition, partitions, slot, offset } = place
     const chunks = Math.max(1, Math.ceil(whole.length / chunkBytes))
-    const headers = { 'cordon-offset': String(offset), 'cordon-chunks': String(chunks), 'cordon-digest': digest }
+    const headers = {
+      'cordon-offset': String(offset),
+      'cordon-partitions': String(partitions),
+      'cordon-chunks': String(chunks),
+      'cordon-digest': digest,
+    }
     // One after another: the client's checksum of a chunk keeps the event loop for a millisecond or two.
     for (let index = 0; index < chunks; index++) {
       if (!mayWrite()) return null
       const value = whole.subarray(index * chunkBytes, (index + 1) * chunkBytes)
       const key = this.#key(topic, partition, slot, index)
       const position = await this.#publish(key, value, headers)
-      this.#chunks.set(key, { position, offset, chunks, digest })
+      this.#chunks.set(key, { position, offset, partitions, chunks, digest })
     }
     // What a longer snapshot left behind in this slot.
     for (let index = chunks; ; index++) {
@@ -128,7 +164,8 @@ export class SnapshotLog {
       positions.push(chunk.position)
     }
     const doing = `reading the snapshot of ${topic}/${partition} at offset ${first.offset}`
-    return { slot, offset: first.offset, lines: () => unpack(this.#fetch(positions, doing), first.digest, doing) }
+    const { offset, partitions } = first
+    return { slot, offset, partitions, lines: () => unpack(this.#fetch(positions, doing), first.digest, doing) }
   }
 
   async #fetch(positions: readonly number[], doing: string): Promise<Buffer> {
@@ -150,11 +187,17 @@ export class SnapshotLog {
 /** Null for a tombstone and for what is no chunk of ours. */
 function chunkOf({ value, headers, offset: position }: BusRecord): Chunk | null {
   const offset = Number(headers['cordon-offset'])
+  const partitions = Number(headers['cordon-partitions'])
   const chunks = Number(headers['cordon-chunks'])
   const digest = headers['cordon-digest']
   const sound = Number.isSafeInteger(offset) && offset >= 0 && Number.isSafeInteger(chunks) && chunks >= 1
-  if (value === null || !sound || digest === undefined) return null
-  return { position, offset, chunks, digest }
+  if (value === null || !sound || !(partitions >= 1) || digest === undefined) return null
+  return { position, offset, partitions, chunks, digest }
+}
+
+/** Of `<group>/<topic>/<partition>/<slot>/<chunk>`. */
+function partitionOfKey(key: string): number {
+  return Number(key.split('/').at(-3))
 }
 
 async function compress(lines: AsyncIterable<string> | Iterable<string>): Promise<{ whole: Buffer; digest: string }> {

@@ -47,10 +47,12 @@ export function noCounts(): HostCounts {
   }
 }
 
-/** A line for each (detector, key), least recently touched first within a detector. */
+/** A line for each (detector, key), in any order. */
 export const EntrySnapshot = z.object({
   detector: z.string(),
   key: z.string(),
+  /** Unique among the entries. */
+  order: count,
   touched: Instant,
   wakeAt: Instant.nullable(),
   /** Opened, revision, digest; least recently revised first. */
@@ -76,6 +78,8 @@ export const SnapshotHead = z.object({
   limits: z.object({ latenessMs: z.number(), aheadMs: z.number(), rememberIds: z.number(), skewMs: z.number() }),
   watermark: z.object({ at: Instant.nullable(), confirmed: z.boolean(), claims: z.array(Instant) }),
   forgottenUntil: z.int(),
+  /** How often an entry has been touched. */
+  touches: count,
   gaps: z.array(
     z.object({
       kind: blindnessKind,

@@ -9,7 +9,7 @@ describe('timer heap', () => {
   it('gives the earliest by time, detector and key, whatever was set, moved and taken back', () => {
     const change = fc.record({ at: fc.option(fc.nat({ max: 20 })), entry: fc.nat({ max: 15 }) })
     const property = fc.property(fc.array(change, { maxLength: 200 }), (changes) => {
-      const entries = Array.from({ length: 16 }, (_, n) => newEntry(`d${n % 3}`, `k${n}`, null, 0))
+      const entries = Array.from({ length: 16 }, (_, n) => newEntry(`d${n % 3}`, `k${n}`, null, 0, n))
       const heap = new TimerHeap()
       for (const { at, entry } of changes) {
         heap.set(entries[entry] as Entry, at)
@@ -38,8 +38,8 @@ describe('keyed state', () => {
         model = model.filter((other) => other !== key)
         if (entry !== undefined && at % 7 === 6) state.remove(entry)
         else {
-          if (entry === undefined) state.add(newEntry('d', key, null, at))
-          else state.touch(entry, at)
+          if (entry === undefined) state.add(newEntry('d', key, null, at, at))
+          else state.touch(entry, at, at)
           model.push(key)
         }
         assert.deepEqual(
