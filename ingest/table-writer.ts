@@ -201,10 +201,12 @@ export class TableWriter {
   async #insert(entries: readonly Entry[], loads: readonly Load[]): Promise<number> {
     const { table, store } = this.#options
     const rows = entries.map(({ row }) => row)
-    if (!loads.every(({ claim }) => claim.held() && !claim.signal.aborted)) throw new NotOurs()
-    this.#mayBeginUntil = performance.now() + store.lateMs
+    const onSend = (): void => {
+      if (!loads.every(({ claim }) => claim.held() && !claim.signal.aborted)) throw new NotOurs()
+      this.#mayBeginUntil = performance.now() + store.lateMs
+    }
     try {
-      await store.insert(table, rows, tokenOf(table, entries))
+      await store.insert(table, rows, tokenOf(table, entries), onSend)
       this.#mayBeginUntil = Number.NEGATIVE_INFINITY
       return entries.length
     } catch (error) {

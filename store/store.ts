@@ -1,7 +1,7 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { ClickHouseClient } from '@clickhouse/client'
 import type { Logger } from 'pino'
-import type { EventId } from '../schemas/index.ts'
+import type { EventId, Instant } from '../schemas/index.ts'
 import { consistentRead, quorumSettings } from './cluster.ts'
 import type { Connections } from './connection.ts'
 import { connect } from './connection.ts'
@@ -51,13 +51,14 @@ export interface Store {
   migrate(): Promise<Migration[]>
   /**
    * Stores rows of one table, all or none; durable when it resolves. A server that comes to it only {@link lateMs}
-   * after the call (it was paused, or the network held the request back) refuses it.
+   * after it was sent (it was paused, or the network held the request back) refuses it.
    *
    * @param token the same token with the same rows is stored once, however often it is sent (the last 1,000 are known)
-   * @throws StoreError `INSERT_REJECTED` when trying again cannot help, else `INSERT_FAILED`
+   * @param onSend called when all is ready, right before it is sent; when it throws, nothing is sent
+   * @throws StoreError `INSERT_REJECTED` when trying again cannot help, else `INSERT_FAILED`; what `onSend` threw
    */
-  insert(table: TableName, rows: readonly Row[], token: string): Promise<void>
-  /** Longest time between the call of {@link insert} and the moment its rows may begin to be stored; 0 in process. */
+  insert(table: TableName, rows: readonly Row[], token: string, onSend?: () => void): Promise<void>
+  /** Longest time between `onSend` of an {@link insert} and the moment its rows may begin to be stored; 0 in process. */
   readonly lateMs: number
   /** Those of the ids that the table has, as lower-case UUIDs. */
   known(table: TableName, ids: readonly EventId[]): Promise<ReadonlySet<EventId>>
@@ -107,7 +108,7 @@ interface Settings {
  * How late a server may begin an insert, milliseconds. Much less than a group takes to replace a member that fell silent,
  * and what a partition that is handed over may have to wait for.
  */
-const beginsWithin = 2_000
+const beginsWithin = 3_000
 
 class ClickHouseStore implements Store {
   readonly client: ClickHouseClient
@@ -137,13 +138,17 @@ class ClickHouseStore implements Store {
     return this.#track(migrate(this.#connections.admin, this.#settings.cluster))
   }
 
-  async insert(table: TableName, rows: readonly Row[], token: string): Promise<void> {
+  async insert(table: TableName, rows: readonly Row[], token: string, onSend: () => void = () => {}): Promise<void> {
     this.#assertOpen()
     if (!tables.includes(table)) throw new StoreError('UNKNOWN_TABLE', `storing rows: there is no table ${table}`)
     if (!/^[\w:.-]{1,300}$/.test(token)) throw new StoreError('INSERT_REJECTED', 'storing rows: a token is letters, digits and _ : . -')
     const [first] = rows
     if (first === undefined) return
-    const insert = this.#track(this.#insert(table, rows, Object.keys(first), token))
+    const statement = await this.#statement(table, rows, Object.keys(first), token)
+    // From here to the sending nothing waits, save for the server's clock once a minute.
+    const notAfter = this.engine === 'server' ? await this.#notAfter(rows.length, table) : undefined
+    onSend()
+    const insert = this.#track(this.client.command({ query: statement(notAfter) }))
     this.#inserts.add(insert)
     try {
       await insert
@@ -156,21 +161,32 @@ class ClickHouseStore implements Store {
     }
   }
 
-  async #insert(table: TableName, rows: readonly Row[], columns: readonly string[], token: string): Promise<void> {
+  /** The statement, but for the time until which it may begin. */
+  async #statement(
+    table: TableName,
+    rows: readonly Row[],
+    columns: readonly string[],
+    token: string,
+  ): Promise<(notAfter?: Instant) => string> {
     const { cluster, insertTimeoutMs } = this.#settings
     // In the statement rather than beside it: the engine in process would keep them for the next statement.
     const settings = [`insert_deduplication_token = '${token}'`, 'async_insert = 0', 'input_format_parallel_parsing = 0']
-    const names = columns.map((name) => `\`${name}\``)
-    let notAfter: number | undefined
-    if (this.engine === 'server') {
-      notAfter = (await this.#clock.now()) + this.lateMs
-      names.push('notAfter')
-      settings.push(`max_execution_time = ${Math.ceil(insertTimeoutMs / 1_000)}`)
-      if (cluster !== null) settings.push(quorumSettings, `insert_quorum_timeout = ${insertTimeoutMs}`)
+    if (this.engine === 'server') settings.push(`max_execution_time = ${Math.ceil(insertTimeoutMs / 1_000)}`)
+    if (cluster !== null) settings.push(quorumSettings, `insert_quorum_timeout = ${insertTimeoutMs}`)
+    const names = [...columns, 'notAfter'].map((name) => `\`${name}\``).join(', ')
+    const head = `INSERT INTO ${table} (${names}) SETTINGS ${settings.join(', ')} FORMAT JSONCompactEachRow\n`
+    const [first, ...others] = await linesOf(rows, columns)
+    const rest = others.map((line) => `${line},null]\n`).join('')
+    // One row that is refused refuses them all.
+    return (notAfter) => `${head}${first},${notAfter ?? null}]\n${rest}`
+  }
+
+  async #notAfter(count: number, table: TableName): Promise<Instant> {
+    try {
+      return (await this.#clock.now()) + this.lateMs
+    } catch (cause) {
+      throw new StoreError('INSERT_FAILED', `storing ${count} rows of ${table}: asking for the time: ${engineReason(cause)}`, { cause })
     }
-    const lines = await linesOf(rows, columns, notAfter)
-    const query = `INSERT INTO ${table} (${names.join(', ')}) SETTINGS ${settings.join(', ')} FORMAT JSONCompactEachRow\n${lines}`
-    await this.client.command({ query })
   }
 
   async known(table: TableName, ids: readonly EventId[]): Promise<ReadonlySet<EventId>> {
@@ -252,21 +268,18 @@ class ClickHouseStore implements Store {
 }
 
 /**
- * JSON lines of values without names, made a few at a time so that others have their turn. A half surrogate, which
- * JSON may carry and the engine refuses, becomes U+FFFD.
- *
- * @param last a value to put behind each row's own
+ * JSON arrays of values without names, the closing bracket left out, made a few at a time so that others have their turn.
+ * A half surrogate, which JSON may carry and the engine refuses, becomes U+FFFD.
  */
-async function linesOf(rows: readonly Row[], columns: readonly string[], last: number | undefined): Promise<string> {
-  let text = ''
+async function linesOf(rows: readonly Row[], columns: readonly string[]): Promise<string[]> {
+  const lines: string[] = []
   for (const [index, row] of rows.entries()) {
     if (index % 1_000 === 999) await nextTurn()
     const values = columns.map((column) => row[column] ?? null)
-    if (last !== undefined) values.push(last)
     let line = JSON.stringify(values)
     if (line.includes('\\ud'))
       line = JSON.stringify(values, (_, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value))
-    text += `${line}\n`
+    lines.push(line.slice(0, -1))
   }
-  return text
+  return lines
 }

@@ -17,8 +17,9 @@ export class MemoryStore implements Pick<Store, 'insert' | 'known' | 'settled' |
   unreadable: (row: Row) => boolean = () => false
   readonly #tokens = new Set<string>()
 
-  async insert(table: TableName, rows: readonly Row[], token: string): Promise<void> {
+  async insert(table: TableName, rows: readonly Row[], token: string, onSend: () => void = () => {}): Promise<void> {
     await nextTurn()
+    onSend()
     if (this.faults[0] === 'lookup-fails') throw new StoreError('INSERT_FAILED', 'away')
     const fault = this.faults.shift() ?? 'none'
     if (fault === 'refused') throw new StoreError('INSERT_FAILED', 'away')

@@ -241,7 +241,7 @@ function portOf(store: Store): SinkOptions['store'] {
   return {
     engine: store.engine,
     lateMs: store.lateMs,
-    insert: (table, rows, token) => store.insert(table, rows, token),
+    insert: (table, rows, token, onSend) => store.insert(table, rows, token, onSend),
     known: (table, ids) => store.known(table, ids),
     settled: () => store.settled(),
   }

@@ -159,9 +159,9 @@ describe('table writer', () => {
     const order: string[] = []
     store.settled = async () => void order.push('settled')
     const insert = store.insert.bind(store)
-    store.insert = async (table, rows, token) => {
+    store.insert = async (table, rows, token, onSend) => {
       order.push(`insert ${rows.length}`)
-      return insert(table, rows, token)
+      return insert(table, rows, token, onSend)
     }
     const stopping = new AbortController()
     const { writer } = writerOn(store, { onTrouble: (error) => error !== null && stopping.abort(), maxWaitMs: 20 })
