@@ -42,8 +42,8 @@ export async function countDuplicates(sql: Sql): Promise<number> {
 export async function countMissing(sql: Sql, ids: ReadonlySet<string>, column: string, rows: string): Promise<number> {
   const asked = [...ids]
   let there = 0
-  for (let i = 0; i < asked.length; i += 2_000) {
-    const some = asked.slice(i, i + 2_000).map((id) => `'${id}'`)
+  for (let i = 0; i < asked.length; i += 1_500) {
+    const some = asked.slice(i, i + 1_500).map((id) => `'${id}'`)
     const [row] = await sql(`SELECT uniqExact(${column}) AS n FROM (SELECT * FROM ${rows}) WHERE ${column} IN (${some.join(',')})`)
     there += Number(row?.n ?? 0)
   }

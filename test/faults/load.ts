@@ -27,15 +27,19 @@ export interface LoadOptions {
   readonly flowsPerSecond: number
   readonly requestsPerSecond: number
   readonly seed: number
+  readonly ledger: Ledger
 }
 
 export interface Load {
-  readonly ledger: Ledger
   /** Begins a boundary attack with a fresh key. */
   attack(key: string, seed: number): void
   /** Somebody uploads from a workload with habits to a host it never spoke to. */
   exfiltrate(n: number): void
   stop(): Promise<void>
+}
+
+export function emptyLedger(): Ledger {
+  return { flows: new Set(), answers: new Map(), resent: 0, failures: 0 }
 }
 
 const habitual = Array.from({ length: 40 }, (_, i) => `habitual-${i}`)
@@ -50,18 +54,16 @@ export function history(seed: number, until: number): TimedFlow[] {
 }
 
 export function startLoad(options: LoadOptions): Load {
-  const { roles, token, keys, seed } = options
+  const { roles, token, keys, seed, ledger } = options
   const images = loadMnist('test').images
   const abort = new AbortController()
   const { signal } = abort
-  const ledger: Ledger = { flows: new Set(), answers: new Map(), resent: 0, failures: 0 }
   const send = (flows: readonly TimedFlow[]) => post(roles, token, withIds(flows), ledger, signal)
   const lanes: Promise<void>[] = keys.map((key, i) =>
     reader({ roles, key, images, random: seeded(seed * 1_000 + i), signal, ledger, perSecond: options.requestsPerSecond / keys.length }),
   )
   lanes.push(steadyFlows(options.flowsPerSecond, seeded(seed * 1_000 + 999), signal, send))
   return {
-    ledger,
     attack: (key, attackSeed) => lanes.push(attacker({ roles, key, images, random: seeded(attackSeed), signal, ledger })),
     exfiltrate: (n) => lanes.push(send([exfiltration(habitual[n % habitual.length] ?? '', 'elsewhere', Date.now(), 24_000_000)])),
     stop: async () => {

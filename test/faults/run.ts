@@ -5,7 +5,7 @@ import { type Random, seeded } from '../attacks/random.ts'
 import { checkActions, checkEvents, checkFindings, checkGaps, countDuplicates, readLeases, type Sql } from './checker.ts'
 import { type Deployment, startDeployment, telemetryMs } from './deployment.ts'
 import { faults, type Hospital, type Injury } from './faults.ts'
-import { history, type Load, sendHistory, startLoad } from './load.ts'
+import { emptyLedger, history, type Load, sendHistory, startLoad } from './load.ts'
 
 export interface FaultRunOptions {
   readonly minutes: number
@@ -88,11 +88,12 @@ async function disturb(
   const brief = await keyOf('briefly')
   await contain('principal:briefly', 20_000, 'over in the middle')
   const keys = await Promise.all(Array.from({ length: 12 }, (_, i) => keyOf(`reader-${i}`)))
-  const load = startLoad({ roles, token, keys, flowsPerSecond, requestsPerSecond, seed })
+  const ledger = emptyLedger()
+  await sendHistory(roles, token, history(seed, Date.now()), ledger)
+  const load = startLoad({ roles, token, keys, flowsPerSecond, requestsPerSecond, seed, ledger })
   const began = Date.now()
   const injuries: Injury[] = []
   try {
-    await sendHistory(roles, token, history(seed, Date.now()), load.ledger)
     await inflict({ deployment, random, bus, busy: new Set(), say }, load, keyOf, began + minutes * 60_000, injuries, seed)
   } finally {
     await load.stop()
@@ -101,17 +102,17 @@ async function disturb(
   say(`everything is mended after ${seconds.toFixed(0)} s and ${injuries.length} faults; waiting until all is handled`)
   await settled(deployment)
   const sql: Sql = async (text) => (await api.post<{ rows: Record<string, unknown>[] }>('/api/query', { sql: text })).rows
-  const answers = [...load.ledger.answers.values()].reduce((sum, { size }) => sum + size, 0)
+  const answers = [...ledger.answers.values()].reduce((sum, { size }) => sum + size, 0)
   const { findings, differing } = await checkFindings(bus, say)
   const { gaps, wrong } = await checkGaps(bus, injuries, { telemetryMs, objectiveMs: 10_000, ahead: 'node-ahead' }, say)
-  const events = load.ledger.flows.size + 2 * answers
+  const events = ledger.flows.size + 2 * answers
   return {
     seed,
     minutes,
     events,
     eventsPerSecond: Math.round(events / seconds),
     faults: injuries.length,
-    lost: await checkEvents(sql, load.ledger, say),
+    lost: await checkEvents(sql, ledger, say),
     duplicated: await countDuplicates(sql),
     findings,
     findingsDiffering: differing,
