@@ -2,9 +2,10 @@ import { hostname } from 'node:os'
 import { type Logger, pino } from 'pino'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { type Pulse, startHeart } from '../../bus/heartbeat.ts'
+import { Pause } from '../../bus/pause.ts'
 import type { EventBus } from '../../bus/port.ts'
 import { openView, type View } from '../../bus/view.ts'
-import type { Heartbeat, Instant, RoleName } from '../../schemas/index.ts'
+import { CordonError, type Heartbeat, type Instant, type RoleName } from '../../schemas/index.ts'
 import type { Config } from '../config/schema.ts'
 import { openBus } from './bus.ts'
 import { Closers } from './closers.ts'
@@ -69,16 +70,34 @@ export function openContext({ config, version, instance, log, closers, bus }: Co
   }
 }
 
-/** Runs `open`, and closes what it opened when it fails. */
+/**
+ * Runs `open`, and closes what it opened when it fails. Where it failed because Kafka or ClickHouse does not answer it tries
+ * again, for as long as that takes: processes are started in any order, and after a power cut all at once.
+ */
 export async function opening<T>(config: Config, open: (log: Logger, closers: Closers) => Promise<T>): Promise<T> {
   const log = openLog(config.log.level)
-  const closers = new Closers()
-  try {
-    return await open(log, closers)
-  } catch (error) {
-    await closers.closeAll(log)
-    throw error
+  const pause = new Pause()
+  for (;;) {
+    const closers = new Closers()
+    try {
+      return await open(log, closers)
+    } catch (err) {
+      await closers.closeAll(log)
+      if (!isAway(err)) throw err
+      log.warn({ err }, 'not started yet: waiting for what it needs')
+      await pause.wait(new AbortController().signal)
+    }
   }
+}
+
+/** A server that is not there, or not yet; anything else would not mend itself. */
+function isAway(error: unknown): boolean {
+  if (!(error instanceof CordonError)) return false
+  if (error.code === 'BUS_UNAVAILABLE') return true
+  const { code } = (error.cause ?? {}) as { code?: unknown }
+  return (
+    error.code === 'OPEN_FAILED' && typeof code === 'string' && ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ETIMEDOUT'].includes(code)
+  )
 }
 
 /** The bus, to be closed last. */
