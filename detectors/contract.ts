@@ -27,6 +27,8 @@ export interface DetectorDefinition<P extends z.ZodType = z.ZodType, S extends z
   readonly idleMs: number
   /** The state key; null means "not mine". Keys never span partitions of the topic. */
   readonly scope: (o: Observation) => string | null
+  /** The key on the topic of the events of a state key: where the state lies once the topic has more partitions. Default: the state key. */
+  readonly topicKey?: (scope: string) => string
   readonly start: (params: z.infer<P>) => DetectorLogic<z.infer<S>>
 }
 

@@ -25,6 +25,7 @@ export const extractionSweep = defineDetector({
   idleMs: 30 * day,
   // A model's name may hold no slash, nor may a principal's: the key is unambiguous.
   scope: (o: Observation) => (o.kind === 'fingerprint' ? `${o.data.model}/${o.data.principal}` : null),
+  topicKey: (scope) => scope.slice(0, scope.indexOf('/')),
   start: (p): DetectorLogic<State> => {
     const bets = bettor({ cap: p.cap, junk: p.junkShare, inflation: p.inflation })
     return {

@@ -21,6 +21,7 @@ export const nearDuplicateProbing = defineDetector({
   maxKeys: 64,
   idleMs: 7 * 24 * 60 * 60 * 1_000,
   scope: (o) => (o.kind === 'fingerprint' ? `${o.data.model}/${o.data.profile}/${o.data.epoch}` : null),
+  topicKey: (scope) => scope.slice(0, scope.indexOf('/')),
   start,
 })
 

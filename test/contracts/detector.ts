@@ -5,7 +5,7 @@ import type { DetectorDefinition } from '../../detectors/contract.ts'
 import { listed } from '../../detectors/registry.ts'
 import { createPartitionHost } from '../../pipeline/host/partition.ts'
 import type { PartitionHost, PartitionHostOptions } from '../../pipeline/host/partition-host.ts'
-import type { Finding, Observation } from '../../schemas/index.ts'
+import { type Finding, type Observation, type TopicSpec, topics } from '../../schemas/index.ts'
 import { random } from './observations.ts'
 
 export interface DetectorScenario<P extends z.ZodType> {
@@ -66,6 +66,8 @@ export function detectorContract<P extends z.ZodType, S extends z.ZodType>(
     it('its state survives its schema through JSON', () => {
       for (const stream of [story(), [...scenario.randomClients(7)]]) checkStates(bench, definition, stream)
     })
+
+    it('its scope tells the key of the topic', () => checkTopicKeys(definition, [...story(), ...scenario.randomClients(11)]))
 
     it('its keys stay bounded', () => {
       for (const seed of seeds) {
@@ -173,6 +175,21 @@ function checkStates<P extends z.ZodType, S extends z.ZodType>(
       assert.equal(JSON.stringify(state.parse(JSON.parse(json))), json)
     }
   }
+}
+
+function checkTopicKeys(
+  { scope, topicKey = (key) => key }: Pick<DetectorDefinition, 'scope' | 'topicKey'>,
+  stream: readonly Observation[],
+): void {
+  let checked = 0
+  for (const observation of stream) {
+    const key = scope(observation)
+    if (key === null) continue
+    const spec = Object.values(topics).find(({ kind }) => kind === observation.kind) as TopicSpec | undefined
+    assert.equal(topicKey(key), spec?.key(observation.data))
+    checked += 1
+  }
+  assert.ok(checked > 0, 'nothing was observed')
 }
 
 /** Some events twice, some long after their time, some at times that never were. */

@@ -29,9 +29,9 @@ function bulky(bytes: number): string {
 describe('snapshot log', () => {
   it('gives back what was written, the furthest first', async () => {
     const { log, again } = open()
-    await log.write({ topic: 'requests', partition: 1, slot: 'a', offset: 10 }, ['{"at":10}\n'])
-    await log.write({ topic: 'requests', partition: 1, slot: 'b', offset: 20 }, ['{"at":20}\n'])
-    await log.write({ topic: 'requests', partition: 2, slot: 'a', offset: 30 }, ['{"at":30}\n'])
+    await log.write({ topic: 'requests', partition: 1, partitions: 4, slot: 'a', offset: 10 }, ['{"at":10}\n'])
+    await log.write({ topic: 'requests', partition: 1, partitions: 4, slot: 'b', offset: 20 }, ['{"at":20}\n'])
+    await log.write({ topic: 'requests', partition: 2, partitions: 4, slot: 'a', offset: 30 }, ['{"at":30}\n'])
     const found = await again().find('requests', 1)
     assert.deepEqual(
       found.map(({ slot, offset }) => [slot, offset]),
@@ -46,7 +46,7 @@ describe('snapshot log', () => {
   it('cuts into chunks of at most 512 KiB, and takes back what a longer one left', async () => {
     const { memory, log, again } = open()
     const long = bulky(1_200_000)
-    await log.write({ topic: 'requests', partition: 0, slot: 'a', offset: 10 }, [long])
+    await log.write({ topic: 'requests', partition: 0, partitions: 4, slot: 'a', offset: 10 }, [long])
     const [stored] = await again().find('requests', 0)
     assert.deepEqual(await linesOf(stored), [long.trimEnd()])
     assert.deepEqual(
@@ -57,7 +57,7 @@ describe('snapshot log', () => {
         ['detect/requests/0/a/2', true],
       ],
     )
-    await log.write({ topic: 'requests', partition: 0, slot: 'a', offset: 20 }, ['{}\n'])
+    await log.write({ topic: 'requests', partition: 0, partitions: 4, slot: 'a', offset: 20 }, ['{}\n'])
     const tombstones = memory.all('snapshots').filter(({ value }) => value === null)
     assert.deepEqual(
       tombstones.map(({ key }) => key),
@@ -68,12 +68,13 @@ describe('snapshot log', () => {
 
   it('passes over one that was torn, for the one before', async () => {
     const { memory, log, again } = open()
-    await log.write({ topic: 'requests', partition: 0, slot: 'b', offset: 5 }, [bulky(600_000)])
-    await log.write({ topic: 'requests', partition: 0, slot: 'a', offset: 10 }, ['{"at":10}\n'])
+    await log.write({ topic: 'requests', partition: 0, partitions: 4, slot: 'b', offset: 5 }, [bulky(600_000)])
+    await log.write({ topic: 'requests', partition: 0, partitions: 4, slot: 'a', offset: 10 }, ['{"at":10}\n'])
     const torn = new MemoryLog([snapshotTopic])
-    await new SnapshotLog(new MemoryBus(torn), 'detect', clock).write({ topic: 'requests', partition: 0, slot: 'b', offset: 20 }, [
-      bulky(1_200_000),
-    ])
+    await new SnapshotLog(new MemoryBus(torn), 'detect', clock).write(
+      { topic: 'requests', partition: 0, partitions: 4, slot: 'b', offset: 20 },
+      [bulky(1_200_000)],
+    )
     const [first] = torn.all('snapshots')
     assert.ok(first)
     memory.append(first)
@@ -86,7 +87,7 @@ describe('snapshot log', () => {
 
   it('refuses one whose bytes changed', async () => {
     const { memory, log, again } = open()
-    await log.write({ topic: 'requests', partition: 0, slot: 'a', offset: 10 }, ['{"at":10}\n'])
+    await log.write({ topic: 'requests', partition: 0, partitions: 4, slot: 'a', offset: 10 }, ['{"at":10}\n'])
     const [record] = memory.all('snapshots')
     if (record?.value) record.value[12] = (record.value[12] ?? 0) ^ 1
     const [stored] = await again().find('requests', 0)
@@ -96,7 +97,7 @@ describe('snapshot log', () => {
 
   it('refuses what was replaced while it was being read', async () => {
     const { log, again, memory } = open()
-    await log.write({ topic: 'requests', partition: 0, slot: 'a', offset: 10 }, ['{"at":10}\n'])
+    await log.write({ topic: 'requests', partition: 0, partitions: 4, slot: 'a', offset: 10 }, ['{"at":10}\n'])
     const [stored] = await again().find('requests', 0)
     memory.partitions('snapshots')[0]?.splice(0, 1)
     await assert.rejects(linesOf(stored), { code: 'SNAPSHOT_CORRUPT' })
@@ -105,14 +106,17 @@ describe('snapshot log', () => {
   it('stops writing when it may not', async () => {
     const { memory, log, again } = open()
     let writes = 0
-    assert.equal(await log.write({ topic: 'requests', partition: 0, slot: 'a', offset: 10 }, [bulky(1_200_000)], () => ++writes <= 2), null)
+    assert.equal(
+      await log.write({ topic: 'requests', partition: 0, partitions: 4, slot: 'a', offset: 10 }, [bulky(1_200_000)], () => ++writes <= 2),
+      null,
+    )
     assert.equal(memory.all('snapshots').length, 2)
     assert.deepEqual(await again().find('requests', 0), [])
   })
 
   it('leaves other groups and strange records alone', async () => {
     const { bus, log, again } = open()
-    await new SnapshotLog(bus, 'other', clock).write({ topic: 'requests', partition: 0, slot: 'a', offset: 10 }, ['{}\n'])
+    await new SnapshotLog(bus, 'other', clock).write({ topic: 'requests', partition: 0, partitions: 4, slot: 'a', offset: 10 }, ['{}\n'])
     await bus.publish([
       { topic: 'snapshots', key: 'detect/requests/0/a/0', value: Buffer.from('x'), headers: { 'cordon-chunks': '1e9' }, timestamp: epoch },
     ])

@@ -1,0 +1,44 @@
+import { Applier } from './applier.ts'
+import type { HostContext } from './context.ts'
+import type { HostedDetector } from './hosted.ts'
+import { type Limits, limitsOf } from './limits.ts'
+import { createPartitionHost } from './partition.ts'
+import type { TopicPartition } from './standby.ts'
+
+export interface Hosting extends Partial<Limits> {
+  readonly detectors: readonly HostedDetector[]
+  /** Told of each failure of a detector, while what it does counts. */
+  readonly onFault: (detector: string, error: unknown) => void
+}
+
+/** How long a partition is, and how many the topic has. */
+export interface Extent {
+  readonly end: number
+  readonly partitions: number
+}
+
+/** A host that took over the furthest snapshot that can be used, or a new one. */
+export async function restoreApplier(place: TopicPartition, extent: Extent, hosting: Hosting, context: HostContext): Promise<Applier> {
+  const { topic, partition } = place
+  for (const stored of await context.snapshots.find(topic, partition)) {
+    if (stored.offset > extent.end || stored.partitions !== extent.partitions) continue
+    const applier = newApplier(place, extent, hosting, context)
+    try {
+      await applier.host.restore(stored.lines())
+      return applier
+    } catch (error) {
+      context.log.warn({ err: error, topic, partition, offset: stored.offset }, 'a snapshot cannot be used')
+    }
+  }
+  return newApplier(place, extent, hosting, context)
+}
+
+function newApplier({ topic, partition }: TopicPartition, { end, partitions }: Extent, hosting: Hosting, context: HostContext): Applier {
+  const meter = { on: false }
+  const detectors = hosting.detectors.map((detector) => context.metrics.around(detector, meter))
+  const onFault = (detector: string, _key: string | null, error: unknown) => {
+    if (meter.on) hosting.onFault(detector, error)
+  }
+  const host = createPartitionHost(detectors, { ...limitsOf(hosting), topic, partition, partitions, onFault })
+  return new Applier({ topic, partition, partitions, host, end, meter }, context)
+}
