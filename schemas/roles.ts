@@ -47,7 +47,7 @@ export const roles: Readonly<Record<RoleName, RoleAccess>> = {
   },
   console: {
     writes: ['commands', 'heartbeats'],
-    reads: [...control, 'findings', 'acknowledgements', 'outcomes', 'dead-letters', 'heartbeats'],
+    reads: ['incidents', 'actions', 'containments', 'keys', 'findings', 'acknowledgements', 'outcomes', 'dead-letters', 'heartbeats'],
     groups: [],
     describesAll: true,
   },
