@@ -153,7 +153,10 @@ export class Shadows {
     this.#warming = idle.warmUp(this.#options.restore).finally(() => {
       this.#warming = null
       this.#changed.add(idle.topic)
-      this.#warmNext()
+      if (idle.phase !== 'idle') return this.#warmNext()
+      // It failed: the clock says when to try again, and others come first.
+      const key = placeKey(idle)
+      if (this.#shadows.delete(key)) this.#shadows.set(key, idle)
     })
   }
 

@@ -18,6 +18,7 @@ export class SnapshotKeeper {
   readonly #work: Applier
   readonly #context: HostContext
   #slot: SnapshotSlot | null | undefined
+  #cut: SnapshotCut | null = null
   #saving: Promise<void> | null = null
   #stopped = false
   #restUntil = 0
@@ -42,6 +43,7 @@ export class SnapshotKeeper {
    */
   begin(mayWrite: () => boolean): void {
     const cut = this.#work.host.cut()
+    this.#cut = cut
     const at = this.#context.clock()
     const { topic, partition } = this.#work
     this.#saving = this.#save(cut, at, mayWrite)
@@ -49,21 +51,22 @@ export class SnapshotKeeper {
         this.#context.log.warn({ err: error, topic, partition }, 'a snapshot could not be written; the one before stands')
       })
       .finally(() => {
-        cut.cancel()
+        this.#cut = null
         this.#saving = null
       })
   }
 
-  /** Ends what is under way, whole or not. */
+  /** Gives up what is under way, and writes no more. */
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#cut?.cancel()
     await this.#saving
   }
 
   /** One more where something has changed; when it resolves it is durable. */
   async last(mayWrite: () => boolean): Promise<void> {
     await this.#saving
-    if (this.#work.host.next <= this.saved.offset) return
+    if (this.#stopped || this.#work.host.next <= this.saved.offset) return
     this.begin(mayWrite)
     await this.#saving
   }

@@ -13,7 +13,7 @@ import { partitionsToFollow } from '../../pipeline/host/standby.ts'
 import { replay } from '../../pipeline/replay.ts'
 import type { DeadLetter, Finding, Heartbeat } from '../../schemas/index.ts'
 import { epoch, observation } from '../contracts/observations.ts'
-import { brittle, burst, hosted } from './host-toys.ts'
+import { burst, hosted } from './host-toys.ts'
 import { ProcessBus } from './process-bus.ts'
 import { until } from './until.ts'
 
@@ -315,6 +315,46 @@ describe('detector hosts that stand by for each other', () => {
     )
     assert.deepEqual([gap?.revision, gap?.evidence.partitions, gap?.confidence], [2, 4, 0])
     assert.deepEqual(gap?.window, { from: epoch, until: epoch })
+  })
+
+  it('state what retention took before it was applied', async () => {
+    const { host } = await site.start('a')
+    await site.say(['p0'])
+    const place = () => host.state().partitions.find(({ offset }) => offset === 1)
+    await until('the first', () => place() !== undefined)
+    const partition = place()?.partition ?? -1
+    await host.close()
+    await site.say(['p0', 'p0', 'p0', 'p0'])
+    // As if the first four were gone.
+    const bounds = site.bus.partitions.bind(site.bus)
+    site.bus.partitions = async (topic) =>
+      (await bounds(topic)).map((state) => (state.topic === 'requests' && state.partition === partition ? { ...state, start: 4 } : state))
+    site.now += second
+    await site.start('b')
+    const gaps = async () =>
+      (await site.findings()).filter(({ finding }) => finding.evidence.kind === 'retention').map(({ finding }) => finding)
+    await until('the gap', async () => (await gaps()).length === 1)
+    const [gap] = await gaps()
+    const { firstOffset, lastOffset, count } = gap?.evidence ?? {}
+    assert.deepEqual([firstOffset, lastOffset, count, gap?.evidence.partition], [1, 3, 3, partition])
+    assert.deepEqual(gap?.window, { from: epoch, until: epoch })
+    site.bus.partitions = bounds
+  })
+
+  it('hand a partition over while a snapshot of it is being made', async () => {
+    const { host } = await site.start('a', { snapshotEvery: { events: 1, ms: 1e9 } })
+    const registry = new Registry()
+    for (let round = 0; round < 3; round++) await site.say(crowd)
+    const b = await site.start('b', { registry })
+    for (let round = 0; round < 3; round++) await site.say(crowd)
+    await until('all to be read', () => [host, b.host].every((each) => each.state().lag === 0))
+    await until('the end of each', async () => {
+      site.now += 20
+      return site.check().then(
+        (findings) => findings >= 2 * crowd.length,
+        () => false,
+      )
+    })
   })
 })
 
