@@ -103,6 +103,11 @@ async function disturb(
   await settled(deployment)
   const sql: Sql = async (text) => (await api.post<{ rows: Record<string, unknown>[] }>('/api/query', { sql: text })).rows
   const answers = [...ledger.answers.values()].reduce((sum, { size }) => sum + size, 0)
+  const lost = await checkEvents(sql, ledger, say)
+  const duplicated = await countDuplicates(sql)
+  const leasesWrong = await checkLeases(deployment, bus, { held, brief }, say)
+  // They still let time pass where it is quiet; from here on the log stands still.
+  await Promise.all([...roles.values()].filter(({ role }) => role === 'node' || role === 'detect').map((role) => role.stop()))
   const { findings, differing } = await checkFindings(bus, say)
   const { gaps, wrong } = await checkGaps(bus, injuries, { telemetryMs, objectiveMs: 10_000, ahead: 'node-ahead' }, say)
   const events = ledger.flows.size + 2 * answers
@@ -112,12 +117,12 @@ async function disturb(
     events,
     eventsPerSecond: Math.round(events / seconds),
     faults: injuries.length,
-    lost: await checkEvents(sql, ledger, say),
-    duplicated: await countDuplicates(sql),
+    lost,
+    duplicated,
     findings,
     findingsDiffering: differing,
     actionsRepeated: await checkActions(bus),
-    leasesWrong: await checkLeases(deployment, bus, { held, brief }, say),
+    leasesWrong,
     gaps,
     gapsWrong: wrong,
     injuries: Object.fromEntries(
