@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RoleName } from '../../schemas/index.ts'
 import type { Config } from '../config/schema.ts'
@@ -61,6 +61,7 @@ const start: Readonly<Record<RoleName, (context: Context) => Promise<string | nu
     const { config, closers } = context
     const { url } = await runConsole(context, await openInstanceStore(context), openToken(config), { collects: false })
     const file = join(config.dataDir, 'instance.json')
+    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
     writeAtomically(file, JSON.stringify({ pid: process.pid, inference: null, console: url, startedAt: context.clock() }))
     closers.add('instance file', () => rmSync(file, { force: true }))
     return url
