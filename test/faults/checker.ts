@@ -62,7 +62,9 @@ export async function checkEvents(sql: Sql, ledger: Ledger, say: (line: string) 
       (await countMissing(sql, answers, 'id', "requests WHERE outcome = 'served'")) +
       (await countMissing(sql, answers, 'request', 'fingerprints'))
     const [stated] = await sql(
-      `SELECT sum(lost) AS lost FROM (SELECT finding, argMax(toUInt64OrZero(JSONExtractRaw(evidence, 'lost')), revision) AS lost FROM findings WHERE detector = 'coverage' AND scope = '${node}' GROUP BY finding)`,
+      `SELECT sum(lost) AS lost FROM (
+         SELECT finding, argMax(JSONExtractUInt(evidence, 'count'), revision) AS lost
+         FROM findings WHERE detector = 'coverage' AND scope = '${node}' AND JSONExtractString(evidence, 'kind') = 'dropped' GROUP BY finding)`,
     )
     const unstated = Math.max(0, missing - Number(stated?.lost ?? 0))
     if (missing > 0)
