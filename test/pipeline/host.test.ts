@@ -247,16 +247,16 @@ describe('partition host snapshots', () => {
     const undisturbed = open(detectors, options)
     const expected = log.flatMap((event, offset) => undisturbed.apply(event, offset))
     assert.ok(expected.length > 50, `${expected.length} findings are too few to show anything`)
-    for (let at = 0; at <= log.length; at += 7) {
+    for (let at = 0; at <= log.length; at++) {
       const first = open(detectors, options)
       const findings = log.slice(0, at).flatMap((event, offset) => first.apply(event, offset))
       const whole = snapshotLines(first)
       const cut = first.cut()
       const lines: string[] = []
-      // A line between any two events: most entries change, go or come before they were read.
+      // Some lines between any two events: entries change, go or come before, while and after they are read.
       log.slice(at).forEach((event, index) => {
+        for (let reads = 0; reads < (index * 5) % 7; reads++) lines.push(...(cut.read(0)?.trimEnd().split('\n') ?? []))
         first.apply(event, at + index)
-        lines.push(...(cut.read(0) ?? '').split('\n').filter((line) => line !== ''))
       })
       for (let text = cut.read(0); text !== null; text = cut.read(0)) lines.push(text.trimEnd())
       assert.deepEqual(lines.toSorted(), whole.toSorted(), `cut at ${at}`)
@@ -265,6 +265,25 @@ describe('partition host snapshots', () => {
       findings.push(...log.slice(at).flatMap((event, index) => second.apply(event, at + index)))
       assert.deepEqual(findings, expected, `snapshot at ${at}`)
       assert.deepEqual(snapshotLines(second), snapshotLines(undisturbed))
+    }
+  })
+
+  it('have every key, whichever is touched or dropped when they get to it', () => {
+    const keys = Array.from({ length: 10 }, (_, n) => `p${n}`)
+    for (let reads = 0; reads < 12; reads++) {
+      for (const touched of keys) {
+        const host = open([hosted({ ...burst, maxKeys: 10 })])
+        keys.forEach((key, offset) => host.apply(request(offset, 0, key), offset))
+        const whole = snapshotLines(host)
+        const cut = host.cut()
+        let text = ''
+        for (let n = 0; n < reads; n++) text += cut.read(0) ?? ''
+        host.apply(request(10, 1, touched), 10)
+        // Evicts the one that was touched least recently.
+        host.apply(request(11, 1, 'p10'), 11)
+        for (let more = cut.read(0); more !== null; more = cut.read(0)) text += more
+        assert.deepEqual(text.trimEnd().split('\n').sort(), whole.toSorted(), `${touched} after ${reads} lines`)
+      }
     }
   })
 
