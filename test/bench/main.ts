@@ -12,6 +12,7 @@ import { readPlaybook } from '../../cli/instance/roles/respond.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { startBroker } from '../kafka/broker.ts'
 import { benchBus } from './bus.ts'
+import { benchDistributed } from './distributed.ts'
 import { benchEnforcement } from './enforcement.ts'
 import { benchFingerprint } from './fingerprint.ts'
 import { benchHost } from './host.ts'
@@ -73,6 +74,7 @@ const sections: Readonly<Record<string, () => Promise<unknown>>> = {
   }),
   response: () => onEmbedded((bus) => benchResponse(bus, readPlaybook(null), { probes: scale(500), burst: scale(1_000) })),
   enforcement: () => benchEnforcement(short ? 15 : 30),
+  distributed: async () => (flags.kafka === true ? benchDistributed(short) : null),
 }
 
 const chosen = flags.only?.split(',') ?? Object.keys(sections)
