@@ -1,0 +1,66 @@
+import type { PartitionState } from '../../bus/port.ts'
+import { type Hosting, restoreApplier } from '../host/appliers.ts'
+import type { HostContext } from '../host/context.ts'
+import { Lane } from '../host/lane.ts'
+import type { LogBounds } from '../host/log-bounds.ts'
+import { otherSlot } from '../host/snapshot-log.ts'
+import { RepartitionError } from './errors.ts'
+import type { Snapshots } from './snapshots.ts'
+
+/** A partition as it is before the topic grows. */
+export interface Behind extends PartitionState {
+  readonly partitions: number
+  /** What came of records before it is durable. */
+  readonly committed: number
+}
+
+/**
+ * Brings a partition up to its end just as a detect process does that owns it, and leaves a snapshot that stands there.
+ *
+ * @returns how many findings were published
+ * @throws RepartitionError `STATE_UNUSABLE`, BusError of the bus: nothing is lost, begin again
+ */
+export async function catchUp(
+  behind: Behind,
+  site: { readonly hosting: Hosting; readonly context: HostContext; readonly bounds: LogBounds; readonly snapshots: Snapshots },
+): Promise<number> {
+  const { topic, partition, partitions, start, end } = behind
+  const { context, snapshots } = site
+  const work = await restoreApplier(behind, { end, partitions }, site.hosting, context)
+  // Beyond the end it speaks of another log than this one.
+  const committed = behind.committed <= end ? behind.committed : 0
+  const lane = new Lane(work, committed, context)
+  const control = { commit: async () => {}, signal: new AbortController().signal, held: () => true }
+  const applied = Math.max(work.host.next, committed)
+  if (applied < start) {
+    const until = await site.bounds.firstTime(behind, start)
+    const from = Math.min(work.host.watermark ?? 0, until)
+    work.oweUnseen({ kind: 'retention', firstOffset: applied, lastOffset: start - 1, from, until, worstMs: null })
+  }
+  const process = async (from: number, until: number): Promise<number> => {
+    const before = work.host.counts.findings
+    if (from < until) {
+      for await (const records of context.bus.read(topic, partition, from, until))
+        await lane.process({ topic, partition, records, end }, control)
+    }
+    return work.host.counts.findings - before
+  }
+  const quietUntil = Math.max(committed, start)
+  await process(Math.max(work.host.next, start), quietUntil)
+  const published = await process(Math.max(work.host.next, quietUntil), end)
+  await lane.process({ topic, partition, records: [], end }, control)
+  await lane.finish()
+  if (work.debts.size > 0)
+    throw new RepartitionError('STATE_UNUSABLE', `${topic}/${partition}: its findings could not be published; run the command again`)
+  const standing = await snapshots.usable(topic, partition, partitions)
+  if (standing?.stored.offset === work.host.next) return published
+  const [newest] = await context.snapshots.find(topic, partition)
+  const cut = work.host.cut()
+  const place = { topic, partition, partitions, slot: otherSlot(newest?.slot ?? null), offset: cut.offset }
+  await context.snapshots.write(place, textOf(cut))
+  return published
+}
+
+function* textOf(cut: { read(stretchMs: number): string | null }): Generator<string> {
+  for (let text = cut.read(20); text !== null; text = cut.read(20)) yield text
+}
