@@ -1,0 +1,477 @@
+import assert from 'node:assert/strict'
+import { before, describe, it } from 'node:test'
+import * as fc from 'fast-check'
+import { pino } from 'pino'
+import { Registry } from 'prom-client'
+import { z } from 'zod'
+import { decode, encode, encodeTick, newEvent } from '../../bus/codec.ts'
+import { partitionOf } from '../../bus/partitioner.ts'
+import type { EventBus } from '../../bus/port.ts'
+import { defineDetector } from '../../detectors/contract.ts'
+import { egressAnomaly } from '../../detectors/egress-anomaly/egress-anomaly.ts'
+import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/near-duplicate-probing.ts'
+import type { HostedDetector } from '../../pipeline/host/hosted.ts'
+import { checkLayout } from '../../pipeline/host/layout.ts'
+import { startDetectorHost } from '../../pipeline/host/shell.ts'
+import { SnapshotLog } from '../../pipeline/host/snapshot-log.ts'
+import { RepartitionError } from '../../pipeline/repartition/errors.ts'
+import { originsOf } from '../../pipeline/repartition/homes.ts'
+import { type RepartitionOptions, repartition } from '../../pipeline/repartition.ts'
+import { replay } from '../../pipeline/replay.ts'
+import { type Finding, type Observation, snapshotTopic, type TopicName, type TopicSpec, topics } from '../../schemas/index.ts'
+import { epoch, observation, random } from '../contracts/observations.ts'
+import { egressScenario } from '../contracts/scenarios/egress-anomaly.ts'
+import { nearDuplicateScenario } from '../contracts/scenarios/near-duplicate-probing.ts'
+import { VictimTraffic } from '../contracts/scenarios/victim-traffic.ts'
+import { burst, herald, hosted, metronome } from './host-toys.ts'
+import { MemoryBus, MemoryLog } from './memory-bus.ts'
+import { type Crash, MortalBus } from './mortal-bus.ts'
+import { until } from './until.ts'
+
+const second = 1_000
+const log = pino({ level: 'silent' })
+const limits = { latenessMs: 60_000, aheadMs: 365 * 86_400_000 }
+
+/** States every third query of a principal to a model: its scope is finer than the key of its topic. */
+const thirds = defineDetector({
+  id: 'thirds',
+  version: 1,
+  summary: 'Says that three queries came.',
+  threats: [],
+  observes: ['fingerprint'],
+  params: z.object({}),
+  state: z.object({ opened: z.string(), seen: z.int() }),
+  maxKeys: 10_000,
+  idleMs: 3_600_000,
+  scope: (o) => (o.kind === 'fingerprint' ? `${o.data.model}/${o.data.principal}` : null),
+  topicKey: (scope) => scope.slice(0, scope.indexOf('/')),
+  start: () => ({
+    initial: () => ({ opened: '', seen: 0 }),
+    onEvent: (state, o) => {
+      if (state.seen === 0) state.opened = o.id
+      state.seen += 1
+      if (state.seen % 3 !== 0) return undefined
+      const window = { from: o.time, until: o.time }
+      const said = { severity: 'low', confidence: 0.5, title: `${state.seen} seen`, evidence: {} } as const
+      const nobody = { principals: [], organizations: [], model: null, workload: null, pool: null }
+      return { state, findings: [{ ...said, ...nobody, opened: state.opened, window, eventsSeen: state.seen }] }
+    },
+  }),
+})
+
+const toys: Partial<Record<TopicName, readonly HostedDetector[]>> = {
+  requests: [hosted({ ...burst, maxKeys: 10_000 })],
+  flows: [hosted({ ...metronome, observes: ['flow'], maxKeys: 10_000 }), hosted(herald)],
+  fingerprints: [hosted(thirds)],
+}
+
+/** How the command meets the traffic: records before it, written while senders learn of the new partitions, and after it. */
+interface Course {
+  readonly topic: TopicName
+  readonly detectors: readonly HostedDetector[]
+  readonly events: readonly Observation[]
+  readonly from: number
+  readonly to: number
+  /** Indices: detect stops, the topic grows, every sender knows. */
+  readonly stop: number
+  readonly grow: number
+  readonly settled: number
+  /** Whether the sender of an event between growth and settling knows the new number. */
+  readonly knows: (index: number) => boolean
+  /** The command dies there, and is run again. */
+  readonly crashes?: readonly Crash[]
+}
+
+function recordOf(topic: TopicName, event: Observation) {
+  return encode(topic as 'requests', event as Extract<Observation, { kind: 'request' }>)
+}
+
+/** Findings as the dedup of whoever reads them tells them apart, without what the host says of gaps. */
+function told(findings: Iterable<Finding>): string[] {
+  const ids = [...findings]
+    .filter(({ detector }) => detector !== 'blindness')
+    .map(({ id, revision, title }) => `${id}/${revision} ${title}`)
+  return [...new Set(ids)].sort()
+}
+
+class Site {
+  readonly log: MemoryLog
+  readonly course: Course
+  now = epoch
+  #at = 0
+
+  constructor(course: Course) {
+    this.course = course
+    const partitions = (name: string) => (name === course.topic ? course.from : 1)
+    const names = [course.topic, 'findings', 'dead-letters', snapshotTopic.name]
+    this.log = new MemoryLog(names.map((name) => ({ name, partitions: partitions(name) })))
+  }
+
+  get bus(): MemoryBus {
+    return new MemoryBus(this.log)
+  }
+
+  /** Writes events up to an index. */
+  async write(end: number, knows: (index: number) => boolean = () => true): Promise<void> {
+    const { topic, events, from } = this.course
+    for (; this.#at < end; this.#at++) {
+      const event = events[this.#at]
+      if (event === undefined) return
+      const record = recordOf(topic, event)
+      this.now = Math.max(this.now, event.time)
+      await this.bus.publish([knows(this.#at) ? record : { ...record, partition: partitionOf(record.key ?? '', from) }])
+    }
+  }
+
+  async detect(): Promise<void> {
+    const { topic, detectors } = this.course
+    const bus = this.bus
+    const host = await startDetectorHost({
+      bus,
+      detectors,
+      topics: [topic],
+      clock: () => this.now,
+      registry: new Registry(),
+      log,
+      tickMs: 1e9,
+      ...limits,
+    })
+    const ends = this.log.partitions(topic).map((records) => records.length)
+    await until('the host to be at the end', () => {
+      const { partitions } = host.state()
+      return ends.every((end, partition) => partitions.some((each) => each.partition === partition && each.offset >= end))
+    })
+    await host.close()
+    await bus.close()
+  }
+
+  repartition(more: Partial<RepartitionOptions> = {}) {
+    const { topic, detectors, to, settled, knows } = this.course
+    return repartition({
+      bus: this.bus,
+      detectors,
+      topic,
+      to,
+      settleMs: 4 * second,
+      heartbeats: () => [],
+      clock: () => this.now,
+      sleep: async () => {
+        this.now += second
+        await this.write(settled, knows)
+      },
+      log,
+      onProgress: () => {},
+      ...limits,
+      ...more,
+    })
+  }
+
+  async tick(time: number): Promise<void> {
+    const { topic } = this.course
+    this.now = time
+    const ticks = this.log
+      .partitions(topic)
+      .map((_, partition) => encodeTick(topic, partition, newEvent('tick', { until: time }, 'test', time)))
+    await this.bus.publish(ticks)
+  }
+
+  findings(): Finding[] {
+    return this.log.all('findings').map((record) => decode(record).data as Finding)
+  }
+}
+
+/** What the same events show on a topic that never grows. */
+async function undisturbed(course: Course): Promise<string[]> {
+  const site = new Site(course)
+  await site.write(course.events.length)
+  await site.tick(site.now + 86_400_000)
+  const found: Finding[] = []
+  for await (const finding of replay({ bus: site.bus, detectors: course.detectors, topics: [course.topic], ...limits })) found.push(finding)
+  return told(found)
+}
+
+async function disturbed(course: Course): Promise<Site> {
+  const site = new Site(course)
+  await site.write(course.stop)
+  await site.detect()
+  await site.write(course.grow)
+  for (const crash of course.crashes ?? []) {
+    const bus = new MortalBus(site.bus, crash)
+    await site.repartition({ bus }).catch((error: unknown) => assert.ok(bus.dead, String(error)))
+    await halfIsRefused(site)
+  }
+  await site.repartition()
+  await site.write(course.events.length)
+  await site.tick(site.now + 86_400_000)
+  await site.detect()
+  return site
+}
+
+/** No host begins where some partitions have their new state and others do not. */
+async function halfIsRefused({ bus, now, course: { topic, to } }: Site): Promise<void> {
+  if ((await bus.partitions(topic)).length < to) return
+  const snapshots = new SnapshotLog(bus, 'detect', () => now)
+  const layouts = await snapshots.layouts(topic)
+  const whole = Array.from({ length: to }, (_, partition) => layouts.get(partition)?.includes(to) === true).every((each) => each)
+  const refused = await checkLayout(snapshots, topic, to).then(
+    () => false,
+    () => true,
+  )
+  assert.equal(refused, !whole)
+}
+
+/** A course over seeded events of a topic. */
+function courseOf(topic: 'requests' | 'flows' | 'fingerprints', seed: number, more: Partial<Course> = {}): Course {
+  const next = random(seed)
+  const names = 24
+  let time = epoch
+  const events = Array.from({ length: 240 }, (_, n) => {
+    time += 1 + Math.floor(next() * 700)
+    const name = Math.floor(next() * names)
+    if (topic === 'requests') return observation('request', n, time, { principal: `p${name}` })
+    if (topic === 'flows') return observation('flow', n, time, { workload: `probe-${name}` })
+    return observation('fingerprint', n, time, { model: `m${name % 7}`, principal: `p${name}` })
+  })
+  const marks = [next(), next(), next()].map((each) => Math.floor(each * events.length)).sort((a, b) => a - b)
+  const [stop = 0, grow = 0, settled = 0] = marks
+  const from = 1 + Math.floor(next() * 5)
+  const to = from + 1 + Math.floor(next() * 6)
+  const known = random(seed + 1)
+  const draws = events.map(() => known() < 0.5)
+  return { topic, detectors: toys[topic] ?? [], events, from, to, stop, grow, settled, knows: (index) => draws[index] === true, ...more }
+}
+
+describe('repartition', () => {
+  for (const topic of ['requests', 'flows', 'fingerprints'] as const) {
+    it(`changes no finding of ${topic}, whatever is in progress and whoever knows of it when`, async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.integer({ min: 1, max: 1e6 }), async (seed) => {
+          const course = courseOf(topic, seed)
+          const expected = await undisturbed(course)
+          assert.deepEqual(told((await disturbed(course)).findings()), expected)
+          assert.ok(expected.length > 0)
+        }),
+        { numRuns: 25, seed: 7 },
+      )
+    })
+  }
+
+  it('may die at any write, more than once, and goes on where it was when it is run again', async () => {
+    const crash = fc.record({
+      at: fc.integer({ min: 1, max: 30 }),
+      when: fc.constantFrom('before' as const, 'after' as const, 'during' as const),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 1e6 }), fc.array(crash, { minLength: 1, maxLength: 3 }), async (seed, crashes) => {
+        const course = courseOf('requests', seed, { crashes })
+        assert.deepEqual(told((await disturbed(course)).findings()), await undisturbed(course))
+      }),
+      { numRuns: 40, seed: 7 },
+    )
+  })
+
+  it('drops what was written twice, to where its key was and to where it is', async () => {
+    const course = courseOf('requests', 3, { from: 4, to: 8, stop: 80, grow: 120, settled: 160, knows: () => false })
+    const site = new Site(course)
+    await site.write(course.stop)
+    await site.detect()
+    await site.write(course.grow)
+    await site.repartition()
+    // What was written last comes again, from a sender that did not hear that it was taken.
+    await site.bus.publish(course.events.slice(100, 160).map((event) => recordOf('requests', event)))
+    await site.write(course.events.length)
+    await site.tick(site.now + 86_400_000)
+    await site.detect()
+    assert.deepEqual(told(site.findings()), await undisturbed(course))
+  })
+
+  it('states no gap that is none', async () => {
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
+      const site = await disturbed(courseOf('requests', seed))
+      const kinds = site
+        .findings()
+        .filter(({ detector }) => detector === 'blindness')
+        .map(({ evidence }) => evidence.kind)
+      // The command takes virtual seconds; the host's own gaps would be of order, repetitions and clocks.
+      assert.deepEqual(
+        [...new Set(kinds)].filter((kind) => kind !== 'lagged'),
+        [],
+      )
+    }
+  })
+
+  it('states as late what was written while nothing detected', async () => {
+    const course = courseOf('requests', 5, { from: 2, to: 4, stop: 60, grow: 180, settled: 200 })
+    const site = await disturbed(course)
+    const lagged = site.findings().filter(({ evidence }) => evidence.kind === 'lagged')
+    assert.ok(lagged.length > 0)
+    for (const { evidence } of lagged) {
+      const records = site.log.partitions('requests')[Number(evidence.partition)] ?? []
+      const [first, last] = [records[Number(evidence.firstOffset)], records[Number(evidence.lastOffset)]]
+      assert.deepEqual([first?.timestamp, last?.timestamp], [evidence.earliest, evidence.latest])
+    }
+  })
+
+  it('says what it did, and has nothing to do when it is run again', async () => {
+    const course = courseOf('flows', 11, { from: 3, to: 5 })
+    const site = new Site(course)
+    await site.write(course.stop)
+    await site.detect()
+    const steps: string[] = []
+    const did = await site.repartition({ onProgress: (text) => steps.push(text) })
+    const keys = new Set(course.events.slice(0, course.grow).flatMap((event) => (event.kind === 'flow' ? event.data.workload : [])))
+    assert.deepEqual([did.topic, did.from, did.to], ['flows', 3, 5])
+    assert.ok(did.entries >= keys.size && did.keysMoved > 0 && did.keysMoved < did.entries, JSON.stringify(did))
+    assert.deepEqual(
+      steps.map((text) => text.split(' ')[0]),
+      ['bringing', 'bringing', 'bringing', 'growing', 'waiting', 'wrote', 'wrote', 'wrote', 'wrote', 'wrote'],
+    )
+    const again = await site.repartition()
+    assert.deepEqual([again.from, again.to, again.keysMoved], [5, 5, 0])
+  })
+
+  it('lets no host begin on a topic that has grown without it, or half', async () => {
+    const course = courseOf('requests', 13, { from: 2, to: 4, stop: 100 })
+    const site = new Site(course)
+    await site.write(course.stop)
+    await site.detect()
+    await site.bus.growTopic('requests', 4)
+    const errors: unknown[] = []
+    const warn = pino({ level: 'warn' }, { write: (line) => void errors.push(JSON.parse(line)) })
+    const bus = site.bus
+    const host = await startDetectorHost({
+      bus,
+      detectors: course.detectors,
+      topics: ['requests'],
+      clock: () => site.now,
+      registry: new Registry(),
+      log: warn,
+      ...limits,
+    })
+    await until('refusals', () => errors.length >= 4)
+    assert.equal(host.assignments().length, 0)
+    assert.match(JSON.stringify(errors), /LAYOUT_MISMATCH.*cordon repartition requests --partitions 4/)
+    await host.close()
+    await bus.close()
+    await site.repartition()
+    await site.write(course.events.length)
+    await site.tick(site.now + 86_400_000)
+    await site.detect()
+    assert.deepEqual(told(site.findings()), await undisturbed(course))
+  })
+
+  it('refuses while detect is at work, a topic that nothing observes, and fewer partitions', async () => {
+    const course = courseOf('requests', 17, { from: 4, to: 8 })
+    const site = new Site(course)
+    await site.write(20)
+    await site.detect()
+    const beat = { role: 'detect', instance: 'd1', at: site.now, everyMs: 2_000, state: 'running' } as never
+    const code = (wanted: string) => (error: unknown) => error instanceof RepartitionError && error.code === wanted
+    await assert.rejects(site.repartition({ heartbeats: () => [beat] }), code('DETECT_RUNNING'))
+    await assert.rejects(site.repartition({ topic: 'findings' }), code('NOT_OBSERVED'))
+    await assert.rejects(site.repartition({ to: 3 }), code('NOT_GROWING'))
+    assert.equal((await site.bus.partitions('requests')).length, 4)
+    let looked = 0
+    const commit = { group: 'detect', topic: 'requests', partition: 0, committed: 1e6 }
+    const heartbeats = () => {
+      if (++looked === 1) site.log.commits.set('detect/requests/0', commit)
+      return []
+    }
+    await assert.rejects(site.repartition({ heartbeats }), code('DETECT_RUNNING'))
+    assert.equal((await site.bus.partitions('requests')).length, 4)
+  })
+
+  it('names a sender that never learns', async () => {
+    const course = courseOf('requests', 19, { from: 2, to: 4, stop: 20, grow: 40, settled: 0, knows: () => false })
+    const site = new Site(course)
+    await site.write(course.grow)
+    let at = course.grow
+    const sleep = async () => site.write((at += 10), () => false)
+    await assert.rejects(site.repartition({ sleep }), (error: unknown) => error instanceof RepartitionError && error.code === 'NOT_SETTLED')
+    await site.repartition()
+    await site.write(course.events.length)
+    await site.tick(site.now + 86_400_000)
+    await site.detect()
+    assert.deepEqual(told(site.findings()), await undisturbed(course))
+  })
+
+  it('gives a partition one origin where the new number is a multiple of the old', () => {
+    assert.deepEqual(
+      [0, 1, 2, 3, 4, 5, 6, 7].map((partition) => originsOf(partition, { from: 4, to: 8 })),
+      [[0], [1], [2], [3], [0], [1], [2], [3]],
+    )
+    assert.deepEqual(originsOf(3, { from: 4, to: 6 }), [1, 3])
+    assert.deepEqual(originsOf(4, { from: 4, to: 5 }), [0, 1, 2, 3])
+  })
+})
+
+describe('repartition with the detectors there are', () => {
+  let traffic: VictimTraffic
+  before(async () => {
+    traffic = await VictimTraffic.open()
+    return () => traffic.close()
+  })
+
+  /** Everything in time order; each key keeps its order. */
+  function inOrder(streams: readonly Iterable<Observation>[]): Observation[] {
+    return streams
+      .flatMap((stream) => [...stream])
+      .sort((a, b) => a.time - b.time)
+      .map((event, n) => ({ ...event, id: observation('flow', n, event.time).id }) as Observation)
+  }
+
+  async function check(
+    topic: TopicName,
+    detectors: readonly HostedDetector[],
+    events: readonly Observation[],
+    middle: number,
+  ): Promise<void> {
+    const spec = topics[topic] as TopicSpec
+    const keys = new Set(events.map(({ data }) => spec.key(data as never)))
+    const marks = { stop: middle - 40, grow: middle, settled: middle + 40, knows: (index: number) => index % 2 === 0 }
+    const course = { topic, detectors, events, from: 4, to: 12, ...marks }
+    const expected = await undisturbed(course)
+    assert.ok(expected.length > 0)
+    const site = await disturbed(course)
+    assert.deepEqual(told(site.findings()), expected)
+    const moved = [...keys].filter((key) => partitionOf(key, 4) !== partitionOf(key, 12))
+    assert.ok(moved.length > 0, 'no key moved')
+  }
+
+  it('an upload half out is stated as without it', async () => {
+    const scenario = egressScenario()
+    const named = (name: string, stream: Iterable<Observation>) =>
+      [...stream].map((event) => ({ ...event, data: { ...event.data, workload: name } }) as Observation)
+    const streams = ['serve-a', 'serve-b', 'serve-c'].map((name) => [
+      ...named(name, scenario.warmup?.() ?? []),
+      ...named(name, scenario.attack()),
+    ])
+    const events = inOrder(streams)
+    await check('flows', [hosted(egressAnomaly)], events, events.length - 200)
+  })
+
+  it('a probing half done is stated as without it', async () => {
+    const scenario = await nearDuplicateScenario(traffic)
+    const named = (model: string) =>
+      [...(scenario.warmup?.() ?? []), ...scenario.attack()].map((event) => ({ ...event, data: { ...event.data, model } }) as Observation)
+    const events = inOrder(['digits', 'letters', 'faces'].map(named))
+    await check('fingerprints', [hosted(nearDuplicateProbing)], events, events.length - 90)
+  })
+})
+
+describe('its snapshots', () => {
+  it('stand at the ends of the log, by the new number of partitions', async () => {
+    const course = courseOf('requests', 23, { from: 2, to: 3, stop: 50, grow: 100, settled: 150 })
+    const site = new Site(course)
+    await site.write(course.stop)
+    await site.detect()
+    await site.write(course.grow)
+    await site.repartition()
+    const bus: EventBus = site.bus
+    const snapshots = new SnapshotLog(bus, 'detect', () => site.now)
+    for (const { partition, end } of await bus.partitions('requests')) {
+      const [newest] = await snapshots.find('requests', partition)
+      assert.deepEqual([newest?.offset, newest?.partitions], [end, 3])
+    }
+  })
+})
