@@ -9,6 +9,7 @@ import { findingsCommand } from './commands/findings.ts'
 import { incidentsCommand } from './commands/incidents.ts'
 import { keysCommand } from './commands/keys.ts'
 import { queryCommand } from './commands/query.ts'
+import { repartitionCommand } from './commands/repartition.ts'
 import { roleCommands } from './commands/roles.ts'
 import { secretsCommand } from './commands/secrets.ts'
 import { startCommand } from './commands/start.ts'
@@ -33,6 +34,7 @@ containCommand(program)
 queryCommand(program)
 deadLettersCommand(program)
 topicsCommand(program)
+repartitionCommand(program)
 statusCommand(program)
 detectorsCommand(program)
 configCommand(program)
