@@ -6,7 +6,7 @@ import type { Hosting } from './host/appliers.ts'
 import type { HostContext } from './host/context.ts'
 import { HostMetrics } from './host/host-metrics.ts'
 import type { HostedDetector } from './host/hosted.ts'
-import { topicsObserved } from './host/input.ts'
+import { observableTopics } from './host/input.ts'
 import { checkLayout } from './host/layout.ts'
 import { type Limits, limitsOf } from './host/limits.ts'
 import { LogBounds } from './host/log-bounds.ts'
@@ -120,11 +120,9 @@ class Repartition {
 
   /** Null where there is nothing to do. */
   async #check(): Promise<Growth | null> {
-    const { bus, topic, to, detectors } = this.#options
-    const observed = topicsObserved(detectors)
-    if (!observed.includes(topic)) {
-      const remedy = 'no detector keeps state by its partitions; there are'
-      throw new RepartitionError('NOT_OBSERVED', `${topic}: ${remedy} ${observed.join(', ')}`)
+    const { bus, topic, to } = this.#options
+    if (!observableTopics.includes(topic)) {
+      throw new RepartitionError('NOT_OBSERVED', `${topic} is not a topic that detectors observe; these are ${observableTopics.join(', ')}`)
     }
     const { length: has } = await bus.partitions(topic)
     if (has > to)
@@ -167,20 +165,14 @@ class Repartition {
     const { bus, topic, onProgress } = this.#options
     const states = await bus.partitions(topic)
     const origins = await Promise.all(states.slice(0, growth.from).map((_, origin) => this.#snapshots.usable(topic, origin, growth.from)))
-    for (const [partition, origin] of origins.entries()) {
-      const { start = 0 } = states[partition] ?? {}
-      if ((origin?.head.next ?? 0) >= start) continue
-      const why = `what ${topic}/${partition} is to go on from is no longer on the log, or its state is of other detectors, parameters or limits`
-      const remedy = 'run it with the configuration of the detect processes'
-      throw new RepartitionError('STATE_UNUSABLE', `${why}: ${remedy}`)
+    if (origins.includes(null)) {
+      this.#options.log.warn(
+        { topic },
+        'a state is of other detectors, versions or parameters, or is missing; it is made again from the log',
+      )
     }
-    const { hosting, context, snapshots, committed } = {
-      hosting: this.#hosting,
-      context: this.#context,
-      snapshots: this.#snapshots,
-      committed: this.#committed,
-    }
-    return rebuild({ topic, growth, origins, states, committed, hosting, context, snapshots }, (partition) =>
+    const site = { hosting: this.#hosting, context: this.#context, snapshots: this.#snapshots, bounds: this.#bounds }
+    return rebuild({ ...site, topic, growth, origins, states, committed: this.#committed }, (partition) =>
       onProgress(`wrote the state of ${topic}/${partition}`),
     )
   }

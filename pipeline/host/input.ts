@@ -38,6 +38,9 @@ const topicOf: Readonly<Record<ObservationKind, TopicName>> = {
   flow: 'flows',
 }
 
+/** The topics that a detector may observe. */
+export const observableTopics: readonly string[] = Object.values(topicOf)
+
 /** The topics that carry what these detectors observe. */
 export function topicsObserved(detectors: readonly HostedDetector[]): readonly string[] {
   const kinds = new Set(detectors.flatMap(({ definition }) => definition.observes))

@@ -18,7 +18,7 @@ export interface Behind extends PartitionState {
  * Brings a partition up to its end just as a detect process does that owns it, and leaves a snapshot that stands there.
  *
  * @returns how many findings were published
- * @throws RepartitionError `STATE_UNUSABLE`, BusError of the bus: nothing is lost, begin again
+ * @throws RepartitionError `NOT_PUBLISHED`, BusError of the bus: nothing is lost, begin again
  */
 export async function catchUp(
   behind: Behind,
@@ -51,7 +51,7 @@ export async function catchUp(
   await lane.process({ topic, partition, records: [], end }, control)
   await lane.finish()
   if (work.debts.size > 0)
-    throw new RepartitionError('STATE_UNUSABLE', `${topic}/${partition}: its findings could not be published; run the command again`)
+    throw new RepartitionError('NOT_PUBLISHED', `${topic}/${partition}: its findings could not be published; run the command again`)
   const standing = await snapshots.usable(topic, partition, partitions)
   if (standing?.stored.offset === work.host.next) return published
   const [newest] = await context.snapshots.find(topic, partition)

@@ -32,7 +32,7 @@ interface Line {
  * Puts together what the partition's keys have to their name.
  *
  * - Event time: that of the origin that is least far, so that nothing which is still to come there is late. Timers are of the
- *   future of their origin, and so of this partition.
+ *   future of their origin, and so of this partition. None where an origin is made from its first record on.
  * - Remembered ids: of all origins, since a repetition may come of any event; the host keeps the newest.
  * - Counts: of the old partition of the same number; a new one has none.
  * - Gaps that are being counted: none; they name keys by the old number of partitions, see `openGaps`.
@@ -48,7 +48,8 @@ export async function gather(
   const recent: { id: string; at: Instant }[] = []
   const entries: Line[] = []
   let moved = 0
-  for (const partition of originsOf(blank.partition, growth)) {
+  const places = originsOf(blank.partition, growth)
+  for (const partition of places) {
     const origin = origins[partition] ?? null
     if (origin === null) continue
     heads.push(origin.head)
@@ -68,7 +69,9 @@ export async function gather(
     recent.sort((a, b) => a.at - b.at)
     entries.sort((a, b) => a.touched - b.touched || a.order - b.order)
   } else entries.sort((a, b) => a.order - b.order)
-  const head = headOf(blank, heads, entries.length)
+  const whole = heads.length === places.length
+  const watermark = whole ? leastOf(heads.map((head) => head.watermark)) : { at: null, confirmed: false, claims: [] }
+  const head = { ...headOf(blank, heads), watermark, touches: entries.length }
   return { lines: [JSON.stringify(head), ...idLines(recent), ...ordered(entries)], entries: entries.length, moved }
 }
 
@@ -78,14 +81,12 @@ export function openGaps({ topic, partition, gaps, counts }: SnapshotHead, { fro
   return gaps.map((gap) => blindness.state(gap, gap.until, counts[gap.kind]))
 }
 
-function headOf(blank: SnapshotHead, heads: readonly SnapshotHead[], touches: number): SnapshotHead {
+function headOf(blank: SnapshotHead, heads: readonly SnapshotHead[]): SnapshotHead {
   const own = heads.find(({ partition }) => partition === blank.partition)
   return {
     ...blank,
     next: own?.next ?? 0,
-    watermark: leastOf(heads.map(({ watermark }) => watermark)),
     forgottenUntil: Math.max(...heads.map(({ forgottenUntil }) => forgottenUntil)),
-    touches,
     gaps: [],
     counts: own?.counts ?? noCounts(),
   }

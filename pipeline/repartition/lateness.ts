@@ -1,5 +1,6 @@
 import type { Finding, Instant } from '../../schemas/index.ts'
-import { stateUnseen } from '../host/unseen.ts'
+import type { TopicPartition } from '../host/standby.ts'
+import { stateUnseen, type Unseen } from '../host/unseen.ts'
 import type { Growth } from './homes.ts'
 
 interface Late {
@@ -35,15 +36,19 @@ export class Lateness {
   }
 
   state(topic: string, growth: Growth): Finding[] {
-    return [...this.#late].map(([partition, { first, last, from, until, worstMs }]) => {
-      const { from: before, to } = growth
-      const place = { topic, partition, partitions: partition < before ? before : to }
-      const finding = stateUnseen(place, { kind: 'lagged', firstOffset: first, lastOffset: last, from, until, worstMs })
-      // Some of an old partition's records lie in it by the old number, some by the new: that names the keys of both where the
-      // one divides the other; else it may be about anybody.
-      if (partition >= before || to % before === 0) return finding
-      const { partitions: _, ...evidence } = finding.evidence
-      return { ...finding, evidence }
-    })
+    return [...this.#late].map(([partition, { first, last, from, until, worstMs }]) =>
+      stateUnseenIn({ topic, partition }, growth, { kind: 'lagged', firstOffset: first, lastOffset: last, from, until, worstMs }),
+    )
   }
+}
+
+/**
+ * A gap in what was written around the growth. Some records of an old partition lie in it by the old number, some by the new:
+ * the old number names the keys of both where it divides the new one, else they may be anybody's.
+ */
+export function stateUnseenIn({ topic, partition }: TopicPartition, { from, to }: Growth, gap: Unseen): Finding {
+  const finding = stateUnseen({ topic, partition, partitions: partition < from ? from : to }, gap)
+  if (partition >= from || to % from === 0) return finding
+  const { partitions: _, ...evidence } = finding.evidence
+  return { ...finding, evidence }
 }

@@ -8,14 +8,14 @@ import type { SnapshotCut } from '../host/cut.ts'
 import { findingEventId } from '../host/finding-id.ts'
 import { readInput } from '../host/input.ts'
 import { limitsOf } from '../host/limits.ts'
+import type { LogBounds } from '../host/log-bounds.ts'
 import { createPartitionHost } from '../host/partition.ts'
 import type { HostInput, PartitionHost } from '../host/partition-host.ts'
 import { SnapshotHead } from '../host/snapshot.ts'
 import { otherSlot } from '../host/snapshot-log.ts'
 import { gather, type Origin, openGaps } from './destination.ts'
-import { RepartitionError } from './errors.ts'
 import { type Growth, homeOf, originsOf } from './homes.ts'
-import { Lateness } from './lateness.ts'
+import { Lateness, stateUnseenIn } from './lateness.ts'
 import { merged } from './merged.ts'
 import type { Snapshots } from './snapshots.ts'
 
@@ -34,6 +34,7 @@ export interface Rebuilding {
   readonly hosting: Hosting
   readonly context: HostContext
   readonly snapshots: Snapshots
+  readonly bounds: LogBounds
 }
 
 export interface Rebuilt {
@@ -50,7 +51,7 @@ export interface Rebuilt {
  * The new partitions come first and partition 0 last: as long as an old one has no new snapshot, no host begins (see
  * `checkLayout`), and this may begin again.
  *
- * @throws BusError of the bus, HostError, RepartitionError `STATE_UNUSABLE`
+ * @throws BusError of the bus, HostError
  */
 export async function rebuild(what: Rebuilding, onBuilt: (partition: number) => void): Promise<Rebuilt> {
   const work = new Rebuild(what)
@@ -86,6 +87,7 @@ class Rebuild {
     if (lines !== null) await host.restore([lines])
     const own = origins[partition] ?? null
     if (own !== null) for (const gap of openGaps(own.head, growth)) this.#owe(gap)
+    await this.#oweHole(partition)
     for await (const record of merged(this.#streams(partition))) {
       if (homeOf(record, growth).home !== partition) continue
       this.#apply(host, record)
@@ -98,6 +100,19 @@ class Rebuild {
     await context.snapshots.write({ topic, partition, partitions: growth.to, slot, offset }, standingAt(host.cut(), offset))
     this.#entries += entries
     this.#keysMoved += moved
+  }
+
+  /** Retention overtook what nobody had applied. */
+  async #oweHole(partition: number): Promise<void> {
+    const { topic, growth, origins, states, committed, bounds } = this.#what
+    const { start = 0 } = states[partition] ?? {}
+    const head = origins[partition]?.head
+    const applied = Math.max(head?.next ?? 0, committed.get(partition) ?? 0)
+    if (applied >= start) return
+    const until = await bounds.firstTime({ topic, partition }, start)
+    const from = Math.min(head?.watermark.at ?? 0, until)
+    const gap = { kind: 'retention', firstOffset: applied, lastOffset: start - 1, from, until, worstMs: null } as const
+    this.#owe(stateUnseenIn({ topic, partition }, growth, gap))
   }
 
   #newHost(partition: number): PartitionHost {
@@ -153,9 +168,8 @@ class Rebuild {
 
 /** The text of a snapshot whose host counted on by itself, as of one that stands at `offset`. */
 function* standingAt(cut: SnapshotCut, offset: number): Generator<string> {
-  const text = cut.read(0)
-  const end = text?.indexOf('\n') ?? -1
-  if (text === null || end < 0) throw new RepartitionError('STATE_UNUSABLE', 'a host has no state to write')
+  const text = cut.read(0) ?? ''
+  const end = text.indexOf('\n')
   const head = SnapshotHead.parse(JSON.parse(text.slice(0, end)))
   const gaps = head.gaps.map((gap) => ({
     ...gap,
