@@ -85,7 +85,7 @@ async function atRate(deployment: Deployment, rate: number, forMs: number): Prom
   const { rows } = await api.post<{ rows: Record<string, unknown>[] }>('/api/query', {
     sql: `SELECT quantilesExact(0.5, 0.99, 0.999)(toUnixTimestamp64Milli(ingested) - toUnixTimestamp64Milli(time)) AS q FROM flows WHERE ingested >= fromUnixTimestamp64Milli(${began})`,
   })
-  const [p50 = Number.NaN, p99 = Number.NaN, p999 = Number.NaN] = (rows[0]?.q as (number | string)[]).map(Number)
+  const [p50 = Number.NaN, p99 = Number.NaN, p999 = Number.NaN] = ((rows[0]?.q ?? []) as (number | string)[]).map(Number)
   const { containments } = await api.get<{ containments: ContainmentView[] }>('/api/containments')
   const times = containments.flatMap((c) =>
     c.action === 'throttle-principal' && c.target.startsWith(`principal:prober-${rate}-`) && c.enforcedAfterMs !== null
