@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import kafkajs, { type IResourceConfigEntry } from 'kafkajs'
 import { BusError } from '../errors.ts'
 import { planOf, refusal } from '../plan.ts'
@@ -34,6 +35,8 @@ export interface TopicsOptions {
 const maxMessageBytes = 2_097_152
 /** How old what is known of a topic may be: a publisher notices within this that a topic has grown. */
 const knownMs = 10_000
+/** How long a publisher that was idle may wait to learn whether a topic has grown meanwhile. */
+const learnMs = 1_000
 /** Java's Long.MAX_VALUE. */
 const forever = '9223372036854775807'
 const tombstoneMs = 86_400_000
@@ -63,12 +66,13 @@ export class Topics {
   async get(topic: string): Promise<KnownTopic> {
     const known = this.#known.get(topic)
     if (known === undefined) return this.#learn(topic)
-    if (known.until <= performance.now()) {
-      this.#known.set(topic, { ...known, until: performance.now() + knownMs })
-      // Nobody waits for brokers that are away while what was known is good enough.
-      this.#learn(topic).catch(() => {})
-    }
-    return known.topic
+    const now = performance.now()
+    if (known.until > now) return known.topic
+    this.#known.set(topic, { ...known, until: now + knownMs })
+    // Nobody waits for brokers that are away while what was known is good enough.
+    const learning = this.#learn(topic).catch(() => known.topic)
+    const idle = known.until + knownMs < now
+    return idle ? Promise.race([learning, delay(learnMs, known.topic, { ref: false })]) : known.topic
   }
 
   async #learn(topic: string): Promise<KnownTopic> {
