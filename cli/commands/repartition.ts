@@ -70,8 +70,8 @@ function partitionsOf(text: string): number {
 }
 
 /**
- * What a publisher knows of a topic is at most 20 s old when it takes a record, which it then sends within 20 s or not at all,
- * in a request that may be on its way for 5 s. Embedded, there is no sender besides us.
+ * What a publisher that has its brokers knows of a topic is at most 20 s old when it takes a record, which it then sends within
+ * 20 s or not at all, in a request that may be on its way for 5 s. Embedded, there is no sender besides us.
  */
 function settleOf({ adapter }: EventBus): number {
   return adapter === 'embedded' ? 0 : 45_000
