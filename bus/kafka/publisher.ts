@@ -187,10 +187,9 @@ export class Publisher {
       for (const { lane } of parcels) lane.succeeded()
     } catch (error) {
       const failure = toBusError(error, 'publishing')
-      const jobs = new Set(parcels.flatMap(({ items }) => items.map(({ job }) => job)))
-      const [only] = jobs
+      const items = parcels.flatMap((parcel) => parcel.items)
       if (!final.has(failure.code)) await this.#again(parcels, failure)
-      else if (jobs.size === 1 && only !== undefined) this.#fail(only, failure)
+      else if (new Set(items.map(({ job }) => job)).size === 1) this.#refuse(items, failure)
       else await this.#sendEach(node, parcels)
     }
   }
@@ -199,15 +198,16 @@ export class Publisher {
   async #sendEach(node: string, parcels: readonly Parcel[]): Promise<void> {
     const items = parcels.flatMap(({ lane, items: each }) => each.map((item) => ({ lane, item })))
     const byJob = [...Map.groupBy(items, ({ item }) => item.job)]
-    for (const [index, [job, parts]] of byJob.entries()) {
+    for (const [index, [, parts]] of byJob.entries()) {
       const parcelsOf = (some: typeof parts): Parcel[] =>
         [...Map.groupBy(some, ({ lane }) => lane)].map(([lane, each]) => ({ lane, items: each.map(({ item }) => item) }))
       try {
         await this.#produce(node, parcelsOf(parts))
       } catch (error) {
         const failure = toBusError(error, 'publishing')
-        if (final.has(failure.code)) this.#fail(job, failure)
-        else return this.#again(parcelsOf(byJob.slice(index).flatMap(([, those]) => those)), failure)
+        const those = parts.map(({ item }) => item)
+        if (final.has(failure.code)) this.#refuse(those, failure)
+        else return this.#again(parcelsOf(byJob.slice(index).flatMap(([, rest]) => rest)), failure)
       }
     }
   }
@@ -242,6 +242,13 @@ export class Publisher {
         job.resolve(job.positions)
       })
     }
+  }
+
+  /** What was sent for one call, and will be refused however often: it is not kept. */
+  #refuse(items: readonly Item[], failure: BusError): void {
+    for (const item of items) this.#forget(item)
+    const [first] = items
+    if (first !== undefined) this.#fail(first.job, failure)
   }
 
   /** Puts back what failed, in front of what came later. */

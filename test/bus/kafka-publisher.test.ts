@@ -163,3 +163,22 @@ test('splits a call that no request can hold, and refuses what memory should not
   )
   await publisher.close()
 })
+
+test('keeps no room for what was refused', async () => {
+  const { broker, publisher } = make()
+  const forbidden = async (): Promise<void> => {
+    throw Object.assign(new Error('may not write'), { type: 'TOPIC_AUTHORIZATION_FAILED' })
+  }
+  broker.before = forbidden
+  const large = Buffer.alloc(1_000_000)
+  const code = (error: unknown): boolean => error instanceof BusError && error.code === 'BUS_FORBIDDEN'
+  // More than ever waits at a time: 67 MB.
+  for (let i = 0; i < 40; i++) await assert.rejects(publisher.publish(records(0, large)), code)
+  for (let i = 0; i < 20; i++) {
+    const both = [publisher.publish(records(0, large)), publisher.publish(records(1, large))]
+    for (const one of await Promise.allSettled(both)) assert.ok(one.status === 'rejected' && code(one.reason))
+  }
+  broker.before = async () => {}
+  assert.equal((await publisher.publish(records(0, large)))[0]?.offset, 0)
+  await publisher.close()
+})
