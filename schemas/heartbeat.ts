@@ -18,6 +18,9 @@ export const Assignment = z.object({
 })
 export type Assignment = z.infer<typeof Assignment>
 
+/** Longest time between two heartbeats, milliseconds: who could claim more would count as alive for as long. */
+export const longestBeatMs = 60_000
+
 /** One process of one role, at work. Compacted topic `heartbeats`, keyed by {@link heartbeatKey}. */
 export const Heartbeat = z.object({
   role: RoleName,
@@ -26,7 +29,7 @@ export const Heartbeat = z.object({
   startedAt: Instant,
   at: Instant,
   /** The next one is to come within so many milliseconds; three missed ones in a row mean that it is gone. */
-  everyMs: z.int().min(1),
+  everyMs: z.int().min(1).max(longestBeatMs),
   /** `stopped` is the last word of an orderly stop. */
   state: z.enum(['running', 'stopping', 'stopped']),
   ok: z.boolean(),
@@ -47,8 +50,8 @@ export const Heartbeat = z.object({
   models: z.array(z.object({ name: Name, version: Name, digest: z.string().max(128) })).max(1_024),
   /** Digest of the fingerprint key: nodes with different ones cannot be compared. Null where the role has none. */
   fingerprintKey: z.string().max(64).nullable(),
-  /** Numbers and words beyond these, for people. */
-  detail: z.record(z.string().max(64), z.json()),
+  /** Numbers and words beyond these, for people; at most 8 KiB in JSON. */
+  detail: z.record(z.string().max(64), z.json()).refine((detail) => JSON.stringify(detail).length <= 8_192, 'at most 8 KiB in JSON'),
 })
 export type Heartbeat = z.infer<typeof Heartbeat>
 

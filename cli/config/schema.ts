@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Name } from '../../schemas/index.ts'
+import { longestBeatMs, Name } from '../../schemas/index.ts'
 
 const port = z.int().min(0).max(65_535)
 const rate = z.strictObject({ requests: z.int().min(1), windowMs: z.int().min(100) })
@@ -16,7 +16,7 @@ export const Config = z.strictObject({
     .nullable()
     .default(null)
     .describe('secrets that all processes share (`cordon secrets create`); null makes some of its own under dataDir'),
-  heartbeatMs: z.int().min(200).default(2_000).describe('how often each process says what it is doing'),
+  heartbeatMs: z.int().min(200).max(longestBeatMs).default(2_000).describe('how often each process says what it is doing'),
   metrics: z
     .strictObject({
       host: z.string().default('127.0.0.1').describe('address of /health and /metrics of ingest, detect and respond'),

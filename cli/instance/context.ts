@@ -10,6 +10,9 @@ import type { Config } from '../config/schema.ts'
 import { openBus } from './bus.ts'
 import { Closers } from './closers.ts'
 
+/** Processes that are kept in mind: every role may write heartbeats, in whatever name, and each may be a megabyte. */
+const mostInstances = 4_096
+
 /** What every role needs, whether it has a process of its own or shares one. */
 export interface Context {
   readonly config: Config
@@ -45,7 +48,7 @@ export function openContext({ config, version, instance, log, closers, bus }: Co
   const warn = (what: string) => (err: unknown) => log.warn({ err }, what)
   let heartbeats: Promise<View<Heartbeat>> | undefined
   const openHeartbeats = async () => {
-    const view = await openView(bus, 'heartbeats', { onError: warn('a heartbeat could not be read') })
+    const view = await openView(bus, 'heartbeats', { onError: warn('a heartbeat could not be read'), maxKeys: mostInstances })
     closers.add('heartbeats', () => view.close())
     return view
   }

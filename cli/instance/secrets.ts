@@ -77,9 +77,14 @@ function reading<T>(file: string, read: () => T): T {
   try {
     return read()
   } catch (cause) {
-    const why = cause instanceof z.ZodError ? z.prettifyError(cause) : (cause as Error).message
-    throw new CliError('START_FAILED', `reading the secrets in ${file}: ${why}`, { cause })
+    // What could not be parsed is quoted in the error of who tried: a bit of a secret, on its way to a log.
+    if (cause instanceof SyntaxError) throw unreadable(file, 'it is no JSON as `cordon secrets create` writes it')
+    throw unreadable(file, cause instanceof z.ZodError ? z.prettifyError(cause) : (cause as Error).message, cause)
   }
+}
+
+function unreadable(file: string, why: string, cause?: unknown): CliError {
+  return new CliError('START_FAILED', `reading the secrets in ${file}: ${why}`, { cause })
 }
 
 function freshNodeSecrets() {

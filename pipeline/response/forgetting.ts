@@ -23,7 +23,8 @@ export function forgetInstances(options: ForgettingOptions): { look(): Promise<v
   const look = async () => {
     if (!inCharge()) return
     const now = clock()
-    const gone = [...heartbeats.values()].filter(({ at }) => now - at > afterMs)
+    // Of the future too: a clock that is far ahead, or a lie, would stand there until then. Who lives says it again.
+    const gone = [...heartbeats.values()].filter(({ at }) => Math.abs(now - at) > afterMs)
     if (gone.length === 0) return
     await bus.publish(gone.map((heartbeat) => tombstone('heartbeats', heartbeatKey(heartbeat), now)))
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
+import { inspect } from 'node:util'
 import { encode, newEvent } from '../../bus/codec.ts'
 import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
 import { Config } from '../../cli/config/schema.ts'
@@ -30,6 +31,19 @@ it('makes secrets once, and says so rather than go on with torn ones', (t) => {
     writeFileSync(join(dataDir, file), text)
     assert.throws(open, (error) => error instanceof CliError && error.code === 'START_FAILED', `${file}: ${JSON.stringify(text)}`)
     writeFileSync(join(dataDir, 'token'), `${made.token}\n`)
+  }
+})
+
+it('quotes nothing of a secret that it cannot read', (t) => {
+  const dataDir = temporaryDataDir(t)
+  const secretsFile = join(dataDir, 'raw')
+  // The token itself, where the file around it is wanted: JSON.parse would quote the first ten characters of it.
+  writeFileSync(secretsFile, 'q7Xw0pZk3mT9sVb2')
+  for (const open of [openNodeSecrets, openToken]) {
+    assert.throws(
+      () => open(Config.parse({ dataDir, secretsFile })),
+      (error) => error instanceof CliError && /is no JSON/.test(error.message) && !/q7Xw/.test(inspect(error)),
+    )
   }
 })
 

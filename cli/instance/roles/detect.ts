@@ -4,12 +4,14 @@ import { startDetectorHost } from '../../../pipeline/host/shell.ts'
 import type { Config } from '../../config/schema.ts'
 import { CliError } from '../../errors.ts'
 import type { Context } from '../context.ts'
+import { watchInstances } from '../instances.ts'
 
 /** The detectors, on the partitions that the group gives to this process, and in the shadow of those of others. */
 export async function runDetect(context: Context): Promise<void> {
   const { config, bus, clock, registry, log, closers, instance } = context
   const { tickMs, latenessMs, skewMs, snapshotEvents, snapshotMs, objectiveMs, standby, standbyMs } = config.detection
-  const heartbeats = await context.heartbeats()
+  const instances = watchInstances(await context.heartbeats(), clock)
+  closers.add('instances', () => instances.close())
   const host = await startDetectorHost({
     bus,
     detectors: configuredDetectors(config),
@@ -24,7 +26,8 @@ export async function runDetect(context: Context): Promise<void> {
     instance,
     source: instance,
     standby: standby ? { afterMs: standbyMs } : null,
-    neighbours: () => [...heartbeats.values()].filter(({ role }) => role === 'detect'),
+    // As they were heard: one with a clock that is ahead would seem alive long after its end.
+    neighbours: () => instances.list().flatMap((each) => (each.role === 'detect' && each.alive ? [{ ...each, at: each.heardAt }] : [])),
   })
   closers.add('detectors', () => host.close())
   await context.heart('detect', () => {

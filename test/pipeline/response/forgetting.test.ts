@@ -25,22 +25,26 @@ it('forgets who said nothing for a day, where it is in charge, and nobody else',
   let now = 1_000 * hour
   const says = async (instance: string) => {
     const pulse = () => ({ ok: true, summary: 'at work' })
-    const heart = await startHeart({ bus, clock: () => now, log, role: 'detect', instance, version: 'test', everyMs: hour, pulse })
+    const heart = await startHeart({ bus, clock: () => now, log, role: 'detect', instance, version: 'test', everyMs: 60_000, pulse })
     await heart.close()
   }
   const heartbeats = await openView(bus, 'heartbeats')
   let inCharge = false
   const forgetting = forgetInstances({ bus, heartbeats, clock: () => now, log, inCharge: () => inCharge, everyMs: null })
   await says('old')
+  // Its clock is four days ahead, or it lies: it would be remembered for as long.
+  now += 96 * hour
+  await says('ahead')
+  now -= 96 * hour
   now += 20 * hour
   await says('newer')
   now += 5 * hour
-  await until('both are known', () => heartbeats.size === 2)
+  await until('all are known', () => heartbeats.size === 3)
   await forgetting.look()
-  assert.equal(heartbeats.size, 2)
+  assert.equal(heartbeats.size, 3)
   inCharge = true
   await forgetting.look()
-  await until('one is forgotten', () => heartbeats.size === 1)
+  await until('two are forgotten', () => heartbeats.size === 1)
   await heartbeats.close()
   assert.deepEqual(
     [...heartbeats.values()].map(({ instance, state }) => [instance, state]),
