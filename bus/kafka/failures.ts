@@ -19,7 +19,6 @@ const codes: Readonly<Record<string, BusErrorCode>> = {
   TOPIC_AUTHORIZATION_FAILED: 'BUS_FORBIDDEN',
   GROUP_AUTHORIZATION_FAILED: 'BUS_FORBIDDEN',
   CLUSTER_AUTHORIZATION_FAILED: 'BUS_FORBIDDEN',
-  SASL_AUTHENTICATION_FAILED: 'BUS_FORBIDDEN',
   INVALID_REPLICATION_FACTOR: 'TOPIC_MISMATCH',
 }
 
@@ -33,14 +32,23 @@ const advices: Partial<Record<BusErrorCode, string>> = {
 export function toBusError(error: unknown, doing: string): BusError {
   if (error instanceof BusError) return error
   const code = codeOf(error)
-  return new BusError(code, `${doing}: ${error instanceof Error ? error.message : String(error)}${advices[code] ?? ''}`, { cause: error })
+  const advice = isStranger(error)
+    ? '; see bus.username, bus.password and bus.mechanism, and that the brokers have this user'
+    : advices[code]
+  return new BusError(code, `${doing}: ${error instanceof Error ? error.message : String(error)}${advice ?? ''}`, { cause: error })
 }
 
 function codeOf(error: unknown): BusErrorCode {
   if (causes(error).some((cause) => 'code' in cause && typeof cause.code === 'string' && /CERT|SIGNATURE|ERR_SSL|ERR_TLS/.test(cause.code)))
     return 'BUS_UNTRUSTED'
-  if (causes(error).some((cause) => cause.name === 'KafkaJSSASLAuthenticationError')) return 'BUS_FORBIDDEN'
+  if (isStranger(error)) return 'BUS_FORBIDDEN'
   return codes[typeOf(error) ?? ''] ?? 'BUS_UNAVAILABLE'
+}
+
+/** The brokers know no such user, or not by this password or mechanism. */
+function isStranger(error: unknown): boolean {
+  const named = causes(error).some((cause) => cause.name === 'KafkaJSSASLAuthenticationError')
+  return named || ['SASL_AUTHENTICATION_FAILED', 'UNSUPPORTED_SASL_MECHANISM'].includes(typeOf(error) ?? '')
 }
 
 /** The name of Kafka's own error code, at whatever depth kafkajs wrapped it. */
