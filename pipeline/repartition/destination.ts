@@ -55,10 +55,11 @@ export async function gather(
     heads.push(origin.head)
     for await (const lines of origin.stored.lines()) {
       for (const line of lines) {
+        const named = nameOf(line)
+        if (named !== null && homeOfEntry(named, partition) !== blank.partition) continue
         const value = JSON.parse(line) as Partial<Line> & { readonly ids?: string[]; readonly times?: Instant[]; readonly format?: number }
         if (value.ids !== undefined) recent.push(...value.ids.map((id, index) => ({ id, at: value.times?.[index] ?? 0 })))
-        if (value.detector === undefined || value.key === undefined) continue
-        if (homeOfEntry(value as Line, partition) !== blank.partition) continue
+        if (named === null) continue
         entries.push(value as Line)
         if (partition !== blank.partition) moved += 1
       }
@@ -102,8 +103,18 @@ function leastOf(watermarks: readonly SnapshotHead['watermark'][]): SnapshotHead
   return { at: least?.at ?? null, confirmed: confirmed.length > 0, claims: [] }
 }
 
+/** Of an entry's line, without its state, which is nearly all of it; null for another line. */
+function nameOf(line: string): Pick<Line, 'detector' | 'key'> | null {
+  if (!line.startsWith('{"detector":')) return null
+  // A quotation mark within the key is escaped, so the first of these ends it.
+  return JSON.parse(`${line.slice(0, line.indexOf('","order":'))}"}`)
+}
+
 /** Where an entry's key lies; one that was in no partition that its key names stays where it is. */
-function entryHomes(detectors: readonly HostedDetector[], { from, to }: Growth): (entry: Line, partition: number) => number {
+function entryHomes(
+  detectors: readonly HostedDetector[],
+  { from, to }: Growth,
+): (entry: Pick<Line, 'detector' | 'key'>, partition: number) => number {
   const keyOf = new Map(detectors.map(({ definition: { id, topicKey } }) => [id, topicKey]))
   return ({ detector, key }, partition) => {
     const topicKey = keyOf.get(detector)?.(key) ?? key
