@@ -1,12 +1,16 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import kafkajs, { type Broker, type Cluster, type ISocketFactory } from 'kafkajs'
+import { BusError } from '../errors.ts'
 import { createClient, type KafkaBusOptions } from './client.ts'
+import type { Complaints } from './complaints.ts'
 import { isBroken, NoAnswer, typeOf } from './failures.ts'
 import type { NodeBroker } from './node-broker.ts'
 
 /** Most that a question about the cluster itself may take: the next broker is asked then. */
 const lookMs = 3_000
+/** What kafkajs is told of connections that are ended here. */
+const givenUp = 'the connection was given up'
 
 /**
  * Connections to the brokers, and what they know of each other: who leads which partition, who coordinates which group.
@@ -21,6 +25,7 @@ const lookMs = 3_000
  */
 export class Brokers {
   readonly #options: KafkaBusOptions
+  readonly #complaints: Complaints
   readonly #names = new Set<string>()
   readonly #sockets = new Set<Socket>()
   #cluster: Cluster
@@ -29,13 +34,15 @@ export class Brokers {
   #renewing: Promise<void> | null = null
   #refreshing: Promise<void> | null = null
 
-  constructor(options: KafkaBusOptions) {
+  constructor(options: KafkaBusOptions, complaints: Complaints) {
     this.#options = options
+    this.#complaints = complaints
     this.#cluster = this.#makeCluster()
   }
 
   /** Connects to one of the brokers; tries each once. */
   async connect(): Promise<void> {
+    this.#assertOpen()
     this.#renewing ??= this.#renew().finally(() => {
       this.#renewing = null
     })
@@ -94,12 +101,15 @@ export class Brokers {
    * @throws NoAnswer after `withinMs`; then, and where the connection failed, the broker's connections are dropped
    */
   async ask<T>(node: string, withinMs: number, request: (broker: NodeBroker) => Promise<T>): Promise<T> {
+    this.#assertOpen()
     if (!this.#cluster.getNodeIds().map(String).includes(node)) await this.connect()
     const cluster = this.#cluster
     let broker: Broker | undefined
     try {
       broker = await within(Math.min(withinMs, lookMs), cluster.findBroker({ nodeId: node }), `connecting to broker ${node}`)
-      return await within(withinMs, request(broker as NodeBroker), `broker ${node}`)
+      const answer = await within(withinMs, request(broker as NodeBroker), `broker ${node}`)
+      this.#complaints.heard(addressOf(broker))
+      return answer
     } catch (error) {
       if (isBroken(error)) this.#drop(cluster, broker)
       throw error
@@ -142,14 +152,20 @@ export class Brokers {
     return node
   }
 
-  /** Ends every connection; what waits for an answer fails. */
+  /** Ends every connection; what waits for an answer fails, and what is tried again fails for good. */
   async close(): Promise<void> {
     this.#closed = true
     this.#end(this.#sockets)
     await within(1_000, this.#cluster.disconnect(), 'disconnecting').catch(() => {})
   }
 
+  /** Who tries again would not notice otherwise: to kafkajs it looks like brokers that are away. */
+  #assertOpen(): void {
+    if (this.#closed) throw new BusError('BUS_CLOSED', 'the connections to the brokers are closed')
+  }
+
   async #refresh(): Promise<void> {
+    this.#assertOpen()
     try {
       await within(lookMs, this.#cluster.refreshMetadata(), 'asking for the leaders')
     } catch (error) {
@@ -177,8 +193,7 @@ export class Brokers {
   }
 
   #drop(cluster: Cluster, broker: Broker | undefined): void {
-    // kafkajs keeps the address here and does not say so in its types.
-    const address = (broker as { connectionPool?: { host: string; port: number } } | undefined)?.connectionPool
+    const address = poolOf(broker)
     if (address === undefined) return
     this.#end([...this.#sockets].filter((socket) => addresses.get(socket) === `${address.host}:${address.port}`))
     try {
@@ -190,13 +205,17 @@ export class Brokers {
 
   /** kafkajs fails all that waits for a connection when that ends with an error, and only then. */
   #end(sockets: Iterable<Socket>): void {
-    for (const socket of [...sockets]) socket.destroy(new Error('the connection was given up'))
+    for (const socket of [...sockets]) socket.destroy(new Error(givenUp))
   }
 
   #makeCluster(): Cluster {
     const { brokers } = this.#options
     const first = this.#turn++ % Math.max(1, brokers.length)
-    const kafka = createClient({ ...this.#options, brokers: [...brokers.slice(first), ...brokers.slice(0, first)] }, this.#socketFactory())
+    const kafka = createClient(
+      { ...this.#options, brokers: [...brokers.slice(first), ...brokers.slice(0, first)] },
+      this.#socketFactory(),
+      (message, fields) => this.#complain(message, fields),
+    )
     let found: Cluster | undefined
     kafka.consumer({
       // Never joined, so the name never reaches a broker.
@@ -212,6 +231,13 @@ export class Brokers {
     })
     if (found === undefined) throw new Error('kafkajs made no cluster for a consumer')
     return found
+  }
+
+  /** What ends here on purpose is told to whoever waits for it, where it matters. */
+  #complain(message: string, fields: object): void {
+    // And what a broker answered is told to whoever asked.
+    if (this.#closed || message.includes(givenUp) || 'correlationId' in fields) return
+    this.#complaints.note('broker' in fields ? String(fields.broker) : '', message, fields)
   }
 
   #socketFactory(): ISocketFactory {
@@ -230,6 +256,16 @@ export class Brokers {
 }
 
 const addresses = new WeakMap<Socket, string>()
+
+/** kafkajs keeps the address here and does not say so in its types. */
+function poolOf(broker: Broker | undefined): { readonly host: string; readonly port: number } | undefined {
+  return (broker as { connectionPool?: { host: string; port: number } } | undefined)?.connectionPool
+}
+
+function addressOf(broker: Broker): string {
+  const { host = '', port = 0 } = poolOf(broker) ?? {}
+  return `${host}:${port}`
+}
 
 /** @throws NoAnswer where `promise` does not settle in time; what it comes to later is nobody's any more */
 async function within<T>(milliseconds: number, promise: Promise<T>, what: string): Promise<T> {

@@ -16,6 +16,7 @@ import type {
 } from '../port.ts'
 import { Brokers } from './brokers.ts'
 import type { KafkaBusOptions } from './client.ts'
+import { Complaints } from './complaints.ts'
 import { toBusError } from './failures.ts'
 import { Member } from './member.ts'
 import { type Offsets, offsetsAtTime, persist, readOffsets } from './offsets.ts'
@@ -41,6 +42,7 @@ export async function createKafkaBus(options: KafkaBusOptions): Promise<EventBus
 class KafkaBus implements EventBus {
   readonly adapter = 'kafka'
   readonly #options: KafkaBusOptions
+  readonly #complaints: Complaints
   readonly #prefix: string
   readonly #fetch: { readonly minBytes: number; readonly maxWaitMs: number; readonly requestMs: number }
   /** For questions about topics, offsets and groups; records go over others. */
@@ -54,15 +56,20 @@ class KafkaBus implements EventBus {
 
   constructor(options: KafkaBusOptions) {
     this.#options = options
+    this.#complaints = new Complaints(options.log)
     this.#prefix = options.prefix ?? ''
     const requestMs = options.requestMs ?? 5_000
     this.#fetch = { minBytes: options.fetch?.minBytes ?? 1, maxWaitMs: options.fetch?.maxWaitMs ?? 250, requestMs }
-    this.#brokers = new Brokers(options)
-    this.#publishing = new Brokers(options)
+    this.#brokers = this.#connections()
+    this.#publishing = this.#connections()
     const { replication = null, minInsyncReplicas = null } = options
     this.#topics = new Topics(this.#brokers, { prefix: this.#prefix, replication, minInsyncReplicas, requestMs, persistMs })
     const { publishMs = 20_000 } = options
     this.#publisher = new Publisher({ brokers: this.#publishing, topics: this.#topics, requestMs, publishMs })
+  }
+
+  #connections(): Brokers {
+    return new Brokers(this.#options, this.#complaints)
   }
 
   async connect(): Promise<void> {
@@ -70,7 +77,7 @@ class KafkaBus implements EventBus {
       await Promise.all([this.#brokers.connect(), this.#publishing.connect()])
     } catch (error) {
       await Promise.all([this.#brokers.close(), this.#publishing.close()])
-      throw toBusError(error, 'connecting to Kafka')
+      throw toBusError(error, `connecting to Kafka at ${placeOf(this.#options)}`)
     }
   }
 
@@ -96,7 +103,7 @@ class KafkaBus implements EventBus {
   async consume(options: ConsumerOptions): Promise<Consumer> {
     return this.#do(`consuming as ${options.group}`, async () => {
       for (const topic of options.topics) await this.#topics.get(topic)
-      const context = { joining: new Brokers(this.#options), brokers: new Brokers(this.#options), topics: this.#topics }
+      const context = { joining: this.#connections(), brokers: this.#connections(), topics: this.#topics }
       const { sessionMs = 6_000 } = this.#options
       const groupId = this.#prefix + options.group
       const member = new Member({ ...context, ...this.#fetch, groupId, sessionMs, commitMs: persistMs }, options)
@@ -108,7 +115,7 @@ class KafkaBus implements EventBus {
     return this.#do(`tailing ${options.topic}`, async () => {
       await this.#topics.get(options.topic)
       const name = this.#topics.nameOf(options.topic)
-      const tail = new KafkaTail({ brokers: new Brokers(this.#options), name, ...this.#fetch, openMs: persistMs }, options)
+      const tail = new KafkaTail({ brokers: this.#connections(), name, ...this.#fetch, openMs: persistMs }, options)
       const { close } = await this.#adopt(tail)
       return { close, staleMs: () => tail.staleMs() }
     })
@@ -137,7 +144,7 @@ class KafkaBus implements EventBus {
     const end = Math.min(until, offsets.end)
     const start = Math.max(from, offsets.start)
     if (start >= end) return
-    const brokers = new Brokers(this.#options)
+    const brokers = this.#connections()
     const fetched: (readonly BusRecord[])[] = []
     let arrived = Promise.withResolvers<void>()
     const source: Source = {
@@ -169,10 +176,11 @@ class KafkaBus implements EventBus {
         if (failures.last?.code === 'BUS_FORBIDDEN') throw failures.last
         if (fetched.length === 0 && performance.now() > patience) throw failures.last ?? new Error('no broker answered')
         for (const records of fetched) {
-          patience = performance.now() + persistMs
           const wanted = records.filter((record) => record.offset < end)
           for (let i = 0; i < wanted.length; i += 1_000) yield wanted.slice(i, i + 1_000)
         }
+        // However long the reader took over it.
+        if (fetched.length > 0) patience = performance.now() + persistMs
         fetched.length = 0
         if (source.position >= end) return
         reader.nudge()
@@ -180,8 +188,9 @@ class KafkaBus implements EventBus {
     } catch (error) {
       throw toBusError(error, `reading ${topic}/${partition}@${source.position}`)
     } finally {
+      const ended = reader.close()
       await brokers.close()
-      await reader.close()
+      await ended
     }
   }
 
@@ -259,6 +268,12 @@ class KafkaBus implements EventBus {
       throw toBusError(error, doing)
     }
   }
+}
+
+/** As what, and how: one of them being wrong looks like brokers that are away. */
+function placeOf({ brokers, ssl = false, sasl }: KafkaBusOptions): string {
+  const user = sasl !== undefined && 'username' in sasl ? `, as ${sasl.username}` : ''
+  return `${brokers.join(', ')} (${ssl === false ? 'without TLS' : 'by TLS'}${user})`
 }
 
 function closedError(): BusError {

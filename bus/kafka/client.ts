@@ -26,8 +26,16 @@ export interface KafkaBusOptions {
   readonly publishMs?: number
 }
 
-/** kafkajs with what it retries by itself kept short: who asks knows better what to try next. */
-export function createClient(options: KafkaBusOptions, socketFactory: ISocketFactory): Kafka {
+/**
+ * kafkajs with what it retries by itself kept short: who asks knows better what to try next.
+ *
+ * @param onComplaint told of what it takes for an error, which is tried again, and told to whoever waits when that is over
+ */
+export function createClient(
+  options: KafkaBusOptions,
+  socketFactory: ISocketFactory,
+  onComplaint: (message: string, fields: object) => void,
+): Kafka {
   return new kafkajs.Kafka({
     clientId: options.clientId,
     brokers: [...options.brokers],
@@ -38,10 +46,9 @@ export function createClient(options: KafkaBusOptions, socketFactory: ISocketFac
     authenticationTimeout: 3_000,
     retry: { initialRetryTime: 50, maxRetryTime: 200, retries: 2 },
     logLevel: kafkajs.logLevel.WARN,
-    // What it takes for an error is tried again, and told to whoever waits when that is over.
     logCreator:
       () =>
       ({ log: { message, ...fields } }) =>
-        options.log?.warn(fields, `kafka: ${message}`),
+        onComplaint(message, fields),
   })
 }

@@ -128,7 +128,7 @@ export class Member implements Consumer {
     const doing = `beginning ${topic}/${partition}`
     const latest = this.#options.from === 'latest'
     const offsets = persist(brokers, commitMs, doing, () => readOffsets(brokers, name, [partition], requestMs), signal)
-    const [found, committed] = await Promise.all([offsets, given ?? this.#membership.committed(name, partition)])
+    const [found, committed] = await Promise.all([offsets, given ?? this.#membership.committed(name, partition, signal)])
     const { start, end } = found.get(partition) ?? { start: 0, end: 0 }
     return Math.max(start, Math.min(committed ?? (latest ? end : start), end))
   }
@@ -150,8 +150,9 @@ export class Member implements Consumer {
   async #close(): Promise<void> {
     // While still a member, so that what handlers finish can be committed.
     await Promise.all([...this.#held.values()].map((holding) => holding.close()))
+    const ended = this.#reader.close()
     await this.#membership.close()
-    await this.#reader.close()
+    await ended
     this.#ready.resolve()
   }
 }

@@ -5,6 +5,7 @@ import type { Place } from '../sharing.ts'
 import { assign, decodeAssignment, encodeSubscription, protocolName, type Subscription, topicsOf } from './assigner.ts'
 import type { Brokers } from './brokers.ts'
 import { isBroken, NoAnswer, typeOf } from './failures.ts'
+import { Outage } from './outage.ts'
 
 export interface MembershipOptions {
   /** For joining: what waits on these connections blocks them. */
@@ -22,6 +23,7 @@ export interface MembershipOptions {
   readonly onShare: (share: readonly Place[]) => void
   /** The group went on without this member: nothing that it holds is its own any more. Must not throw. */
   readonly onLost: () => void
+  /** Told of what fails once, until it succeeds again. */
   readonly onError: (error: unknown) => void
 }
 
@@ -50,6 +52,7 @@ const gone = new Set(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'FENCED_INSTANC
 export class Membership {
   readonly #options: MembershipOptions
   readonly #abort = new AbortController()
+  readonly #outage: Outage
   #memberId = ''
   #standing: Standing | null = null
   #coordinator: string | null = null
@@ -63,6 +66,7 @@ export class Membership {
 
   constructor(options: MembershipOptions) {
     this.#options = options
+    this.#outage = new Outage(options.onError)
   }
 
   start(): void {
@@ -96,8 +100,12 @@ export class Membership {
     }, signal)
   }
 
-  /** The committed offset, undefined where there is none. */
-  async committed(name: string, partition: number): Promise<number | undefined> {
+  /**
+   * The committed offset, undefined where there is none.
+   *
+   * @param signal aborts when it is not wanted any more
+   */
+  async committed(name: string, partition: number, signal: AbortSignal): Promise<number | undefined> {
     const { groupId, brokers, requestMs } = this.#options
     return this.#persist(async () => {
       const node = await this.#findCoordinator()
@@ -105,10 +113,10 @@ export class Membership {
       const { responses } = await brokers.ask(node, requestMs, (broker) => broker.offsetFetch({ groupId, topics }))
       const offset = Number(responses[0]?.partitions[0]?.offset ?? -1)
       return offset < 0 ? undefined : offset
-    })
+    }, signal)
   }
 
-  async #persist<T>(attempt: () => Promise<T>, signal: AbortSignal = this.#abort.signal): Promise<T> {
+  async #persist<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const until = performance.now() + this.#options.commitMs
     const pause = new Pause(500)
     for (;;) {
@@ -166,7 +174,7 @@ export class Membership {
     if (gone.has(type)) this.#lose()
     else if (type !== 'REBALANCE_IN_PROGRESS') {
       if (isBroken(error) || moved.has(type)) this.#coordinator = null
-      this.#options.onError(error)
+      this.#outage.failed(error)
     }
   }
 
@@ -253,7 +261,7 @@ export class Membership {
   }
 
   async #beatOnce(standing: Standing): Promise<void> {
-    const { brokers, groupId, sessionMs, requestMs, onError } = this.#options
+    const { brokers, groupId, sessionMs, requestMs } = this.#options
     const askedAt = performance.now()
     try {
       const node = await this.#findCoordinator()
@@ -262,6 +270,7 @@ export class Membership {
         broker.heartbeat({ groupId, groupGenerationId: generation, memberId }),
       )
       this.#confirmedAt = Math.max(this.#confirmedAt, askedAt)
+      this.#outage.over()
     } catch (error) {
       if (this.#abort.signal.aborted) return
       const type = typeOf(error) ?? ''
@@ -276,7 +285,7 @@ export class Membership {
         this.rejoin()
       } else {
         this.#coordinator = null
-        onError(error)
+        this.#outage.failed(error)
       }
     }
   }

@@ -4,6 +4,7 @@ import type { Brokers } from './brokers.ts'
 import { typeOf } from './failures.ts'
 import { type FetchedMessage, toRecord } from './messages.ts'
 import { readOffsets } from './offsets.ts'
+import { Outage } from './outage.ts'
 
 export interface ReaderOptions {
   readonly brokers: Brokers
@@ -11,6 +12,7 @@ export interface ReaderOptions {
   readonly minBytes: number
   readonly maxWaitMs: number
   readonly requestMs: number
+  /** Told of what fails once, until it succeeds again. */
   readonly onError: (error: unknown) => void
 }
 
@@ -100,6 +102,7 @@ export class Reader {
   async #follow(node: string): Promise<void> {
     const { signal } = this.#abort
     const pause = new Pause(longestPauseMs)
+    const outage = new Outage(this.#options.onError)
     let waitMs = shortestWaitMs
     while (!signal.aborted) {
       const led = this.#ledBy(node)
@@ -116,11 +119,12 @@ export class Reader {
         waitMs = ready.length === led.length ? shortestWaitMs : Math.min(2 * waitMs, this.#options.maxWaitMs)
         await this.#fetch(node, ready, ready.length === led.length ? this.#options.maxWaitMs : waitMs)
         pause.reset()
+        outage.over()
       } catch (error) {
         if (signal.aborted) return
-        this.#options.onError(error)
+        outage.failed(error)
         await pause.wait(signal)
-        await this.#recover(error, ready)
+        await this.#recover(error, ready, outage)
       }
     }
   }
@@ -163,13 +167,14 @@ export class Reader {
     }
   }
 
-  async #recover(error: unknown, sources: readonly Source[]): Promise<void> {
+  async #recover(error: unknown, sources: readonly Source[], outage: Outage): Promise<void> {
+    if (this.#abort.signal.aborted) return
     try {
       await this.#options.brokers.refresh()
       if (typeOf(error) === 'OFFSET_OUT_OF_RANGE') await this.#reposition(sources)
       this.#plan()
     } catch (failure) {
-      if (!this.#abort.signal.aborted) this.#options.onError(failure)
+      if (!this.#abort.signal.aborted) outage.failed(failure)
     }
   }
 

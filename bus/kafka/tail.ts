@@ -35,7 +35,10 @@ export class KafkaTail implements Tail {
     this.#context = context
     this.#options = options
     const { brokers, minBytes, maxWaitMs, requestMs } = context
-    const onError = (error: unknown): void => options.onError?.(toBusError(error, `tailing ${options.topic}`))
+    const onError = (error: unknown): void => {
+      // The fetch that waits when it is closed ends like one whose broker is away.
+      if (!this.#abort.signal.aborted) options.onError?.(toBusError(error, `tailing ${options.topic}`))
+    }
     this.#reader = new Reader({ brokers, minBytes, maxWaitMs, requestMs, onError })
   }
 
@@ -72,9 +75,10 @@ export class KafkaTail implements Tail {
   async close(): Promise<void> {
     this.#abort.abort()
     clearInterval(this.#growing)
+    const ended = this.#reader.close()
     // A waiting fetch ends with its connection.
     await this.#context.brokers.close()
-    await this.#reader.close()
+    await ended
   }
 
   #sourceOf(partition: number, position: number): TailSource {
