@@ -80,8 +80,8 @@ class BeatingHeart implements Heart {
       fingerprintKey: null,
       detail: {},
     }
-    const heartbeat: Heartbeat = { ...nothing, ...pulse(), role, instance, version, startedAt: this.#startedAt, at, everyMs, state }
     try {
+      const heartbeat: Heartbeat = { ...nothing, ...pulse(), role, instance, version, startedAt: this.#startedAt, at, everyMs, state }
       await bus.publish([encode('heartbeats', newEvent('heartbeat', heartbeat, instance, at))])
       this.#failing = false
     } catch (err) {
