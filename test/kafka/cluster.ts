@@ -84,7 +84,8 @@ async function format(nodes: readonly KafkaNode[], more: readonly string[]): Pro
   const [first, ...others] = nodes
   if (first === undefined) throw new RangeError('a cluster has one broker at least')
   const id = randomBytes(16).toString('base64url')
-  await runTool('kafka.tools.StorageTool', ['format', '-t', id, '-c', first.propertiesFile, ...more])
+  // With =, for an id may begin with a dash.
+  await runTool('kafka.tools.StorageTool', ['format', `--cluster-id=${id}`, '-c', first.propertiesFile, ...more])
   const meta = await readFile(join(first.dataDirectory, 'meta.properties'), 'utf8')
   for (const node of others) {
     await cp(first.dataDirectory, node.dataDirectory, { recursive: true })
