@@ -201,11 +201,15 @@ class RunningHost implements DetectorHost {
   async #assign(place: TopicPartition): Promise<number> {
     const { log } = this.#options
     const { topic, partition } = place
-    const [bounds, offsets, shadow] = await Promise.all([
-      this.#bounds.of(place),
-      this.#bounds.committed(),
-      this.#shadows?.take(place) ?? null,
-    ])
+    const taking = this.#take(place)
+    const [shadow, bounds, offsets] = await Promise.all([taking, this.#bounds.of(place), this.#bounds.committed()]).catch(
+      async (error: unknown) => {
+        // The next try is to find it where it is.
+        const work = await taking
+        if (work !== null) this.#shadows?.adopt(work)
+        throw error
+      },
+    )
     const { start, end, partitions } = bounds
     // A shadow that retention overtook, or of another log than this one, has no state that its owner was ever in.
     const sound = shadow !== null && shadow.host.next >= start && shadow.host.next <= end && shadow.partitions === partitions
@@ -225,6 +229,15 @@ class RunningHost implements DetectorHost {
     void lane.look()
     log.info({ topic, partition, from: work.host.next, end, shadow: sound }, 'partition assigned')
     return Math.max(work.host.next, start)
+  }
+
+  /** What is here of a partition already: of following its owner, or of an assignment that was not the last. */
+  async #take(place: TopicPartition): Promise<Applier | null> {
+    const key = placeKey(place)
+    const lane = this.#lanes.get(key)
+    if (lane === undefined) return this.#shadows?.take(place) ?? null
+    this.#lanes.delete(key)
+    return lane.rest()
   }
 
   async #revoke(place: TopicPartition): Promise<void> {

@@ -224,6 +224,27 @@ describe('detector hosts that stand by for each other', () => {
     await site.check()
   })
 
+  it('take over where they stand, though the bus fails while they do', async () => {
+    const { b } = await pair()
+    for (let round = 0; round < 2; round++) await site.say(crowd)
+    await until('all to be read', () => b.host.assignments().every(({ offset, end }) => offset === end && end > 0))
+    const dead = site.kill('a')
+    const reads: string[] = []
+    const read = site.bus.read.bind(site.bus)
+    site.bus.read = (topic, ...rest) => {
+      reads.push(topic)
+      return read(topic, ...rest)
+    }
+    b.bus.refuseGroups = 3
+    await dead.expire()
+    await until('all to be its own', () => partitionsOf(b.host, false).length === 4)
+    site.bus.read = read
+    assert.deepEqual(reads, [])
+    await site.say(crowd)
+    await until('a finding for each', async () => (await site.findings()).length === crowd.length)
+    await site.check()
+  })
+
   it('give a partition back and forth with its state', async () => {
     const { a, b } = await pair()
     await site.say(crowd)

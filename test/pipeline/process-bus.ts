@@ -26,6 +26,8 @@ export class ProcessBus implements EventBus {
   held = true
   /** Fails the next so many commits. */
   refuseCommits = 0
+  /** Fails the next so many questions about the group. */
+  refuseGroups = 0
   commits = 0
 
   constructor(inner: EventBus) {
@@ -138,6 +140,7 @@ export class ProcessBus implements EventBus {
 
   async groups() {
     await this.#alive()
+    if (this.refuseGroups-- > 0) throw new BusError('BUS_UNAVAILABLE', 'not this time')
     return this.#inner.groups()
   }
 
