@@ -92,7 +92,7 @@ export class Shadow implements TopicPartition {
   /** Applies what waits, where it does not. */
   pump(): void {
     if (this.#busy !== null || this.#queue.length === 0 || this.#over) return
-    void this.#occupy(() => this.#applyQueue())
+    void this.#occupy(() => this.#applyQueue().catch((error: unknown) => this.#giveUp(error)))
   }
 
   /** Ends it; resolves with its host when that has come to rest, null where it has none. */
@@ -147,6 +147,15 @@ export class Shadow implements TopicPartition {
       // It may have been given up meanwhile.
       this.#queue = this.#queue.filter(({ offset }) => offset >= (this.#work?.host.next ?? 0))
     }
+  }
+
+  /** What it has is no state that its owner was ever in. */
+  #giveUp(error: unknown): void {
+    const { topic, partition } = this
+    this.#context.log.error({ err: error, topic, partition }, 'a record could not be applied in the shadow of its owner; restoring it')
+    this.#work = null
+    this.#queue = []
+    this.phase = 'idle'
   }
 
   async #apply(work: Applier, records: readonly BusRecord[]): Promise<void> {
