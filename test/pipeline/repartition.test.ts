@@ -318,6 +318,52 @@ describe('repartition', () => {
     }
   })
 
+  it('states gaps that were being counted, by the number of partitions that they were counted under', async () => {
+    const course = courseOf('requests', 31, { from: 3, to: 6, stop: 60, grow: 60, settled: 60 })
+    const site = new Site(course)
+    await site.write(60)
+    const late = observation('request', 1_000, epoch - 3_600_000, { principal: 'p1' })
+    await site.bus.publish([recordOf('requests', late)])
+    await site.detect()
+    assert.deepEqual(
+      site.findings().filter(({ evidence }) => evidence.kind === 'late'),
+      [],
+    )
+    await site.repartition()
+    await site.tick(site.now + 86_400_000)
+    await site.detect()
+    const stated = site.findings().filter(({ evidence }) => evidence.kind === 'late')
+    assert.deepEqual(
+      stated.map(({ evidence: { partition, partitions, count } }) => [partition, partitions, count]),
+      [[partitionOf('p1', 3), 3, 1]],
+    )
+  })
+
+  it('states what was removed from the log before anything had applied it', async () => {
+    const course = courseOf('requests', 37, { from: 2, to: 4, stop: 60, grow: 120, settled: 120 })
+    const site = new Site(course)
+    await site.write(course.stop)
+    await site.detect()
+    const [applied = 0] = (await site.bus.partitions('requests')).map(({ end }) => end)
+    await site.bus.growTopic('requests', 4)
+    await site.write(course.grow, () => false)
+    const start = site.log.partitions('requests')[0]?.length ?? 0
+    assert.ok(start > applied)
+    /** Retention took everything that was in partition 0. */
+    class Shortened extends MemoryBus {
+      override async partitions(topic: string) {
+        const states = await super.partitions(topic)
+        return states.map((state) => (topic === 'requests' && state.partition === 0 ? { ...state, start } : state))
+      }
+    }
+    await site.repartition({ bus: new Shortened(site.log) })
+    const removed = site.findings().filter(({ evidence }) => evidence.kind === 'retention')
+    assert.deepEqual(
+      removed.map(({ evidence: { partition, partitions, firstOffset, lastOffset } }) => [partition, partitions, firstOffset, lastOffset]),
+      [[0, 2, applied, start - 1]],
+    )
+  })
+
   it('says what it did, and has nothing to do when it is run again', async () => {
     const course = courseOf('flows', 11, { from: 3, to: 5 })
     const site = new Site(course)
