@@ -181,9 +181,9 @@ const fullDisk: Fault = (hospital) => {
   const node = hospital.deployment.roles.get('node-1')
   if (node?.state !== 'running' || hospital.busy.has('node-1') || hospital.busy.has('disk')) return null
   return injure(hospital, 'full disk', 'disk', async () => {
-    hospital.deployment.disk.fill()
+    hospital.deployment.disk?.fill()
     await wait(hospital.random, 2_000, 6_000)
-    hospital.deployment.disk.free()
+    hospital.deployment.disk?.free()
   })
 }
 

@@ -31,7 +31,11 @@ export async function cordon(config: object, args: readonly string[]): Promise<R
 
 /** What a command printed with --json. */
 export function lines<T>({ out }: Ran): T[] {
-  return out
+  return parseLines(out)
+}
+
+export function parseLines<T>(text: string): T[] {
+  return text
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as T)

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import kafkajs, { type AclEntry as KafkaAcl } from 'kafkajs'
 import { pino } from 'pino'
 import { BusError, type BusErrorCode } from '../../bus/errors.ts'
 import type { AclEntry } from '../../bus/kafka/acls.ts'
@@ -16,16 +15,10 @@ import { until } from '../bus/until.ts'
 import { Authority } from './certificates.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { cordon, lines } from './cordon.ts'
+import { grant } from './grants.ts'
 import type { Security } from './security.ts'
 
 const log = pino({ level: 'silent' })
-const operations = {
-  Read: kafkajs.AclOperationTypes.READ,
-  Write: kafkajs.AclOperationTypes.WRITE,
-  Describe: kafkajs.AclOperationTypes.DESCRIBE,
-  DescribeConfigs: kafkajs.AclOperationTypes.DESCRIBE_CONFIGS,
-} as const
-
 let cluster: Cluster
 let security: Security
 let directory: string
@@ -88,7 +81,7 @@ describe('with the rights that `cordon topics acls` prints', () => {
 
   before(async () => {
     const entries = lines<AclEntry>(await cordon(admin(), ['topics', 'acls', '--json']))
-    await give(entries)
+    await grant(cluster, entries)
     const all = await open(security.login())
     await all.publish(topicConfigs(config()).map(({ name }) => record(name)))
     await all.close()
@@ -104,29 +97,6 @@ describe('with the rights that `cordon topics acls` prints', () => {
     }
   })
   after(() => Promise.all([...buses.values()].map((bus) => bus.close())))
-
-  async function give(entries: readonly AclEntry[]): Promise<void> {
-    const kafka = new kafkajs.Kafka({
-      brokers: [...cluster.brokers],
-      ssl: { ca: await readFile(security.caFile, 'utf8') },
-      sasl: { mechanism: 'scram-sha-512', ...security.login() },
-    })
-    const client = kafka.admin()
-    await client.connect()
-    const acl = entries.map(
-      ({ principal, resource, name, operation }): KafkaAcl => ({
-        principal,
-        host: '*',
-        permissionType: kafkajs.AclPermissionTypes.ALLOW,
-        operation: operations[operation],
-        resourceType: resource === 'topic' ? kafkajs.AclResourceTypes.TOPIC : kafkajs.AclResourceTypes.GROUP,
-        resourceName: name,
-        resourcePatternType: kafkajs.ResourcePatternTypes.LITERAL,
-      }),
-    )
-    await client.createAcls({ acl })
-    await client.disconnect()
-  }
 
   const busOf = (role: RoleName): EventBus => buses.get(role) ?? assert.fail(role)
   const topicNames = () => topicConfigs(config()).map(({ name }) => name)
