@@ -96,8 +96,10 @@ function readToken(dataDir: string): string {
   try {
     return readFileSync(join(dataDir, 'token'), 'utf8').trim()
   } catch (cause) {
-    throw new CliError('NOT_RUNNING', `the API token in ${dataDir} cannot be read: name the directory with --data-dir, or give --token`, {
-      cause,
-    })
+    throw new CliError(
+      'NOT_RUNNING',
+      `there is no API token in ${dataDir}: name the directory with --data-dir, or give the token of the console's secretsFile (api.json) as CORDON_TOKEN`,
+      { cause },
+    )
   }
 }

@@ -14,7 +14,10 @@ export function clientCommand(command: Command): Command {
   return command
     .option('--data-dir <dir>', 'data directory of the instance', process.env.CORDON_DATA_DIR ?? './.cordon')
     .option('--url <url>', "the console's address, in place of --data-dir")
-    .option('--token <token>', 'API token, with --url (default: CORDON_TOKEN, else the one in the data directory)')
+    .option(
+      '--token <token>',
+      'API token; others on this machine see it, so better CORDON_TOKEN (default: that, else the one in the data directory)',
+    )
     .option('--json', 'print JSON: one object a line')
 }
 

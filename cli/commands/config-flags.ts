@@ -9,14 +9,15 @@ export interface StartFlags {
   readonly logLevel?: string
 }
 
-/** The settings that have a flag of their own. */
-export function withConfigFlags(command: Command): Command {
-  return command
+/** Adds the flags that are settings; those of ports where the command has that listener. */
+export function withConfigFlags(command: Command, listens: { readonly inference?: boolean; readonly console?: boolean } = {}): Command {
+  command
     .option('--config <file>', 'configuration file (default: cordon.config.yaml where there is one)')
     .option('--data-dir <dir>', 'where the log, the store, secrets and spools live (default ./.cordon)')
-    .option('--port <n>', 'port of the inference node; 0 picks a free one (default 8080)')
-    .option('--console-port <n>', 'port of the console; 0 picks a free one (default 8090)')
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent (default info)')
+  if (listens.inference === true) command.option('--port <n>', 'port of the inference node; 0 picks a free one (default 8080)')
+  if (listens.console === true) command.option('--console-port <n>', 'port of the console; 0 picks a free one (default 8090)')
+  return command
 }
 
 /** Flags as dotted settings, for loadConfig. */

@@ -13,7 +13,10 @@ const columns: readonly Column[] = [
 ]
 
 export function configCommand(program: Command): void {
-  withConfigFlags(program.command('config').description('check the configuration and show what is in force'))
+  withConfigFlags(program.command('config').description('check the configuration and show what is in force'), {
+    inference: true,
+    console: true,
+  })
     .option('--show', 'print every setting, its value and where the value came from')
     .option('--json', 'print JSON: one object a line')
     .action((flags: StartFlags & { show?: boolean; json?: boolean }) => {

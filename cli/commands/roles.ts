@@ -16,7 +16,10 @@ const descriptions: Readonly<Record<RoleName, string>> = {
 /** One command a role: the same code as `start`, in a process of its own, over Kafka. */
 export function roleCommands(program: Command, version: string): void {
   for (const role of Object.keys(descriptions) as RoleName[]) {
-    withConfigFlags(program.command(role).description(`${descriptions[role]} (a process of its own, over Kafka)`))
+    withConfigFlags(program.command(role).description(`${descriptions[role]} (a process of its own, over Kafka)`), {
+      inference: role === 'node',
+      console: role === 'console',
+    })
       .option('--json', 'print one line of JSON when ready')
       .action(async (flags: StartFlags & { json?: boolean }) => {
         const { config } = loadConfig({ file: flags.config, environment: process.env, flags: configFlags(flags) })

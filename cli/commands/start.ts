@@ -6,7 +6,13 @@ import { configFlags, type StartFlags, withConfigFlags } from './config-flags.ts
 import { stopOnSignal } from './stop.ts'
 
 export function startCommand(program: Command, version: string): void {
-  withConfigFlags(program.command('start').description('run everything in this process: node, bus, store, detectors, responders, console'))
+  withConfigFlags(
+    program.command('start').description('run everything in this process: node, bus, store, detectors, responders, console'),
+    {
+      inference: true,
+      console: true,
+    },
+  )
     .option('--demo', 'play ordinary clients and three attackers on handwritten digits, and tell what happens')
     .option('--no-demo', 'without traffic of its own (default)')
     .option('--json', 'print one line of JSON when ready')

@@ -147,7 +147,8 @@ function remedies({ topic, settings }: TopicPlan, { bus }: Config): string[] {
       }
       if (name === 'replication') return `${setting}: kafka-reassign-partitions.sh changes it, or set bus.replication to ${is}`
       const value = wanted.replace('at least ', '')
-      const change = `kafka-configs.sh --bootstrap-server ${bus.brokers.join(',')} --alter --entity-type topics --entity-name ${resource} --add-config ${name}=${value}`
+      const login = bus.ssl || bus.username !== null ? ' --command-config admin.properties' : ''
+      const change = `kafka-configs.sh --bootstrap-server ${bus.brokers.join(',')}${login} --alter --entity-type topics --entity-name ${resource} --add-config ${name}=${value}`
       return `${setting}: ${change}${name === 'min.insync.replicas' ? `, or set bus.minInsyncReplicas to ${is}` : ''}`
     })
 }

@@ -34,6 +34,9 @@ function kafkaOptions(bus: Config['bus'], log: Logger, clientId: string): KafkaB
     throw invalid(`bus.minInsyncReplicas: ${minInsyncReplicas} of ${replication} copies (bus.replication) can never be in sync`)
   }
   if (username !== null && password === null) throw invalid('bus.password: is missing, and there is a bus.username')
+  if (username !== null && mechanism === 'plain' && !bus.ssl) {
+    throw invalid('bus.mechanism: plain sends the password as it is to whoever listens; set bus.ssl to true, or use scram-sha-512')
+  }
   return {
     brokers,
     clientId,

@@ -17,6 +17,12 @@ describe('settings of Kafka that cannot be right are refused before any broker i
       /^bus\.minInsyncReplicas: 3 of 2 copies/,
     ],
     ['a user without a password', { username: 'u' }, 'CONFIG_INVALID', /^bus\.password: is missing/],
+    [
+      'a password in clear',
+      { username: 'u', password: 'p', mechanism: 'plain' },
+      'CONFIG_INVALID',
+      /^bus\.mechanism: plain sends the password as it is/,
+    ],
     ['certificates without TLS', { caFile: 'ca.pem' }, 'CONFIG_INVALID', /^bus\.caFile: has no effect without TLS; set bus\.ssl/],
     [
       'a certificate without its key',
