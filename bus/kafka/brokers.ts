@@ -5,6 +5,7 @@ import { BusError } from '../errors.ts'
 import { createClient, type KafkaBusOptions } from './client.ts'
 import type { Complaints } from './complaints.ts'
 import { isBroken, NoAnswer, typeOf } from './failures.ts'
+import { allowLeaderless } from './leaderless.ts'
 import type { NodeBroker } from './node-broker.ts'
 
 /** Most that a question about the cluster itself may take: the next broker is asked then. */
@@ -230,6 +231,7 @@ export class Brokers {
       ],
     })
     if (found === undefined) throw new Error('kafkajs made no cluster for a consumer')
+    allowLeaderless(found)
     return found
   }
 

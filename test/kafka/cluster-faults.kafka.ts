@@ -90,6 +90,33 @@ describe('a cluster of three, under faults', { timeout: 560_000 }, () => {
     await finish('rolling restart')
   })
 
+  test('reaches what has a leader, while a partition has none', async () => {
+    const single = await createKafkaBus({ brokers: cluster.brokers, clientId: 'single', replication: 1, minInsyncReplicas: 1 })
+    buses.push(single)
+    const [bus] = buses as [EventBus]
+    const record = (topic: string, partition: number) => ({
+      topic,
+      partition,
+      key: null,
+      value: Buffer.from('x'),
+      headers: {},
+      timestamp: Date.now(),
+    })
+    // One on each broker.
+    const alone = `alone-${runs}`
+    await single.ensureTopics([{ name: alone, partitions: 3, retentionMs: 86_400_000 }])
+    await bus.publish([0, 1, 2].map((partition) => record(alone, partition)))
+    const node = cluster.nodes[victim()]
+    await node?.kill()
+    await traffic.settled()
+    const published = await Promise.allSettled([0, 1, 2].map((partition) => bus.publish([record(alone, partition)])))
+    assert.equal(published.filter(({ status }) => status === 'fulfilled').length, 2)
+    await node?.start()
+    await cluster.waitReady()
+    await bus.publish([0, 1, 2].map((partition) => record(alone, partition)))
+    await finish('a partition without a leader')
+  })
+
   test('starts while a broker hangs', async () => {
     const node = cluster.nodes[victim()]
     node?.pause()
