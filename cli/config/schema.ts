@@ -19,8 +19,11 @@ export const Config = z.strictObject({
   heartbeatMs: z.int().min(200).max(longestBeatMs).default(2_000).describe('how often each process says what it is doing'),
   metrics: z
     .strictObject({
-      host: z.string().default('127.0.0.1').describe('address of /health and /metrics of ingest, detect and respond'),
-      port: port.nullable().default(null).describe('null: these roles listen nowhere; 0 picks a free one'),
+      host: z
+        .string()
+        .default('127.0.0.1')
+        .describe('address of /health and /metrics of node, detect and respond; ingest and console have them where they listen'),
+      port: port.nullable().default(null).describe('null: they do not listen for it; 0 picks a free one'),
     })
     .prefault({}),
   ingest: z

@@ -93,14 +93,15 @@ export async function opening<T>(config: Config, open: (log: Logger, closers: Cl
   }
 }
 
+/** A name that cannot be looked up just now among them, but not one that is unknown: it would be for ever. */
+const away: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EAI_AGAIN'])
+
 /** A server that is not there, or not yet; anything else would not mend itself. */
 function isAway(error: unknown): boolean {
   if (!(error instanceof CordonError)) return false
   if (error.code === 'BUS_UNAVAILABLE') return true
   const { code } = (error.cause ?? {}) as { code?: unknown }
-  return (
-    error.code === 'OPEN_FAILED' && typeof code === 'string' && ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ETIMEDOUT'].includes(code)
-  )
+  return error.code === 'OPEN_FAILED' && typeof code === 'string' && away.has(code)
 }
 
 /** The bus, to be closed last. */

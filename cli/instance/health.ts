@@ -2,7 +2,7 @@ import fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Context } from './context.ts'
 import { listening, urlOf } from './listen.ts'
 
-/** A listener with `/health` and `/metrics` alone, for a role that serves nothing else; null where none is configured. */
+/** A listener with `/health` and `/metrics` alone, which need no token; null where none is configured. */
 export async function serveHealth(context: Context): Promise<string | null> {
   const { host, port } = context.config.metrics
   if (port === null) return null
@@ -21,6 +21,12 @@ export function bareListener({ registry, log, closers }: Context): FastifyInstan
   // Up means that this process runs; how its role does is told by its heartbeats.
   app.get('/health', async () => ({ status: 'up' }))
   app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
+  app.setNotFoundHandler((_request, reply) =>
+    reply
+      .code(404)
+      .type('application/problem+json')
+      .send({ type: 'about:blank', title: 'Not Found', status: 404, error: 'there is nothing here' }),
+  )
   closers.add('listener', () => app.close())
   return app
 }

@@ -43,7 +43,12 @@ export async function startRole(role: RoleName, config: Config, version: string)
 }
 
 const start: Readonly<Record<RoleName, (context: Context) => Promise<string | null>>> = {
-  node: async (context) => (await runNode(context, openNodeSecrets(context.config))).url,
+  node: async (context) => {
+    const { url } = await runNode(context, openNodeSecrets(context.config))
+    // Its own listener is for clients, who are told little.
+    await serveHealth(context)
+    return url
+  },
   ingest: async (context) => {
     const token = openToken(context.config)
     await runIngest(context, await openInstanceStore(context))

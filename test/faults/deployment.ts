@@ -62,6 +62,8 @@ export interface DeploymentOptions {
   readonly secured?: boolean
   /** A disk under the spool of `node-1` that can be filled up, for which it needs the right to mount. Default true. */
   readonly smallDisk?: boolean
+  /** Of single processes, over what all have. */
+  readonly environment?: Readonly<Record<string, Readonly<Record<string, string>>>>
   readonly say: (line: string) => void
 }
 
@@ -77,7 +79,7 @@ export const everyRole: readonly string[] = [
 ]
 
 export async function startDeployment(options: DeploymentOptions): Promise<Deployment> {
-  const { names = everyRole, brokers = 3, secured = false, smallDisk = true, say } = options
+  const { names = everyRole, brokers = 3, secured = false, smallDisk = true, environment = {}, say } = options
   const root = mkdtempSync(join(tmpdir(), 'cordon-faults-'))
   const opened: (() => Promise<unknown>)[] = [async () => rmSync(root, { recursive: true, force: true, maxRetries: 5 })]
   const stop = async () => {
@@ -111,6 +113,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
         CORDON_CONSOLE_PORT: '0',
         CORDON_INGEST_PORT: '0',
         CORDON_HEARTBEAT_MS: '1000',
+        ...environment[name],
         ...(name === 'node-ahead' ? { NODE_OPTIONS: `--import ${skewed}`, CLOCK_AHEAD_MS: String(aheadMs) } : {}),
       }
     }

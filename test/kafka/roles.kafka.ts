@@ -11,6 +11,7 @@ import { httpOracle } from '../attacks/http-oracle.ts'
 import type { Answer } from '../attacks/oracle.ts'
 import { seeded } from '../attacks/random.ts'
 import { until } from '../bus/until.ts'
+import { freePort } from '../clickhouse/free-port.ts'
 import { type Deployment, startDeployment } from '../faults/deployment.ts'
 import { parseLines } from './cordon.ts'
 
@@ -45,9 +46,12 @@ const node = (name: string, key: string) =>
 
 describe('every role in a process of its own, with no rights but its own', () => {
   let key: string
+  let metricsPort: number
 
   before(async () => {
-    deployment = await startDeployment({ names, brokers: 1, secured: true, smallDisk: false, say: () => {} })
+    metricsPort = await freePort()
+    const environment = { 'node-2': { CORDON_METRICS_PORT: String(metricsPort) } }
+    deployment = await startDeployment({ names, brokers: 1, secured: true, smallDisk: false, environment, say: () => {} })
   })
   after(() => deployment?.stop())
 
@@ -98,6 +102,13 @@ describe('every role in a process of its own, with no rights but its own', () =>
     const shown = await told('containments', 'show', lease)
     assert.match(shown, /the last of the nodes that answered enforced it \S+ m?s after the deciding event/)
     assert.match(shown, /^node-1 .*\nnode-2 |^node-2 .*\nnode-1 /m)
+  })
+
+  it('tells an operator what it tells no client', async () => {
+    const family = 'cordon_leases_active'
+    const metrics = async (url: string) => (await fetch(`${url}/metrics`)).text()
+    assert.match(await metrics(`http://127.0.0.1:${metricsPort}`), new RegExp(`^${family}\\{action="throttle-principal"\\} 1$`, 'm'))
+    assert.ok(!(await metrics(deployment.roles.get('node-2')?.url ?? assert.fail())).includes(family))
   })
 
   it('carries out the order of a person, and says who gave it', async () => {
