@@ -37,7 +37,8 @@ export function toRecord(topic: string, partition: number, message: FetchedMessa
  * Of a header that is repeated the last counts. kafkajs gathers repetitions in an array, and takes what every object
  * inherits (`constructor`, `__proto__`) for an earlier one.
  */
-function headerText(value: IHeaders[string]): string {
+function headerText(value: IHeaders[string] | null): string {
   const last = Array.isArray(value) ? value.at(-1) : value
-  return last === undefined ? '' : last.toString('utf8')
+  // Null, too, which its types leave out: a header need not have a value.
+  return last?.toString('utf8') ?? ''
 }

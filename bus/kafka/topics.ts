@@ -33,6 +33,8 @@ export interface TopicsOptions {
 
 /** Largest batch that the brokers take: one record of the largest value with the largest key and headers. */
 const maxMessageBytes = 2_097_152
+/** As we write. The broker unpacks what others compress: kafkajs cannot read all of it, nor then anything behind it. */
+const ourCompression = 'uncompressed'
 /** How old what is known of a topic may be: a publisher notices within this that a topic has grown. */
 const knownMs = 10_000
 /** How long a publisher that was idle may wait to learn whether a topic has grown meanwhile. */
@@ -188,6 +190,7 @@ export class Topics {
     const config: [string, string][] = [
       ...this.#decidingOf(topic),
       ['max.message.bytes', String(maxMessageBytes)],
+      ['compression.type', ourCompression],
       // The broker would refuse events of a clock that is an hour fast; judging clocks is for who reads them.
       ['message.timestamp.after.max.ms', forever],
     ]
@@ -234,6 +237,7 @@ export class Topics {
         ? []
         : [setting('replication', String(this.#options.replication), found?.replication.toString())]),
       ...this.#decidingOf(topic).map(([name, wanted]) => setting(name, wanted, found?.config.get(name))),
+      setting('compression.type', ourCompression, found?.config.get('compression.type')),
       setting('max.message.bytes', `at least ${maxMessageBytes}`, largest, Number(largest) >= maxMessageBytes),
     ]
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { zstdCompressSync } from 'node:zlib'
 import kafkajs, { type Admin, type Kafka } from 'kafkajs'
 import type { Logger } from 'pino'
 import { BusError } from '../../bus/errors.ts'
@@ -97,6 +98,24 @@ describe('kafka', () => {
         [null, 'no headers', {}],
         ['\ufffd\ufffd', null, { twice: 'last', empty: '' }],
       ],
+    )
+  })
+
+  test('reads what others compress in ways that the client does not know', async () => {
+    await bus.ensureTopics([{ name: 'zstd', partitions: 1, retentionMs: 3_600_000 }])
+    kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
+      compress: async ({ buffer }: { buffer: Buffer }) => zstdCompressSync(buffer),
+      decompress: async () => assert.fail('the broker has done it'),
+    })
+    const producer = kafka.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
+    await producer.connect()
+    await producer.send({ topic: `${prefix}zstd`, compression: kafkajs.CompressionTypes.ZSTD, messages: [{ value: 'v'.repeat(500) }] })
+    await producer.disconnect()
+    const found: BusRecord[] = []
+    for await (const records of bus.read('zstd', 0, 0)) found.push(...records)
+    assert.deepEqual(
+      found.map(({ value }) => value?.length),
+      [500],
     )
   })
 

@@ -74,6 +74,7 @@ describe('cordon topics', () => {
       ['partitions', '2', '4'],
       ['replication', '2', '3'],
       ['message.timestamp.type', 'CreateTime', 'LogAppendTime'],
+      ['compression.type', 'producer', 'uncompressed'],
       ['max.message.bytes', '1048588', 'at least 2097152'],
     ])
 
