@@ -130,7 +130,9 @@ class BusSink implements Sink {
 
   #blocked(): SinkState['blocked'] {
     const now = this.#options.clock()
-    const slow = [...this.#asked].filter(([table, since]) => now - since >= slowMs && !this.#trouble.has(table))
+    // Asked what runs there, a server may have to wait for what it would refuse.
+    const patience = (table: TableName | null) => slowMs + (table === null ? this.#options.store.lateMs : 0)
+    const slow = [...this.#asked].filter(([table, since]) => now - since >= patience(table) && !this.#trouble.has(table))
     const all = [...this.#trouble, ...slow.map(([table, since]) => [table, { since, reason: 'the store does not answer' }] as const)]
     const [oldest] = all.toSorted(([, a], [, b]) => a.since - b.since)
     if (oldest === undefined) return null
@@ -142,6 +144,9 @@ class BusSink implements Sink {
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#consumer?.close()
+    // Whoever has left waits for nothing, whatever was under way.
+    this.#asked.clear()
+    this.#trouble.clear()
   }
 
   async #handle(batch: Batch, control: BatchControl): Promise<void> {

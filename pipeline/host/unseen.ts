@@ -8,6 +8,11 @@ const kinds = {
   retention: { severity: 'medium', title: 'Records were removed from the log before they were applied; nothing in them was seen' },
 } as const satisfies Record<string, { severity: Severity; title: string }>
 
+/** Whether a finding is one that no replay of the log gives: what was late or removed is not in the records. */
+export function isOfTheShell({ detector: by, evidence }: Pick<Finding, 'detector' | 'evidence'>): boolean {
+  return by === detector && typeof evidence.kind === 'string' && Object.hasOwn(kinds, evidence.kind)
+}
+
 /** Records that were not seen, or not in time: all from the first offset to the last. */
 export interface Unseen {
   readonly kind: keyof typeof kinds

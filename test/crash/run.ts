@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ContainmentView, InstanceStatus } from '../../console/port.ts'
+import { isOfTheShell } from '../../pipeline/host/unseen.ts'
 import { tables } from '../../store/index.ts'
 import { seeded } from '../attacks/random.ts'
 import { startInstance, until } from '../end-to-end/instance.ts'
@@ -75,11 +76,18 @@ export async function crashRun(dataDir: string, kills: number, seed: number, say
     (await missing(sql, flows, 'id', 'flows')) +
     (await missing(sql, answers, 'id', "requests WHERE outcome = 'served'")) +
     (await missing(sql, answers, 'request', 'fingerprints'))
-  const storedFindings = new Set((await sql('SELECT finding AS id, revision FROM findings')).map((row) => `${row.id}/${row.revision}`))
+  const rows = await sql('SELECT finding AS id, revision, detector, scope, evidence FROM findings')
+  const ofRecords = rows.filter(
+    ({ detector, evidence }) => !isOfTheShell({ detector: String(detector), evidence: JSON.parse(String(evidence)) }),
+  )
+  const storedFindings = new Set(ofRecords.map((row) => `${row.id}/${row.revision}`))
   assert.equal(await instance.stop(), 0, `the last instance did not stop in order:\n${instance.log()}`)
   const expected = await undisturbed(dataDir)
-  const differing =
-    [...expected].filter((id) => !storedFindings.has(id)).length + [...storedFindings].filter((id) => !expected.has(id)).length
+  const unstated = [...expected].filter((id) => !storedFindings.has(id))
+  const extra = ofRecords.filter((row) => !expected.has(`${row.id}/${row.revision}`))
+  for (const id of unstated) say(`missing: finding ${id}`)
+  for (const row of extra) say(`extra: ${JSON.stringify(row)}`)
+  const differing = unstated.length + extra.length
   return {
     kills,
     acknowledgedFlows: flows.size,

@@ -4,6 +4,7 @@ import { openView } from '../../bus/view.ts'
 import { Config } from '../../cli/config/schema.ts'
 import { configuredDetectors } from '../../cli/instance/roles/detect.ts'
 import { topicsObserved } from '../../pipeline/host/input.ts'
+import { isOfTheShell } from '../../pipeline/host/unseen.ts'
 import { replay } from '../../pipeline/replay.ts'
 import { type Containment, type Finding, termHeader, topics } from '../../schemas/index.ts'
 import { tables } from '../../store/index.ts'
@@ -11,9 +12,6 @@ import type { Injury } from './faults.ts'
 import type { Ledger } from './load.ts'
 
 export type Sql = (text: string) => Promise<Record<string, unknown>[]>
-
-/** Gaps that a shell states from its own clock: no replay knows of them. */
-const ofTheShell: ReadonlySet<string> = new Set(['lagged', 'retention'])
 
 export interface Discrepancies {
   /** Acknowledged events that are neither stored nor stated as lost. */
@@ -87,7 +85,7 @@ export async function checkFindings(bus: EventBus, say: (line: string) => void):
   }
   const stated = new Map<string, Finding>()
   for await (const finding of eventsOf(bus, 'findings', 'finding')) {
-    if (finding.detector === 'blindness' && ofTheShell.has(String(finding.evidence.kind))) continue
+    if (isOfTheShell(finding)) continue
     stated.set(`${finding.id}/${finding.revision}`, finding)
   }
   const missing = [...expected].filter(([id]) => !stated.has(id))
