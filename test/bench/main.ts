@@ -25,6 +25,8 @@ const { values: flags } = parseArgs({
   options: { json: { type: 'boolean' }, short: { type: 'boolean' }, kafka: { type: 'boolean' }, only: { type: 'string' } },
 })
 const short = flags.short === true
+// Each process that a section starts is ended with this one.
+process.setMaxListeners(100)
 const scale = (long: number) => (short ? Math.ceil(long / 10) : long)
 const root = mkdtempSync(join(tmpdir(), 'cordon-bench-'))
 const log = pino({ level: 'silent' })
