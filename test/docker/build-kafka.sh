@@ -9,7 +9,8 @@ command -v jlink >/dev/null || { echo "build-kafka: no jlink: apt-get install op
 node --input-type=module --eval "await (await import('$PWD/test/kafka/java.ts')).prepareJava()"
 
 root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+natives=$(mktemp -d)
+trap 'rm -rf "$root" "$natives"' EXIT
 mkdir -p "$root"/{opt/kafka,usr/bin,tmp,etc}
 jlink --add-modules java.base,java.desktop,java.logging,java.management,java.naming,java.security.jgss,java.security.sasl,java.sql,java.xml,jdk.crypto.ec,jdk.unsupported \
   --strip-debug --no-header-files --no-man-pages --output "$root/opt/java"
@@ -17,9 +18,11 @@ cp -r .kafka/4.1.1 "$root/opt/kafka/libs"
 cp test/docker/kafka-entrypoint.sh "$root/opt/kafka/entrypoint.sh"
 cp "$(command -v bash)" "$root/usr/bin/bash"
 echo 'root:x:0:0:root:/:/usr/bin/bash' >"$root/etc/passwd"
+# What Kafka compresses with comes in its jars, and is unpacked when it is first used.
+for jar in "$PWD"/.kafka/4.1.1/{zstd-jni,snappy-java,lz4-java}-*.jar; do (cd "$natives" && jar xf "$jar"); done
 # The libraries of all of these, where the loader looks for them.
-find "$root/opt/java/bin" "$root/opt/java/lib" "$root/usr/bin" -type f \( -name '*.so' -o -perm -u+x \) -exec ldd {} + 2>/dev/null |
-  grep -oE '/[^ :]+\.so[^ :]*' | grep -v "^$root" | sort -u | while read -r library; do
+find "$root/opt/java/bin" "$root/opt/java/lib" "$root/usr/bin" "$natives" -type f \( -name '*.so' -o -perm -u+x \) -exec ldd {} + 2>/dev/null |
+  grep -oE '/[^ :]+\.so[^ :]*' | grep -v -e "^$root" -e "^$natives" | sort -u | while read -r library; do
   install -D "$library" "$root$library"
 done
 tar -C "$root" -c . | docker import --change 'ENTRYPOINT ["/usr/bin/bash", "/opt/kafka/entrypoint.sh"]' - "$image" >/dev/null
