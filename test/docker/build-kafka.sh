@@ -20,8 +20,8 @@ cp "$(command -v bash)" "$root/usr/bin/bash"
 echo 'root:x:0:0:root:/:/usr/bin/bash' >"$root/etc/passwd"
 # What Kafka compresses with comes in its jars, and is unpacked when it is first used.
 for jar in "$PWD"/.kafka/4.1.1/{zstd-jni,snappy-java,lz4-java}-*.jar; do (cd "$natives" && jar xf "$jar"); done
-# The libraries of all of these, where the loader looks for them.
-find "$root/opt/java/bin" "$root/opt/java/lib" "$root/usr/bin" "$natives" -type f \( -name '*.so' -o -perm -u+x \) -exec ldd {} + 2>/dev/null |
+# The libraries of all of these, where the loader looks for them; what is for other processors has none here.
+{ find "$root/opt/java/bin" "$root/opt/java/lib" "$root/usr/bin" "$natives" -type f \( -name '*.so' -o -perm -u+x \) -exec ldd {} + 2>/dev/null || true; } |
   grep -oE '/[^ :]+\.so[^ :]*' | grep -v -e "^$root" -e "^$natives" | sort -u | while read -r library; do
   install -D "$library" "$root$library"
 done
