@@ -8,6 +8,12 @@ export class Closers {
     this.#opened.push({ name, close })
   }
 
+  /** To be closed with the others; the same, for whoever opened it. */
+  keep<T extends { close(): unknown }>(name: string, opened: T): T {
+    this.add(name, () => opened.close())
+    return opened
+  }
+
   /** Closes everything, whatever fails; says which failed. Returns whether all went well. */
   async closeAll(log: Logger): Promise<boolean> {
     let well = true

@@ -25,21 +25,17 @@ export interface RunningConsole {
 /** The analyst's page and the API, over what is on the bus and in the store. What people want is ordered, not done, here. */
 export async function runConsole(context: Context, store: Store, token: string, options: { collects: boolean }): Promise<RunningConsole> {
   const { config, version, bus, clock, registry, log, closers, instance, warn } = context
-  const keep = <T extends { close(): unknown }>(name: string, opened: T): T => {
-    closers.add(name, () => opened.close())
-    return opened
-  }
   const startedAt = clock()
-  const keys = keep('keys', await openKeys({ bus, onError: warn('a key could not be read') }))
-  const incidents = keep('incidents', await openView(bus, 'incidents', { onError: warn('an incident could not be read') }))
-  const findings = keep('findings', await tailFindings(bus, warn('a finding could not be read')))
-  const actions = keep('actions', await tailActions(bus, warn('an action could not be read')))
-  const instances = keep('instances', watchInstances(await context.heartbeats(), clock))
-  const leases = keep('leases', await openView(bus, 'containments', { onError: warn('a lease could not be read') }))
+  const keys = closers.keep('keys', await openKeys({ bus, onError: warn('a key could not be read') }))
+  const incidents = closers.keep('incidents', await openView(bus, 'incidents', { onError: warn('an incident could not be read') }))
+  const findings = closers.keep('findings', await tailFindings(bus, warn('a finding could not be read')))
+  const actions = closers.keep('actions', await tailActions(bus, warn('an action could not be read')))
+  const instances = closers.keep('instances', watchInstances(await context.heartbeats(), clock))
+  const leases = closers.keep('leases', await openView(bus, 'containments', { onError: warn('a lease could not be read') }))
   const { liveNodes } = instances
   const onError = warn('an acknowledgement could not be read')
-  const containments = keep('containments', await watchContainments({ bus, leases, liveNodes, clock, onError }))
-  const commander = keep('commander', await openCommander({ bus, clock, log, source: instance }))
+  const containments = closers.keep('containments', await watchContainments({ bus, leases, liveNodes, clock, onError }))
+  const commander = closers.keep('commander', await openCommander({ bus, clock, log, source: instance }))
   const status = openStatus({ version, startedAt, bus, store, instances, clock, detecting: topicsObserved(configuredDetectors(config)) })
   const ports = consolePorts({
     bus,
@@ -54,7 +50,7 @@ export async function runConsole(context: Context, store: Store, token: string, 
     status,
   })
   const plugins = options.collects ? [collector({ bus, clock, log, source: instance })] : []
-  const app = keep('console', await createConsole({ ports, token, registry, log, plugins }))
+  const app = closers.keep('console', await createConsole({ ports, token, registry, log, plugins }))
   await listening('console', config.console, () => app.listen(config.console))
   const url = urlOf(app, config.console.host)
   await context.heart('console', () => ({ ok: true, summary: `serving ${url}` }))

@@ -19,12 +19,9 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
   const { config, bus, clock, registry, log, closers, warn } = context
   const { inference, pools } = config
   const modelsDir = inference.modelsDir ?? fileURLToPath(new URL('../../../inference/models/', import.meta.url))
-  const keys = await openKeys({ bus, onError: warn('a key could not be read') })
-  closers.add('keys', () => keys.close())
-  const models = await openView(bus, 'models', { onError: warn('a model could not be read') })
-  closers.add('models', () => models.close())
-  const containments = await openView(bus, 'containments', { onError: warn('a lease could not be read') })
-  closers.add('lease view', () => containments.close())
+  const keys = closers.keep('keys', await openKeys({ bus, onError: warn('a key could not be read') }))
+  const models = closers.keep('models', await openView(bus, 'models', { onError: warn('a model could not be read') }))
+  const containments = closers.keep('lease view', await openView(bus, 'containments', { onError: warn('a lease could not be read') }))
   const emitter = await openEmitter({ bus, dir: join(config.dataDir, 'spool'), maxBytes: inference.spoolBytes, clock, log, registry })
   closers.add('emitter', async () => {
     await emitter.drain(drainMs)

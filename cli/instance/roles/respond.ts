@@ -19,19 +19,15 @@ import type { Context } from '../context.ts'
 /** The control plane: it alone writes control topics. One process of the role is in charge, others stand by. */
 export async function runRespond(context: Context): Promise<void> {
   const { config, bus, clock, registry, log, closers, instance, warn } = context
-  const keep = <T extends { close(): unknown }>(name: string, opened: T): T => {
-    closers.add(name, () => opened.close())
-    return opened
-  }
   const source = instance
-  const charge = keep('charge', await Charge.open({ bus, clock, holder: instance, log }))
-  const registryOfKeys = keep('keys', await openKeys({ bus, onError: warn('a key could not be read') }))
-  const keys = keep('key writer', openKeyWriter({ keys: registryOfKeys, charge, clock, source }))
-  const models = keep('models', await openView(bus, 'models', { onError: warn('a model could not be read') }))
+  const charge = closers.keep('charge', await Charge.open({ bus, clock, holder: instance, log }))
+  const registryOfKeys = closers.keep('keys', await openKeys({ bus, onError: warn('a key could not be read') }))
+  const keys = closers.keep('key writer', openKeyWriter({ keys: registryOfKeys, charge, clock, source }))
+  const models = closers.keep('models', await openView(bus, 'models', { onError: warn('a model could not be read') }))
   const pools = new Map(config.pools.map((pool) => [pool.name, pool.models]))
-  const inventory = keep('inventory', await watchInventory({ bus, clock, log, pools: () => pools }))
-  const leases = keep('leases', await openLeases({ bus, charge, clock, source, responders, log }))
-  keep('model announcer', announceModels({ charge, heartbeats: await context.heartbeats(), models, clock, log, source }))
+  const inventory = closers.keep('inventory', await watchInventory({ bus, clock, log, pools: () => pools }))
+  const leases = closers.keep('leases', await openLeases({ bus, charge, clock, source, responders, log }))
+  closers.keep('model announcer', announceModels({ charge, heartbeats: await context.heartbeats(), models, clock, log, source }))
   const worker = await startResponseWorker({
     bus,
     charge,
@@ -45,9 +41,9 @@ export async function runRespond(context: Context): Promise<void> {
     log,
     source,
   })
-  keep('responders', worker)
+  closers.keep('responders', worker)
   const heartbeats = await context.heartbeats()
-  keep('forgetting', forgetInstances({ bus, heartbeats, clock, log, inCharge: () => worker.state().inCharge }))
+  closers.keep('forgetting', forgetInstances({ bus, heartbeats, clock, log, inCharge: () => worker.state().inCharge }))
   await context.heart('respond', () => {
     const { trouble, inCharge, incidents, leases: held, waiting, assignments } = worker.state()
     const work = inCharge ? `in charge: ${incidents} incidents, ${held} leases, ${waiting} actions wait for a person` : 'standing by'
