@@ -5,6 +5,7 @@ import { boundaryAttack } from '../attacks/boundary.ts'
 import { httpOracle } from '../attacks/http-oracle.ts'
 import type { Answer } from '../attacks/oracle.ts'
 import { type Random, seeded } from '../attacks/random.ts'
+import { plainFlow } from '../benign/plain-flow.ts'
 import type { Instance } from '../end-to-end/instance.ts'
 
 /** What clients were promised while the process came and went. */
@@ -103,19 +104,7 @@ async function flows(load: Load, random: Random, signal: AbortSignal): Promise<v
 
 function flow(random: Random) {
   const time = Date.now()
-  return {
-    id: uuidv7(time, randomBytes(10)),
-    time,
-    workload: `serve-${random.below(3)}`,
-    pool: null,
-    connection: null,
-    destination: { address: `10.0.0.${random.below(4)}`, port: 443, name: null },
-    protocol: 'tcp',
-    service: null,
-    bytesOut: 10_000 + random.below(1_000),
-    bytesIn: 500,
-    durationMs: 10,
-  }
+  return { id: uuidv7(time, randomBytes(10)), ...plainFlow(random, 3, time) }
 }
 
 function turn(ms: number): Promise<void> {

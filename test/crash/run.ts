@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
 import type { ContainmentView, InstanceStatus } from '../../console/port.ts'
 import { isOfTheShell } from '../../pipeline/host/unseen.ts'
-import { tables } from '../../store/index.ts'
 import { seeded } from '../attacks/random.ts'
+import { blankQuery } from '../end-to-end/blank-query.ts'
 import { startInstance, until } from '../end-to-end/instance.ts'
+import { countDuplicates, countMissing } from '../end-to-end/stored.ts'
 import { startLoad } from './load.ts'
 import { undisturbed } from './undisturbed.ts'
 
@@ -68,22 +71,23 @@ export async function crashRun(dataDir: string, kills: number, seed: number, say
   if (!containments.some((c) => c.target === heldTarget && c.state === 'active')) leasesWrong++
   if (!containments.some((c) => c.target === brieflyTarget && c.state === 'expired' && c.endedAt === c.until)) leasesWrong++
   const sql = async (text: string) => (await instance.api<{ rows: Record<string, unknown>[] }>('/api/query', { sql: text })).rows
-  const duplicated = await duplicates(sql)
+  const duplicated = await countDuplicates(sql)
   const [executed] = await sql("SELECT count() - uniqExact(action) AS extra FROM actions WHERE state = 'executed'")
   const repeated = Number(executed?.extra)
   const { flows, answers } = load.ledger
   const lost =
-    (await missing(sql, flows, 'id', 'flows')) +
-    (await missing(sql, answers, 'id', "requests WHERE outcome = 'served'")) +
-    (await missing(sql, answers, 'request', 'fingerprints'))
+    (await countMissing(sql, flows, 'id', 'flows')) +
+    (await countMissing(sql, answers, 'id', "requests WHERE outcome = 'served'")) +
+    (await countMissing(sql, answers, 'request', 'fingerprints'))
   const rows = await sql('SELECT finding AS id, revision, detector, scope, evidence FROM findings')
   const ofRecords = rows.filter(
     ({ detector, evidence }) => !isOfTheShell({ detector: String(detector), evidence: JSON.parse(String(evidence)) }),
   )
   const storedFindings = new Set(ofRecords.map((row) => `${row.id}/${row.revision}`))
   assert.equal(await instance.stop(), 0, `the last instance did not stop in order:\n${instance.log()}`)
-  const expected = await undisturbed(dataDir)
-  const unstated = [...expected].filter((id) => !storedFindings.has(id))
+  const bus = await createEmbeddedBus({ path: join(dataDir, 'log') })
+  const expected = await undisturbed(bus).finally(() => bus.close())
+  const unstated = [...expected.keys()].filter((id) => !storedFindings.has(id))
   const extra = ofRecords.filter((row) => !expected.has(`${row.id}/${row.revision}`))
   for (const id of unstated) say(`missing: finding ${id}`)
   for (const row of extra) say(`extra: ${JSON.stringify(row)}`)
@@ -101,36 +105,6 @@ export async function crashRun(dataDir: string, kills: number, seed: number, say
   }
 }
 
-type Sql = (text: string) => Promise<Record<string, unknown>[]>
-
 async function isHeld(inference: string, key: string): Promise<boolean> {
-  const answer = await fetch(`${inference}/v2/models/digits/infer`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ inputs: [{ name: 'image', shape: [1, 28, 28, 1], datatype: 'FP32', data: new Array(784).fill(0) }] }),
-  })
-  await answer.arrayBuffer()
-  return answer.status === 403
-}
-
-/** Rows beyond the first of an event. */
-async function duplicates(sql: Sql): Promise<number> {
-  let duplicated = 0
-  for (const table of tables) {
-    const [row] = await sql(`SELECT count() - uniqExact(id) AS extra FROM ${table}`)
-    duplicated += Number(row?.extra ?? 0)
-  }
-  return duplicated
-}
-
-/** How many of the ids are in no row. */
-async function missing(sql: Sql, ids: ReadonlySet<string>, column: string, rows: string): Promise<number> {
-  const asked = [...ids]
-  let there = 0
-  for (let i = 0; i < asked.length; i += 500) {
-    const some = asked.slice(i, i + 500).map((id) => `'${id}'`)
-    const [row] = await sql(`SELECT uniqExact(${column}) AS n FROM (SELECT * FROM ${rows}) WHERE ${column} IN (${some.join(',')})`)
-    there += Number(row?.n ?? 0)
-  }
-  return asked.length - there
+  return (await blankQuery(inference, key)) === 403
 }

@@ -1,21 +1,18 @@
-import { join } from 'node:path'
-import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
+import type { EventBus } from '../../bus/port.ts'
 import { Config } from '../../cli/config/schema.ts'
 import { configuredDetectors } from '../../cli/instance/roles/detect.ts'
 import { topicsObserved } from '../../pipeline/host/input.ts'
 import { replay } from '../../pipeline/replay.ts'
+import type { Finding } from '../../schemas/index.ts'
 
-/** Every finding, as `id/revision`, that a host which was never disturbed makes of the log in a data directory. */
-export async function undisturbed(dataDir: string): Promise<Set<string>> {
+/** Every finding, by `id/revision`, that a host which was never disturbed makes of a log under the default configuration. */
+export async function undisturbed(bus: EventBus): Promise<ReadonlyMap<string, Finding>> {
   const config = Config.parse({})
-  const bus = await createEmbeddedBus({ path: join(dataDir, 'log') })
-  try {
-    const found = new Set<string>()
-    const detectors = configuredDetectors(config)
-    for await (const finding of replay({ bus, detectors, topics: topicsObserved(detectors), latenessMs: config.detection.latenessMs }))
-      found.add(`${finding.id}/${finding.revision}`)
-    return found
-  } finally {
-    await bus.close()
+  const { latenessMs, skewMs } = config.detection
+  const detectors = configuredDetectors(config)
+  const found = new Map<string, Finding>()
+  for await (const finding of replay({ bus, detectors, topics: topicsObserved(detectors), latenessMs, skewMs })) {
+    found.set(`${finding.id}/${finding.revision}`, finding)
   }
+  return found
 }

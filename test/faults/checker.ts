@@ -1,17 +1,12 @@
 import { decode } from '../../bus/codec.ts'
 import type { EventBus } from '../../bus/port.ts'
 import { openView } from '../../bus/view.ts'
-import { Config } from '../../cli/config/schema.ts'
-import { configuredDetectors } from '../../cli/instance/roles/detect.ts'
-import { topicsObserved } from '../../pipeline/host/input.ts'
 import { isOfTheShell } from '../../pipeline/host/unseen.ts'
-import { replay } from '../../pipeline/replay.ts'
 import { type Containment, type Finding, termHeader, topics } from '../../schemas/index.ts'
-import { tables } from '../../store/index.ts'
+import { undisturbed } from '../crash/undisturbed.ts'
+import { countMissing, type Sql } from '../end-to-end/stored.ts'
 import type { Injury } from './faults.ts'
 import type { Ledger } from './load.ts'
-
-export type Sql = (text: string) => Promise<Record<string, unknown>[]>
 
 export interface Discrepancies {
   /** Acknowledged events that are neither stored nor stated as lost. */
@@ -24,28 +19,6 @@ export interface Discrepancies {
   readonly gapsWrong: number
   /** Words for what is wrong, for the report. */
   readonly why: readonly string[]
-}
-
-/** Rows beyond the first of an event, over all tables. */
-export async function countDuplicates(sql: Sql): Promise<number> {
-  let duplicated = 0
-  for (const table of tables) {
-    const [row] = await sql(`SELECT count() - uniqExact(id) AS extra FROM ${table}`)
-    duplicated += Number(row?.extra ?? 0)
-  }
-  return duplicated
-}
-
-/** How many of the ids are in no row. */
-export async function countMissing(sql: Sql, ids: ReadonlySet<string>, column: string, rows: string): Promise<number> {
-  const asked = [...ids]
-  let there = 0
-  for (let i = 0; i < asked.length; i += 1_500) {
-    const some = asked.slice(i, i + 1_500).map((id) => `'${id}'`)
-    const [row] = await sql(`SELECT uniqExact(${column}) AS n FROM (SELECT * FROM ${rows}) WHERE ${column} IN (${some.join(',')})`)
-    there += Number(row?.n ?? 0)
-  }
-  return asked.length - there
 }
 
 /**
@@ -76,13 +49,7 @@ export async function checkEvents(sql: Sql, ledger: Ledger, say: (line: string) 
 
 /** Findings on the log against those of a host that nothing disturbed, over the same log. */
 export async function checkFindings(bus: EventBus, say: (line: string) => void): Promise<{ findings: number; differing: number }> {
-  const config = Config.parse({})
-  const detectors = configuredDetectors(config)
-  const expected = new Map<string, Finding>()
-  const { latenessMs, skewMs } = config.detection
-  for await (const finding of replay({ bus, detectors, topics: topicsObserved(detectors), latenessMs, skewMs })) {
-    expected.set(`${finding.id}/${finding.revision}`, finding)
-  }
+  const expected = await undisturbed(bus)
   const stated = new Map<string, Finding>()
   for await (const finding of eventsOf(bus, 'findings', 'finding')) {
     if (isOfTheShell(finding)) continue

@@ -6,6 +6,7 @@ import { boundaryAttack } from '../attacks/boundary.ts'
 import { httpOracle } from '../attacks/http-oracle.ts'
 import type { Answer } from '../attacks/oracle.ts'
 import { type Random, seeded } from '../attacks/random.ts'
+import { plainFlow } from '../benign/plain-flow.ts'
 import type { RoleProcess } from './role-process.ts'
 
 /** What senders were promised. */
@@ -129,27 +130,12 @@ async function steadyFlows(
 ): Promise<void> {
   const waiting = new Set<Promise<void>>()
   await paced(perSecond / batch, signal, async () => {
-    const sent = send(Array.from({ length: batch }, () => plainFlow(random, Date.now()))).finally(() => waiting.delete(sent))
+    const sent = send(Array.from({ length: batch }, () => plainFlow(random, 200, Date.now()))).finally(() => waiting.delete(sent))
     waiting.add(sent)
     // While no collector answers, what waits is bounded, as in a sensor.
     if (waiting.size > 40) await Promise.race(waiting)
   })
   await Promise.all(waiting)
-}
-
-function plainFlow(random: Random, time: number): TimedFlow {
-  return {
-    time,
-    workload: `serve-${random.below(200)}`,
-    pool: null,
-    connection: null,
-    destination: { address: `10.0.0.${random.below(4)}`, port: 443, name: null },
-    protocol: 'tcp',
-    service: null,
-    bytesOut: 10_000 + random.below(1_000),
-    bytesIn: 500,
-    durationMs: 10,
-  }
 }
 
 interface Lane {

@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventBus } from '../../bus/port.ts'
 import type { ContainmentView, InstanceStatus } from '../../console/port.ts'
 import { type Random, seeded } from '../attacks/random.ts'
-import { checkActions, checkEvents, checkFindings, checkGaps, countDuplicates, readLeases, type Sql } from './checker.ts'
+import { blankQuery } from '../end-to-end/blank-query.ts'
+import { countDuplicates, type Sql } from '../end-to-end/stored.ts'
+import { checkActions, checkEvents, checkFindings, checkGaps, readLeases } from './checker.ts'
 import { type Deployment, startDeployment, telemetryMs } from './deployment.ts'
 import { faults, type Hospital, type Injury } from './faults.ts'
 import { emptyLedger, history, type Load, sendHistory, startLoad } from './load.ts'
@@ -192,19 +194,9 @@ async function checkLeases(
   for (const lease of leases) if (lease.state === 'active' && lease.until < now - 15_000) complain(`${lease.id} outlived its end`)
   for (const { name, role, url } of deployment.roles.values()) {
     if (role !== 'node' || url === null) continue
-    if ((await statusFor(url, keys.held)) !== 403) complain(`${name} answers the one that is contained`)
+    if ((await blankQuery(url, keys.held)) !== 403) complain(`${name} answers the one that is contained`)
     // By a clock that is ahead it is over as well.
-    if ((await statusFor(url, keys.brief)) !== 200) complain(`${name} refuses one whose containment is over`)
+    if ((await blankQuery(url, keys.brief)) !== 200) complain(`${name} refuses one whose containment is over`)
   }
   return wrong
-}
-
-async function statusFor(url: string, key: string): Promise<number> {
-  const answer = await fetch(`${url}/v2/models/digits/infer`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ inputs: [{ name: 'image', shape: [1, 28, 28, 1], datatype: 'FP32', data: new Array(784).fill(0) }] }),
-  })
-  await answer.arrayBuffer()
-  return answer.status
 }
