@@ -12,6 +12,7 @@ import { startInstance } from '../../cli/instance/start.ts'
 import { lagOf } from '../../cli/instance/status.ts'
 import { topics } from '../../schemas/index.ts'
 import { temporaryDataDir } from '../end-to-end/instance.ts'
+import { flow } from './flow.ts'
 
 it('makes secrets once, and says so rather than go on with torn ones', (t) => {
   const dataDir = temporaryDataDir(t)
@@ -64,18 +65,6 @@ it('makes no secrets in a directory that another process has', async (t) => {
   await assert.rejects(startInstance(Config.parse({ dataDir, log: { level: 'silent' } }), 'test'), /BUS_LOCKED|has it open/)
   assert.deepEqual([existsSync(join(dataDir, 'secrets.json')), existsSync(join(dataDir, 'token'))], [false, false])
 })
-
-const flow = {
-  workload: 'w',
-  pool: null,
-  connection: null,
-  destination: { address: '10.0.0.1', port: 443, name: null },
-  protocol: 'tcp',
-  service: null,
-  bytesOut: 1,
-  bytesIn: 1,
-  durationMs: 1,
-} as const
 
 it('counts as behind only what somebody reads', async (t: TestContext) => {
   const bus = await createEmbeddedBus({ path: join(temporaryDataDir(t), 'log') })

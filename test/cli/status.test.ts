@@ -10,21 +10,10 @@ import type { InstanceStatus, InstanceView } from '../../console/port.ts'
 import { DeadLetter, RoleName, topics } from '../../schemas/index.ts'
 import { at, deadLetter, instance } from '../console/ports.ts'
 import { temporaryDataDir } from '../end-to-end/instance.ts'
+import { flow } from './flow.ts'
 
 const read = (standby: boolean, lagMs: number) => ({ topic: 'flows', partition: 0, standby, offset: 0, end: 1, lagMs })
 const everyRole = RoleName.options.map((role) => instance({ role, instance: `${role}-1` }))
-const flow = {
-  workload: 'w',
-  pool: null,
-  connection: null,
-  destination: { address: '10.0.0.1', port: 443, name: null },
-  protocol: 'tcp',
-  service: null,
-  bytesOut: 1,
-  bytesIn: 1,
-  durationMs: 1,
-} as const
-
 const instancesOf = (list: readonly InstanceView[], staleMs = 0): Instances => ({
   list: () => list,
   liveNodes: () => [],
