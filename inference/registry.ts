@@ -92,9 +92,9 @@ async function readEntry(root: string, name: string, version: string): Promise<E
     name,
     version,
     platform: manifest.platform,
-    inputs: manifest.inputs,
+    operations: ['infer'],
+    inputs: manifest.inputs.map((spec) => ({ ...spec, range: manifest.range })),
     outputs: manifest.outputs,
-    range: manifest.range,
     labels: manifest.labels,
     digest: `sha256:${sha256(Buffer.from(`topology ${topology.sha256}\nweights ${weights.sha256}\n`)).toString('hex')}`,
   }

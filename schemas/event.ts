@@ -22,7 +22,7 @@ import { TickEvent } from './tick.ts'
  * of the major they know and ignore fields that they don't; another major is a dead letter.
  */
 export const kinds = {
-  request: { version: '1.0', schema: RequestEvent },
+  request: { version: '1.1', schema: RequestEvent },
   fingerprint: { version: '1.0', schema: FingerprintEvent },
   telemetry: { version: '1.1', schema: TelemetryEvent },
   flow: { version: '1.0', schema: FlowEvent },

@@ -10,12 +10,33 @@ export const Outcome = z.enum([
   'quarantined', // 503, the pool is contained
   'overloaded', // 503, admission or queue time
   'invalid', // 400, 404, 413, 415, 422
-  'failed', // 500
+  'failed', // 500, 502, 504
+  'aborted', // the client went away before its answer was whole; 499 here, nobody was told. Since 1.1.
 ])
 export type Outcome = z.infer<typeof Outcome>
 
 export const Hardening = z.enum(['none', 'rounded', 'label-only'])
 export type Hardening = z.infer<typeof Hardening>
+
+/** What was asked of a model; the last three are `gen_ai.operation.name` chat, text_completion and embeddings. */
+export const Operation = z.enum(['infer', 'chat', 'completion', 'embedding'])
+export type Operation = z.infer<typeof Operation>
+
+/** Sampling parameters of a generation as they were in force; null where neither client nor model sets one. */
+export const Sampling = z.object({
+  temperature: z.number().nullable(),
+  topP: z.number().nullable(),
+  maxTokens: z.int().min(0).nullable(),
+  /** Answers asked for. */
+  choices: z.int().min(1),
+  /** Alternatives whose log probabilities were asked for, per token. */
+  topLogprobs: z.int().min(0),
+})
+export type Sampling = z.infer<typeof Sampling>
+
+/** Where `tokensIn` and `tokensOut` come from: whoever ran the model said so, or the node counted what it saw pass. */
+export const TokenCount = z.enum(['none', 'reported', 'estimated'])
+export type TokenCount = z.infer<typeof TokenCount>
 
 /** What the node says of one HTTP request to a model. Topic `requests`, keyed by principal. */
 export const RequestEvent = z.object({
@@ -52,5 +73,40 @@ export const RequestEvent = z.object({
   lease: z.string().max(300).nullable(),
   /** Set with outcome `served`: mean top-1 confidence of the answers. */
   confidence: Unit.nullable(),
+  /** Since 1.1, and so are those after it. */
+  operation: Operation.default('infer'),
+  streamed: z.boolean().default(false),
+  /** Milliseconds to the first token of a streamed generation. */
+  firstTokenMs: z.number().min(0).nullable().default(null),
+  tokenCount: TokenCount.default('none'),
+  sampling: Sampling.nullable().default(null),
+  /** Of each choice, as the model's server says them: `stop`, `length`, `tool_calls`. */
+  finishReasons: z.array(z.string().max(32)).max(128).default([]),
+  /** Calls of tools in the answer. */
+  toolCalls: z.int().min(0).default(0),
+  /** The upstream endpoint that answered; null where the model ran in the node. */
+  endpoint: Name.nullable().default(null),
+  /** Digest of the configuration that the model was served under. */
+  configuration: z.string().max(64).default(''),
+  /** W3C trace id, for whoever follows the request further; null without one. */
+  trace: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .nullable()
+    .default(null),
 })
 export type RequestEvent = z.infer<typeof RequestEvent>
+
+/** What the fields since 1.1 say of an inference that nothing special is known of. */
+export const plainInference = {
+  operation: 'infer',
+  streamed: false,
+  firstTokenMs: null,
+  tokenCount: 'none',
+  sampling: null,
+  finishReasons: [],
+  toolCalls: 0,
+  endpoint: null,
+  configuration: '',
+  trace: null,
+} satisfies Partial<RequestEvent>

@@ -56,7 +56,10 @@ function envelope(event: EventOf<Kind>, origin: RowOrigin) {
 type ToRow = { [K in StoredKind]: { readonly table: TableName; readonly columns: (data: EventOf<K>['data']) => Row } }
 
 const mappings: ToRow = {
-  request: { table: 'requests', columns: (d) => ({ ...d, answeredAt: instant(d.answeredAt) }) },
+  request: {
+    table: 'requests',
+    columns: ({ sampling, ...rest }) => ({ ...rest, ...sampling, answeredAt: instant(rest.answeredAt) }),
+  },
   fingerprint: {
     table: 'fingerprints',
     columns: ({ sketch, bands, output, ...rest }) => ({ ...rest, ...output, sketchBase64: sketch, bandsBase64: bands }),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ModelConfiguration, PoolConfiguration } from '../../inference/configuration.ts'
 import { longestBeatMs, Name } from '../../schemas/index.ts'
 
 const port = z.int().min(0).max(65_535)
@@ -38,13 +39,26 @@ export const Config = z.strictObject({
       port: port.default(8080).describe('0 picks a free one'),
       node: Name.default('node-1').describe("this node's name in events"),
       backend: z
-        .enum(['auto', 'tensorflow-gpu', 'tensorflow', 'wasm'])
+        .enum(['auto', 'tensorflow-gpu', 'tensorflow', 'webgpu', 'wasm'])
         .default('auto')
         .describe('TensorFlow.js backend; auto takes the best present'),
       modelsDir: z.string().nullable().default(null).describe('folder of models; null serves the built-in digits model'),
       maxItems: z.int().min(1).max(1_024).default(128).describe('inputs in one request'),
       maxBodyBytes: z.int().min(1_024).max(67_108_864).default(4_194_304).describe('bytes of one request body'),
       maxQueueItems: z.int().min(1).default(2_048).describe('inputs waiting in one pool before 503'),
+      maxModelBytes: z
+        .int()
+        .min(1_048_576)
+        .default(2_147_483_648)
+        .describe('weights in memory, over all pools; beyond it the model that was used least lately makes room'),
+      maxBufferedBytes: z.int().min(1_048_576).default(268_435_456).describe('bodies of requests in memory, in all; beyond it 503'),
+      maxQueueMs: z.int().min(1).default(5_000).describe('how long a request may have to wait for its turn; beyond it 503 at once'),
+      minBodyRate: z
+        .int()
+        .min(0)
+        .default(1_024)
+        .describe('bytes a second that a body must arrive with after its first second; slower is 408'),
+      generateMs: z.int().min(1_000).default(600_000).describe('how long a generation may take, its stream included'),
       limit: rate.nullable().default(null).describe('ordinary limit for each principal, counted in inputs'),
       spoolBytes: z.int().min(65_536).default(268_435_456).describe('events kept on disk while the bus is away'),
       telemetryMs: z.int().min(100).default(5_000).describe('interval of telemetry events'),
@@ -57,13 +71,12 @@ export const Config = z.strictObject({
     })
     .prefault({}),
   pools: z
-    .array(z.strictObject({ name: Name, models: z.array(Name).min(1) }))
+    .array(PoolConfiguration)
     .min(1)
-    .default([
-      { name: 'gpu-a', models: ['digits'] },
-      { name: 'gpu-b', models: ['digits'] },
-    ])
-    .describe('groups of workers; a quarantined pool leaves its models to the others'),
+    .max(256)
+    .default(['gpu-a', 'gpu-b'].map((name) => PoolConfiguration.parse({ name, models: ['digits'] })))
+    .describe('groups of workers, or of upstream endpoints; a quarantined pool leaves its models to the others'),
+  models: z.record(Name, ModelConfiguration).default({}).describe('by model: how it is batched, bounded and priced'),
   console: z
     .strictObject({
       host: z.string().default('127.0.0.1').describe('address that the console listens on'),
@@ -141,6 +154,19 @@ export const Config = z.strictObject({
       mode: z.enum(['enforce', 'dry-run']).default('enforce').describe('dry-run records what would have been done'),
       playbook: z.string().nullable().default(null).describe('YAML file; null is the default playbook'),
       protected: z.array(z.string()).default([]).describe('targets that are never contained without a person, as kind:id'),
+    })
+    .prefault({}),
+  telemetry: z
+    .strictObject({
+      otlpEndpoint: z
+        .url()
+        .nullable()
+        .default(null)
+        .describe('OpenTelemetry collector (OTLP over HTTP) for spans and metrics; null sends none'),
+      otlpHeaders: z.record(z.string(), z.string()).default({}).describe('headers for it; prefer the environment variable'),
+      sampleRatio: z.number().min(0).max(1).default(1).describe("share of traces that are sent where the client's trace does not say"),
+      content: z.boolean().default(false).describe('put prompts and answers into spans; they leave the node then'),
+      intervalMs: z.int().min(1_000).default(30_000).describe('between exports of metrics'),
     })
     .prefault({}),
   log: z

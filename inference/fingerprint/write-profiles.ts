@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import { classify } from '../classify.ts'
 import { loadMnist, pixels, splitTraining } from '../datasets/mnist.ts'
 import { Manifest } from '../manifest.ts'
-import type { ModelRuntime } from '../port.ts'
+import type { TensorRuntime } from '../port.ts'
 import { openRuntime } from '../runtime/open.ts'
 import { buildProfile } from './build-profile.ts'
 import { decodeProfile } from './profile.ts'
@@ -25,7 +26,8 @@ const runtime = await openRuntime({
   registry: new Registry(),
   log: pino({ level: 'silent' }),
 })
-for (const { version, labels, range } of runtime.list()) {
+for (const { version, labels, inputs } of runtime.list()) {
+  const range = inputs[0]?.range ?? [0, 1]
   if (process.argv.length > 2 && !process.argv.slice(2).includes(version)) continue
   const outputs = await answers(runtime, version, labels.length)
   const bytes = buildProfile({ width: pixels, range, inputs: fit.images, calibration: calibration.images, outputs, classes: labels.length })
@@ -39,12 +41,12 @@ for (const { version, labels, range } of runtime.list()) {
 await runtime.close()
 
 /** `[calibration.count, classes]`. */
-async function answers(from: ModelRuntime, version: string, classes: number): Promise<Float32Array> {
+async function answers(from: TensorRuntime, version: string, classes: number): Promise<Float32Array> {
   const outputs = new Float32Array(calibration.count * classes)
   for (let at = 0; at < calibration.count; at += batch) {
     const items = Math.min(batch, calibration.count - at)
     const input = calibration.images.subarray(at * pixels, (at + items) * pixels)
-    outputs.set((await from.infer(model, version, 'build', input, items)).output, at * classes)
+    outputs.set(await classify(from, { model, version, pool: 'build' }, input, items), at * classes)
   }
   return outputs
 }

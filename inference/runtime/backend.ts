@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Logger } from 'pino'
 import { InferenceError } from '../errors.ts'
 
-export type BackendName = 'tensorflow-gpu' | 'tensorflow' | 'wasm'
+export type BackendName = 'tensorflow-gpu' | 'tensorflow' | 'webgpu' | 'wasm'
 export type BackendChoice = 'auto' | BackendName
 
 /** Best first. The first two are optional packages, since npm cannot install them everywhere. */

@@ -1,5 +1,4 @@
 import { InferenceError } from '../errors.ts'
-import type { Inference } from '../port.ts'
 
 export interface Batching {
   /** Most items in one run of the model. */
@@ -22,6 +21,12 @@ export interface BatcherOptions {
   readonly onBatch?: (items: number, runMs: number) => void
 }
 
+export interface Batched {
+  /** `[items, outputSize]`, row-major. */
+  readonly output: Float32Array
+  readonly queueMs: number
+}
+
 /** A request on its way through. */
 interface Pending {
   readonly input: Float32Array
@@ -33,7 +38,7 @@ interface Pending {
   left: number
   queueMs: number
   failed: boolean
-  readonly resolve: (inference: Inference) => void
+  readonly resolve: (batched: Batched) => void
   readonly reject: (error: InferenceError) => void
 }
 
@@ -60,7 +65,7 @@ export class Batcher {
   }
 
   /** Rejects with `CLOSED` or `INFERENCE_FAILED`; how many may wait is the caller's to bound. */
-  infer(input: Float32Array, items: number): Promise<Inference> {
+  infer(input: Float32Array, items: number): Promise<Batched> {
     if (this.#closed) return Promise.reject(closed())
     return new Promise((resolve, reject) => {
       const output = new Float32Array(items * this.#options.outputSize)

@@ -26,7 +26,7 @@ export async function loadNetwork(info: ModelInfo, content: ModelContent): Promi
   try {
     model = await loadLayersModel(tf.io.fromMemory(artifacts(content)))
     const network = wrap(info, model)
-    network.run(new Float32Array(itemSize(info.inputs[0].shape)), 1)
+    network.run(new Float32Array(itemSize(info.inputs[0]?.shape ?? [])), 1)
     return network
   } catch (cause) {
     model?.dispose()
@@ -35,8 +35,8 @@ export async function loadNetwork(info: ModelInfo, content: ModelContent): Promi
 }
 
 function wrap(info: ModelInfo, model: LayersModel): Network {
-  const shape = info.inputs[0].shape.slice(1)
-  const outputSize = itemSize(info.outputs[0].shape)
+  const shape = info.inputs[0]?.shape.slice(1) ?? []
+  const outputSize = itemSize(info.outputs[0]?.shape ?? [])
   return {
     info,
     run: (input, items) => {

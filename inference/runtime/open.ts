@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { InferenceError } from '../errors.ts'
-import type { Inference, ModelRuntime } from '../port.ts'
+import type { InferCall, Inference, TensorRuntime } from '../port.ts'
 import { type ModelRegistry, openRegistry } from '../registry.ts'
 import { type BackendChoice, openBackend } from './backend.ts'
 import { Batcher, type Batching } from './batcher.ts'
@@ -41,7 +41,7 @@ interface Pool {
  * Opens every version of every model that a pool names: verified, built, and run with one item and with a full batch, so that no first request
  * pays for it. Throws `MODEL_NOT_FOUND`, `MODEL_CORRUPT`, `BACKEND_UNAVAILABLE`.
  */
-export async function openRuntime(options: RuntimeOptions): Promise<ModelRuntime> {
+export async function openRuntime(options: RuntimeOptions): Promise<TensorRuntime> {
   const backend = await openBackend(options.backend ?? 'auto', options.log)
   const models = await openRegistry(options.modelsDir)
   const networks = await loadNetworks(models, options)
@@ -60,7 +60,7 @@ async function loadNetworks(models: ModelRegistry, options: RuntimeOptions): Pro
         const network = await loadNetwork(info, await models.read(name, info.version))
         networks.set(keyOf(name, info.version), network)
         const { maxItems } = options.batching ?? defaultBatching
-        network.run(new Float32Array(maxItems * itemSize(info.inputs[0].shape)), maxItems)
+        network.run(new Float32Array(maxItems * itemSize(info.inputs[0]?.shape ?? [])), maxItems)
         log.info({ model: name, version: info.version, digest: info.digest }, 'model loaded')
       }
     }
@@ -75,7 +75,7 @@ function keyOf(model: string, version: string): string {
   return `${model}/${version}`
 }
 
-class BatchingRuntime implements ModelRuntime {
+class BatchingRuntime implements TensorRuntime {
   readonly backend: string
   readonly #networks: ReadonlyMap<string, Network>
   readonly #pools = new Map<string, Pool>()
@@ -99,8 +99,8 @@ class BatchingRuntime implements ModelRuntime {
       if (!spec.models.includes(info.name)) continue
       const batcher = new Batcher({
         batching,
-        inputSize: itemSize(info.inputs[0].shape),
-        outputSize: itemSize(info.outputs[0].shape),
+        inputSize: itemSize(info.inputs[0]?.shape ?? []),
+        outputSize: itemSize(info.outputs[0]?.shape ?? []),
         run: (input, items) => network.run(input, items),
         onBatch: (items, runMs) => this.#metrics.batch(info, spec.name, items, runMs),
       })
@@ -117,7 +117,9 @@ class BatchingRuntime implements ModelRuntime {
     return this.#networks.get(keyOf(model, version))?.info
   }
 
-  async infer(model: string, version: string, poolName: string, input: Float32Array, items: number): Promise<Inference> {
+  async infer({ model, version, pool: poolName, inputs, items }: InferCall): Promise<Inference> {
+    const input = inputs[0]?.data
+    if (!(input instanceof Float32Array)) throw new InferenceError('INPUT_INVALID', `${model} takes FP32`)
     if (this.#closing) throw new InferenceError('CLOSED', 'The model runtime is closed')
     const pool = this.#pools.get(poolName)
     const served = pool?.batchers.get(keyOf(model, version))
@@ -132,9 +134,17 @@ class BatchingRuntime implements ModelRuntime {
     pool.requests++
     pool.items += items
     try {
-      const inference = await served.batcher.infer(input, items)
-      this.#metrics.queued(served.network.info, poolName, inference.queueMs)
-      return inference
+      const { output, queueMs } = await served.batcher.infer(input, items)
+      const { info } = served.network
+      this.#metrics.queued(info, poolName, queueMs)
+      const [spec] = info.outputs
+      const tensor = {
+        name: spec?.name ?? 'output',
+        datatype: 'FP32',
+        shape: [items, ...(spec?.shape ?? []).slice(1)],
+        data: output,
+      } as const
+      return { tensors: () => [tensor], raw: null, endpoint: null, queueMs }
     } finally {
       pool.requests--
       pool.items -= items
@@ -145,7 +155,7 @@ class BatchingRuntime implements ModelRuntime {
     if (!Number.isInteger(items) || items < 1 || items > this.#maxQueueItems) {
       throw new InferenceError('INPUT_INVALID', `A request has 1 to ${this.#maxQueueItems} items, not ${items}`)
     }
-    const expected = items * itemSize(info.inputs[0].shape)
+    const expected = items * itemSize(info.inputs[0]?.shape ?? [])
     if (input.length !== expected) {
       throw new InferenceError('INPUT_INVALID', `${items} items of ${info.name} are ${expected} values, not ${input.length}`)
     }
@@ -153,6 +163,14 @@ class BatchingRuntime implements ModelRuntime {
 
   depth(pool: string): number {
     return this.#pools.get(pool)?.requests ?? 0
+  }
+
+  ready(pool: string): boolean {
+    return this.#pools.has(pool)
+  }
+
+  statistics() {
+    return undefined
   }
 
   tensorBytes(): number {

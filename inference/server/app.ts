@@ -4,11 +4,11 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import type { Logger } from 'pino'
 import type { Exchange } from './exchange.ts'
 import type { NodeLimits } from './options.ts'
-import { problemType, Refusal, refusalOfStatus } from './refusal.ts'
+import { Refusal, refusalOfStatus, refusalType } from './refusal.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Set on routes that name a model. */
+    /** Set on routes of models. */
     exchange: Exchange | null
   }
 }
@@ -35,7 +35,7 @@ export function openApp(limits: NodeLimits, log: Logger): FastifyInstance {
       endWith(socket, refusalOfStatus(clientErrorStatus(error.code), error))
     },
     frameworkErrors: (error, _request, reply) => {
-      sendRefusal(reply, refusalOfStatus(error.statusCode, error))
+      sendRefusal(reply, refusalOfStatus(error.statusCode, error), null)
     },
   })
   app.server.maxConnections = limits.maxConnections
@@ -46,18 +46,19 @@ export function openApp(limits: NodeLimits, log: Logger): FastifyInstance {
     if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) throw refusalOfStatus(400, undefined)
   })
   app.decorateRequest('exchange', null)
-  app.setErrorHandler((error: FastifyError, request, reply) => sendRefusal(reply, asRefusal(error, request, log)))
-  app.setNotFoundHandler((_request, reply) => sendRefusal(reply, refusalOfStatus(404, undefined)))
-  takeJson(app)
+  app.setErrorHandler((error: FastifyError, request, reply) => sendRefusal(reply, asRefusal(error, request, log), request.exchange))
+  app.setNotFoundHandler((_request, reply) => sendRefusal(reply, refusalOfStatus(404, undefined), null))
+  takeBytes(app)
   return app
 }
 
-function sendRefusal(reply: FastifyReply, refusal: Refusal): FastifyReply {
+function sendRefusal(reply: FastifyReply, refusal: Refusal, exchange: Exchange | null): FastifyReply {
+  const dialect = exchange?.dialect ?? 'oip'
   return reply
     .code(refusal.status)
     .headers(refusal.details.headers ?? {})
-    .type(problemType)
-    .send(refusal.body())
+    .type(refusalType[dialect])
+    .send(refusal.body(dialect))
 }
 
 function asRefusal(error: FastifyError, { exchange, routeOptions }: FastifyRequest, log: Logger): Refusal {
@@ -74,18 +75,12 @@ function asRefusal(error: FastifyError, { exchange, routeOptions }: FastifyReque
   return refusal
 }
 
-/** JSON, said to be so or not said at all (Triton's client says nothing). `__proto__` and `constructor` keys are refused. */
-function takeJson(app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser('error', 'error')
+/** Bodies come as bytes; whoever has a route reads them, and says which types it takes. */
+function takeBytes(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
-  const read = (request: FastifyRequest, body: Buffer, done: (error: Error | null, body?: unknown) => void) => {
-    if (request.exchange !== null) request.exchange.bytesIn = body.length
-    parse(request, body.toString(), done)
-  }
-  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, read)
   app.addContentTypeParser<Buffer>('*', { parseAs: 'buffer' }, (request, body, done) => {
-    if (request.headers['content-type'] === undefined) read(request, body, done)
-    else done(refusalOfStatus(415, undefined))
+    if (request.exchange !== null) request.exchange.bytesIn = body.length
+    done(null, body)
   })
 }
 
@@ -100,10 +95,10 @@ function endWith(socket: Duplex, refusal: Refusal): void {
 }
 
 function rawProblem(refusal: Refusal): string {
-  const body = refusal.body()
+  const body = refusal.body('oip')
   const head = [
     `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}`,
-    `content-type: ${problemType}`,
+    `content-type: ${refusalType.oip}`,
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
   ]

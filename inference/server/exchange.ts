@@ -1,48 +1,97 @@
-import type { FingerprintEvent, Hardening, Instant, Outcome } from '../../schemas/index.ts'
+import type { FingerprintEvent, Hardening, Instant, Operation, Outcome, Sampling, TokenCount } from '../../schemas/index.ts'
+import { RequestCancellation } from '../cancellation.ts'
 import type { Fingerprint } from '../port.ts'
+import type { Trace } from './tracing.ts'
+
+/** How refusals are worded: problem details with `error` for the Open Inference Protocol, or an `error` object of the OpenAI API. */
+export type Dialect = 'oip' | 'openai'
 
 /** One request on its way through the node: what its event will say. */
 export interface Exchange {
   readonly arrivedAt: Instant
   /** The same moment on the monotonic clock, milliseconds. */
   readonly startedAt: number
-  /** Null for a route that names no model: it leaves no event. */
+  readonly dialect: Dialect
+  operation: Operation
+  /** Null until it is known; in the OpenAI API the body names it. */
   model: string | null
   principal: string
   organization: string | null
   keyId: string | null
   version: string | null
   pool: string | null
+  endpoint: string | null
   outcome: Outcome
   hardening: Hardening
   lease: string | null
   items: number
   bytesIn: number
+  bytesOut: number
   queueMs: number
   confidence: number | null
+  streamed: boolean
+  firstTokenMs: number | null
+  tokensIn: number
+  tokensOut: number
+  tokenCount: TokenCount
+  sampling: Sampling | null
+  finishReasons: readonly string[]
+  toolCalls: number
+  /** Digest of the configuration that the model is served under. */
+  configuration: string
   /** The event's id, once something had to name it. */
   id: FingerprintEvent['request'] | undefined
   fingerprints: readonly Fingerprint[]
+  readonly cancellation: RequestCancellation
+  trace: Trace
+  /** Its event was written; nothing that happens later is in it. */
+  recorded: boolean
 }
 
-export function newExchange(arrivedAt: Instant, startedAt: number, bytesIn: number): Exchange {
+export interface Arrival {
+  readonly arrivedAt: Instant
+  readonly startedAt: number
+  readonly dialect: Dialect
+  readonly operation: Operation
+  readonly trace: Trace
+  /** How long the answer may take in all, milliseconds. */
+  readonly withinMs: number
+}
+
+export function newExchange({ arrivedAt, startedAt, dialect, operation, trace, withinMs }: Arrival): Exchange {
   return {
     arrivedAt,
     startedAt,
+    dialect,
+    operation,
     model: null,
     principal: 'anonymous',
     organization: null,
     keyId: null,
     version: null,
     pool: null,
+    endpoint: null,
     outcome: 'served',
     hardening: 'none',
     lease: null,
     items: 0,
-    bytesIn,
+    bytesIn: 0,
+    bytesOut: 0,
     queueMs: 0,
     confidence: null,
+    streamed: false,
+    firstTokenMs: null,
+    tokensIn: 0,
+    tokensOut: 0,
+    tokenCount: 'none',
+    sampling: null,
+    finishReasons: [],
+    toolCalls: 0,
+    configuration: '',
     id: undefined,
     fingerprints: [],
+    cancellation: new RequestCancellation(startedAt + withinMs),
+    trace,
+    recorded: false,
   }
 }

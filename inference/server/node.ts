@@ -5,12 +5,15 @@ import type { TelemetryEvent } from '../../schemas/index.ts'
 import { openApp } from './app.ts'
 import { Enforcement } from './enforcement.ts'
 import { type ControlSource, Freshness } from './freshness.ts'
+import { Gate } from './gate.ts'
 import { type NodeMetrics, openNodeMetrics } from './metrics.ts'
+import { oipRoutes } from './oip/routes.ts'
+import { openRoutes } from './open-routes.ts'
+import { openaiRoutes } from './openai/routes.ts'
 import { defaultLimits, type NodeLimits, type NodeOptions } from './options.ts'
 import { Pools } from './pools.ts'
 import { type NodePulse, pulseOf, summaryOf } from './pulse.ts'
 import { Recorder } from './recorder.ts'
-import { modelRoutes, openRoutes } from './routes.ts'
 import { Service } from './service.ts'
 import { openTelemetry } from './telemetry.ts'
 
@@ -62,24 +65,35 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
   // The gauge is read long after both exist; each needs the other at its birth.
   const metrics = openNodeMetrics(options.registry, () => enforcement.active())
   const enforcement = openEnforcement({ ...options, log }, metrics, freshness)
-  const pools = new Pools(options.pools, options.runtime, (pool, now) => enforcement.quarantine(pool, now))
+  const { runtime, text, tracing, fingerprinterOf, clock } = options
+  const gate = new Gate({ pools: options.pools })
+  const pools = new Pools(
+    options.pools,
+    {
+      depth: (pool) => runtime.depth(pool) + text.depth(pool) + gate.waiting(pool),
+      ready: (pool) => runtime.ready(pool) || text.ready(pool),
+    },
+    (pool, now) => enforcement.quarantine(pool, now),
+  )
   const recorder = new Recorder(options, metrics, limits.anonymousEvents)
-  const service = new Service({ options, limits, enforcement, freshness, pools, metrics, log })
+  const service = new Service({ options, limits, enforcement, freshness, pools, gate })
   const app = openApp(limits, log)
-  const parts = () => {
+  const stateOf = () => {
     freshness.look()
     return { options, freshness, requests: recorder.requests, inFlight: service.inFlight, closing }
   }
-  const pulse = () => pulseOf(parts())
+  const pulse = () => pulseOf(stateOf())
   openRoutes(app, {
     version: packageJson.version,
     backend: options.runtime.backend,
     registry: options.registry,
-    ready: () => !closing && options.runtime.list().length > 0 && freshness.look() !== 'fail-closed',
-    status: () => ({ ok: pulse().ok, summary: summaryOf(parts()) }),
+    ready: () => !closing && service.list().length > 0 && freshness.look() !== 'fail-closed',
+    status: () => ({ ok: pulse().ok, summary: summaryOf(stateOf()) }),
   })
   const onRecordError = (error: unknown) => log.error({ err: error }, 'node: a request could not be recorded')
-  await app.register(modelRoutes, { service, recorder, clock: options.clock, closing: () => closing, onRecordError })
+  const parts = { service, recorder, tracing, clock, closing: () => closing, onRecordError, limits, metrics, log }
+  await app.register(oipRoutes, { ...parts, runtime, fingerprinterOf })
+  await app.register(openaiRoutes, { ...parts, text, configurationOf: options.configurationOf })
   await app.ready()
   const telemetry = openTelemetry({ options, everyMs: limits.telemetryMs, recorder, freshness })
   let looking: NodeJS.Timeout | undefined

@@ -3,14 +3,18 @@ import type { Registry } from 'prom-client'
 import type { KeyRegistry } from '../../access/key-registry.ts'
 import type { View } from '../../bus/view.ts'
 import type { Containment, Instant, Model } from '../../schemas/index.ts'
+import type { ServedConfiguration } from '../configuration.ts'
 import type { Emitter } from '../emitter/emitter.ts'
-import type { Fingerprinter, ModelRuntime } from '../port.ts'
+import type { Fingerprinter, TensorRuntime, TextRuntime } from '../port.ts'
 import type { ControlOptions, ControlSource } from './freshness.ts'
+import type { Tracing } from './tracing.ts'
 
 /** Workers that run models together; a quarantined pool leaves its models to the others. */
 export interface Pool {
   readonly name: string
   readonly models: readonly string[]
+  /** Requests that run at once. */
+  readonly concurrency: number
 }
 
 /** An allowance of inputs in a time. */
@@ -35,6 +39,8 @@ export interface NodeLimits {
   readonly keepAliveMs: number
   /** How long the model may take, waiting included, beyond which 503. */
   readonly inferMs: number
+  /** How long a generation may take, its stream included. */
+  readonly generateMs: number
   /** Ordinary allowance of each principal; null for none. */
   readonly ordinary: Quota | null
   /** Events of requests without a usable key, each second; more are counted and not recorded. */
@@ -53,22 +59,25 @@ export const defaultLimits: NodeLimits = {
   requestMs: 30_000,
   keepAliveMs: 15_000,
   inferMs: 30_000,
+  generateMs: 600_000,
   ordinary: null,
   anonymousEvents: 50,
   telemetryMs: 5_000,
 }
 
-/** Cost of one input, in the price table's currency; a model that is not named costs `perItem`. */
+/** Cost of one input where the model's configuration names none, in the price table's currency. */
 export interface Prices {
   readonly perItem: number
-  readonly models?: ReadonlyMap<string, number>
 }
 
 export interface NodeOptions {
   /** The node's name in events and acknowledgements; a valid `Name`. */
   readonly name: string
   readonly pools: readonly Pool[]
-  readonly runtime: ModelRuntime
+  readonly runtime: TensorRuntime
+  readonly text: TextRuntime
+  readonly configurationOf: (model: string) => ServedConfiguration
+  readonly tracing: Tracing
   /** Undefined where a model version has no reference profile: then its requests leave no fingerprints. */
   readonly fingerprinterOf: (model: string, version: string) => Fingerprinter | undefined
   readonly keys: Pick<KeyRegistry, 'verify'> & Partial<ControlSource>

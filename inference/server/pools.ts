@@ -1,25 +1,26 @@
 import type { Containment, Instant } from '../../schemas/index.ts'
-import type { ModelRuntime } from '../port.ts'
+import type { Runtime } from '../port.ts'
 import type { Pool } from './options.ts'
 import { Refusal } from './refusal.ts'
 
 /** Longest pause that a client is asked for: a drained pool may come back before its lease runs out. */
 const longestRetrySeconds = 60
+/** What a client is asked to wait for a pool whose worker restarts, or whose endpoints are away. */
+const awaySeconds = 5
+
+/** How busy a pool is, waiting requests included, and whether it takes work at all. */
+export type PoolLoad = Pick<Runtime, 'depth' | 'ready'>
 
 /** Chooses where a request runs. A quarantined pool gets nothing new; what runs there finishes. */
 export class Pools {
   readonly #byModel = new Map<string, readonly string[]>()
-  readonly #runtime: Pick<ModelRuntime, 'depth'>
+  readonly #load: PoolLoad
   readonly #quarantine: (pool: string, now: Instant) => Containment | undefined
   /** Where the search begins, so that equally idle pools take turns. */
   #turn = 0
 
-  constructor(
-    pools: readonly Pool[],
-    runtime: Pick<ModelRuntime, 'depth'>,
-    quarantine: (pool: string, now: Instant) => Containment | undefined,
-  ) {
-    this.#runtime = runtime
+  constructor(pools: readonly Pool[], load: PoolLoad, quarantine: (pool: string, now: Instant) => Containment | undefined) {
+    this.#load = load
     this.#quarantine = quarantine
     for (const { name, models } of pools) {
       for (const model of models) this.#byModel.set(model, [...(this.#byModel.get(model) ?? []), name])
@@ -31,9 +32,9 @@ export class Pools {
   }
 
   /**
-   * The pool with the fewest requests among those that serve the model and take work.
+   * The pool with the fewest requests among those that serve the model and take work; away is a pool whose worker or endpoints do not run.
    *
-   * @throws Refusal `NOT_FOUND` where no pool serves it, `QUARANTINED` where none takes work
+   * @throws Refusal `NOT_FOUND` where no pool serves it, `QUARANTINED` where all are, `OVERLOADED` where some are away instead
    */
   choose(model: string, now: Instant): string {
     const pools = this.#byModel.get(model)
@@ -41,6 +42,7 @@ export class Pools {
     let chosen: string | undefined
     let least = Number.POSITIVE_INFINITY
     let lease: Containment | undefined
+    let away = false
     this.#turn = (this.#turn + 1) % 0x3fffffff
     for (let i = 0; i < pools.length; i++) {
       const pool = pools[(i + this.#turn) % pools.length] as string
@@ -49,12 +51,16 @@ export class Pools {
         if (lease === undefined || contained.until < lease.until) lease = contained
         continue
       }
-      const depth = this.#runtime.depth(pool)
+      if (!this.#load.ready(pool)) {
+        away = true
+        continue
+      }
+      const depth = this.#load.depth(pool)
       if (depth >= least) continue
       least = depth
       chosen = pool
     }
-    if (chosen === undefined) throw drained(lease, now)
+    if (chosen === undefined) throw away ? busy('OVERLOADED', awaySeconds) : drained(lease, now)
     return chosen
   }
 }

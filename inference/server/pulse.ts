@@ -16,9 +16,10 @@ export interface PulseParts {
 
 export function pulseOf(parts: PulseParts): NodePulse {
   const { options, freshness, requests, inFlight, closing } = parts
-  const { name: node, emitter, runtime, fingerprintKeyId } = options
+  const { name: node, emitter, runtime, text, fingerprintKeyId } = options
   const { bus, spoolBytes, emitted, dropped } = emitter.state()
-  const models = runtime.list().map(({ name, version, digest }) => ({ name, version, digest }))
+  // What runs elsewhere has no digest that we could check; it is told apart by that.
+  const models = [...runtime.list(), ...text.list()].map(({ name, version, digest }) => ({ name, version, digest: digest ?? 'upstream' }))
   const { mode, since } = freshness
   return {
     ok: !closing && bus === 'ok' && models.length > 0 && mode === null,

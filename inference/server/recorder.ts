@@ -37,17 +37,14 @@ export class Recorder {
     return this.#requests
   }
 
-  record(exchange: Exchange, status: number, bytesOut: number, peer: Peer): void {
+  record(exchange: Exchange, status: number, peer: Peer): void {
     const { emitter, name } = this.#options
     const durationMs = performance.now() - exchange.startedAt
     this.#requests++
     this.#metrics.observe(exchange.outcome, durationMs)
     if (exchange.keyId === null && !this.#mayRecordAnonymous()) return
     const id = exchange.id ?? newEventId(exchange.arrivedAt)
-    emitter.emit(
-      'requests',
-      newEvent('request', this.#describe(exchange, status, bytesOut, durationMs, peer), name, exchange.arrivedAt, id),
-    )
+    emitter.emit('requests', newEvent('request', this.#describe(exchange, status, durationMs, peer), name, exchange.arrivedAt, id))
     const { principal, organization, keyId, model, version } = exchange
     if (model !== null && version !== null) {
       exchange.fingerprints.forEach((fingerprint, index) => {
@@ -58,14 +55,29 @@ export class Recorder {
     emitter.flush()
   }
 
-  #describe(exchange: Exchange, status: number, bytesOut: number, durationMs: number, { address, agent }: Peer): RequestEvent {
-    const { principal, organization, keyId, version, pool, outcome, hardening, lease, items, bytesIn, queueMs, confidence } = exchange
-    const { name: node, clock, prices } = this.#options
+  #describe(exchange: Exchange, status: number, durationMs: number, { address, agent }: Peer): RequestEvent {
+    const { principal, organization, keyId, version, pool, endpoint, outcome, hardening, lease, items, bytesIn, bytesOut } = exchange
+    const { operation, streamed, firstTokenMs, tokenCount, tokensIn, tokensOut, sampling, toolCalls, configuration } = exchange
+    const { queueMs, confidence } = exchange
+    const { name: node, clock } = this.#options
     const model = nameOf(exchange.model)
-    const cost = outcome === 'served' ? items * (prices.models?.get(model) ?? prices.perItem) : 0
-    const about = { principal, organization, keyId, model, version, pool, node, outcome, status, hardening, items, bytesIn, bytesOut }
-    const traffic = { durationMs, queueMs, tokensIn: 0, tokensOut: 0, cost, lease, confidence, answeredAt: clock() }
-    return { ...about, ...traffic, client: this.#pseudonym('address', address), agent: this.#pseudonym('agent', agent) }
+    return {
+      ...{ principal, organization, keyId, model, version, pool, node, outcome, status, hardening, items, bytesIn, bytesOut },
+      ...{ durationMs, queueMs, tokensIn, tokensOut, cost: this.#costOf(exchange), lease, confidence, answeredAt: clock() },
+      ...{ operation, streamed, firstTokenMs, tokenCount, sampling, finishReasons: [...exchange.finishReasons], toolCalls },
+      ...{ endpoint, configuration, trace: exchange.trace.id },
+      client: this.#pseudonym('address', address),
+      agent: this.#pseudonym('agent', agent),
+    }
+  }
+
+  /** What ran is paid for, also where the client did not wait for all of it. */
+  #costOf({ model, outcome, items, operation, tokensIn, tokensOut }: Exchange): number {
+    if (model === null || (outcome !== 'served' && outcome !== 'aborted')) return 0
+    const { configurationOf, prices } = this.#options
+    const { pricePerItem, pricePerTokenIn, pricePerTokenOut } = configurationOf(model)
+    const perItem = operation === 'infer' && outcome === 'served' ? items * (pricePerItem ?? prices.perItem) : 0
+    return perItem + tokensIn * pricePerTokenIn + tokensOut * pricePerTokenOut
   }
 
   /** Anyone can send requests without a key: the log takes a bounded rate of them, the metrics count them all. */
@@ -78,7 +90,8 @@ export class Recorder {
   }
 }
 
-/** A client may write anything where the model's name stands; what cannot be a name is recorded as one word. */
+/** A client may write anything where the model's name stands, or nothing; what cannot be a name is recorded as one word. */
 function nameOf(model: string | null): string {
-  return model !== null && Name.safeParse(model).success ? model : 'invalid-name'
+  if (model === null) return 'unknown'
+  return Name.safeParse(model).success ? model : 'invalid-name'
 }

@@ -1,4 +1,5 @@
 import { CordonError, type Outcome } from '../../schemas/index.ts'
+import type { Dialect } from './exchange.ts'
 
 type Exit = { readonly status: number; readonly outcome: Outcome; readonly title: string; readonly type?: string }
 
@@ -19,6 +20,9 @@ const exits = {
   INPUT_INVALID: { status: 422, outcome: 'invalid', title: 'The input does not fit the model' },
   THROTTLED: { status: 429, outcome: 'throttled', title: 'Quota exceeded', type: `${problems}quota-exceeded` },
   HEADERS_TOO_LARGE: { status: 431, outcome: 'invalid', title: 'The headers are too large' },
+  ABORTED: { status: 499, outcome: 'aborted', title: 'The client went away' },
+  FAILED_UPSTREAM: { status: 502, outcome: 'failed', title: 'The model could not answer' },
+  TIMED_OUT_UPSTREAM: { status: 504, outcome: 'failed', title: 'The model did not answer in time' },
   FAILED: { status: 500, outcome: 'failed', title: 'The request could not be answered' },
   QUARANTINED: {
     status: 503,
@@ -42,6 +46,8 @@ export interface RefusalDetails {
   readonly lease?: string
   /** Names of the quota policies that were violated (draft-ietf-httpapi-ratelimit-headers). */
   readonly policies?: readonly string[]
+  /** The field that is wrong, for clients of the OpenAI API. */
+  readonly param?: string
   readonly cause?: unknown
 }
 
@@ -63,8 +69,20 @@ export class Refusal extends CordonError<RefusalCode> {
     return exits[this.code].outcome
   }
 
+  /** The body of the answer, in the client's dialect. */
+  body(dialect: Dialect): string {
+    return dialect === 'openai' ? this.#asError() : this.#asProblem()
+  }
+
+  /** The error object of the OpenAI API. */
+  #asError(): string {
+    const { status } = this
+    const { param = null } = this.details
+    return JSON.stringify({ error: { message: this.message, type: errorType(status), param, code: this.code.toLowerCase() } })
+  }
+
   /** RFC 9457 problem details, with `error` for clients of the Open Inference Protocol. */
-  body(): string {
+  #asProblem(): string {
     const exit: Exit = exits[this.code]
     const { policies } = this.details
     return JSON.stringify({
@@ -78,7 +96,16 @@ export class Refusal extends CordonError<RefusalCode> {
   }
 }
 
-export const problemType = 'application/problem+json'
+/** Content type of a refusal's body, by dialect. */
+export const refusalType: Readonly<Record<Dialect, string>> = { oip: 'application/problem+json', openai: 'application/json' }
+
+/** What clients of the OpenAI API branch on. */
+function errorType(status: number): string {
+  if (status === 401) return 'authentication_error'
+  if (status === 403) return 'permission_error'
+  if (status === 429) return 'rate_limit_error'
+  return status < 500 ? 'invalid_request_error' : 'server_error'
+}
 
 /** The refusal that an HTTP status of the framework stands for; what is not the client's doing is `FAILED`. */
 export function refusalOfStatus(status: number | undefined, cause: unknown): Refusal {

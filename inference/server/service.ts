@@ -1,15 +1,12 @@
-import type { Logger } from 'pino'
-import { newEventId } from '../../bus/event-id.ts'
-import type { Instant } from '../../schemas/index.ts'
-import { InferenceError } from '../errors.ts'
-import type { Fingerprint, Inference, ModelInfo } from '../port.ts'
+import { performance } from 'node:perf_hooks'
+import type { ModelInfo } from '../port.ts'
 import { admit, type Limit, precheck } from './admission.ts'
 import type { Enforcement, Standing } from './enforcement.ts'
 import type { Exchange } from './exchange.ts'
+import { refusalOf } from './failures.ts'
 import type { Freshness } from './freshness.ts'
-import { harden } from './harden.ts'
-import { type InferRequest, readInferRequest } from './infer-request.ts'
-import type { NodeMetrics } from './metrics.ts'
+import type { Gate } from './gate.ts'
+import type { Hardener } from './harden.ts'
 import type { NodeLimits, NodeOptions } from './options.ts'
 import { busy, type Pools } from './pools.ts'
 import { Refusal } from './refusal.ts'
@@ -19,9 +16,12 @@ const maxPrincipals = 100_000
 /** A node that fails closed cannot tell when it will know again. */
 const closedRetrySeconds = 5
 
-export interface Answer {
-  readonly body: string
+/** A request that may run, where it runs, and what its answer's headers say. */
+export interface Slot {
+  readonly pool: string
   readonly headers: Readonly<Record<string, string>>
+  /** Gives the place back; harmless when repeated. */
+  leave(): void
 }
 
 export interface ServiceParts {
@@ -30,11 +30,10 @@ export interface ServiceParts {
   readonly enforcement: Enforcement
   readonly freshness: Freshness
   readonly pools: Pools
-  readonly metrics: NodeMetrics
-  readonly log: Logger
+  readonly gate: Gate
 }
 
-/** The steps of the request path, in the order of node.ts; each either goes on or throws its {@link Refusal}. */
+/** The steps of the request path that every protocol shares, in the order of node.ts; each either goes on or throws its {@link Refusal}. */
 export class Service {
   readonly #parts: ServiceParts
   readonly #ordinary: Buckets | undefined
@@ -80,6 +79,7 @@ export class Service {
    */
   resolve(exchange: Exchange, name: string, version: string | undefined): ModelInfo {
     const { options, pools } = this.#parts
+    exchange.model = name
     const { rollback } = this.#standing(exchange, options.clock())
     const registered = options.models.get(name)
     if (!pools.serves(name)) throw new Refusal('NOT_FOUND', 'There is no such model.')
@@ -89,10 +89,20 @@ export class Service {
         throw new Refusal('DENIED', 'This version is not available: leave the version out.', { lease: rollback.lease })
     }
     const wanted = version ?? rollback?.version ?? registered?.current ?? this.versionsOf(name).at(-1)
-    const info = wanted === undefined ? undefined : options.runtime.info(name, wanted)
+    const info = wanted === undefined ? undefined : this.#info(name, wanted)
     if (info !== undefined) return info
     if (version !== undefined) throw new Refusal('NOT_FOUND', 'There is no such version of the model.')
     throw busy('OVERLOADED', 5, rollback?.lease)
+  }
+
+  /** Every model version that is served, however it is asked. */
+  list(): readonly ModelInfo[] {
+    const { runtime, text } = this.#parts.options
+    return [...runtime.list(), ...text.list()]
+  }
+
+  versionsOf(name: string): readonly string[] {
+    return this.list().flatMap((info) => (info.name === name ? [info.version] : []))
   }
 
   /** Whether the model would be run now: some pool that serves it takes work. */
@@ -100,88 +110,80 @@ export class Service {
     this.#parts.pools.choose(model.name, this.#parts.options.clock())
   }
 
-  versionsOf(name: string): readonly string[] {
-    return this.#parts.options.runtime.list().flatMap((info) => (info.name === name ? [info.version] : []))
-  }
-
-  async infer(exchange: Exchange, model: ModelInfo, body: unknown): Promise<Answer> {
-    const { options, limits, pools } = this.#parts
-    const request = readInferRequest(body, model, limits.maxItems)
-    exchange.items = request.items
+  /**
+   * Finds a pool, takes `items` from the quotas, and waits for a place. Whoever got a slot gives it back.
+   *
+   * @throws Refusal `OVERLOADED`, `QUARANTINED`, `THROTTLED`
+   */
+  async admit(exchange: Exchange, model: ModelInfo, items: number): Promise<Slot> {
+    const { options, limits, pools, gate } = this.#parts
+    exchange.items = items
     const now = options.clock()
     if (this.#inFlight >= limits.maxInFlight) throw busy('OVERLOADED', 1)
     const pool = pools.choose(model.name, now)
-    const headers = admit(this.#limitsOf(exchange, this.#standing(exchange, now), now), request.items, now)
-    exchange.version = model.version
-    exchange.pool = pool
-    const { output, queueMs } = await this.#run(model, pool, request)
-    exchange.queueMs = queueMs
-    exchange.id = newEventId(exchange.arrivedAt)
-    this.#summarise(exchange, model, request, output)
-    return { body: this.#render(exchange, model, request, output), headers }
-  }
-
-  async #run(model: ModelInfo, pool: string, { input, items }: InferRequest): Promise<Inference> {
-    const { options, limits } = this.#parts
-    const late = Promise.withResolvers<never>()
-    const timer = setTimeout(() => late.reject(busy('OVERLOADED', 1)), limits.inferMs)
+    const headers = admit(this.#limitsOf(exchange, this.#standing(exchange, now), now), items, now)
     this.#inFlight++
     try {
-      return await Promise.race([options.runtime.infer(model.name, model.version, pool, input, items), late.promise])
+      const before = performance.now()
+      const entering = gate.enter(pool, exchange.principal, exchange.cancellation)
+      const ticket = entering instanceof Promise ? await entering : entering
+      exchange.queueMs += performance.now() - before
+      exchange.version = model.version
+      exchange.pool = pool
+      exchange.configuration = options.configurationOf(model.name).digest
+      let held = true
+      const leave = () => {
+        if (!held) return
+        held = false
+        this.#inFlight--
+        ticket.leave()
+      }
+      return { pool, headers, leave }
+    } catch (error) {
+      this.#inFlight--
+      throw refusalOf(error)
+    }
+  }
+
+  /** Waits for what a runtime does, until the request's end: 503 when its time is over, 499 when its client is gone. */
+  async within<T>(exchange: Exchange, work: Promise<T>): Promise<T> {
+    const { cancellation } = exchange
+    const { signal } = cancellation
+    const ended = Promise.withResolvers<never>()
+    const end = () =>
+      ended.reject(performance.now() >= cancellation.deadline ? busy('OVERLOADED', 1) : new Refusal('ABORTED', 'The client went away.'))
+    if (signal.aborted) end()
+    signal.addEventListener('abort', end, { once: true })
+    try {
+      return await Promise.race([work, ended.promise])
     } catch (error) {
       throw refusalOf(error)
     } finally {
-      this.#inFlight--
-      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
     }
   }
 
-  /** Fingerprints and confidence come from what the model said, not from what the client is shown. */
-  #summarise(exchange: Exchange, model: ModelInfo, { input, items }: InferRequest, output: Float32Array): void {
-    const { options, metrics, log } = this.#parts
-    const classes = output.length / items
-    const width = input.length / items
-    const fingerprinter = options.fingerprinterOf(model.name, model.version)
-    const fingerprints: Fingerprint[] = []
-    let confidence = 0
-    if (!output.every(Number.isFinite)) throw new InferenceError('INFERENCE_FAILED', `${model.name} answered with a number that is none`)
-    for (let item = 0; item < items; item++) {
-      const row = output.subarray(item * classes, (item + 1) * classes)
-      confidence += row.reduce((top, p) => Math.max(top, p), 0) / items
-      if (fingerprinter === undefined) continue
-      try {
-        fingerprints.push(fingerprinter.fingerprint(input.subarray(item * width, (item + 1) * width), row))
-      } catch (error) {
-        metrics.fingerprintFailed()
-        log.error({ err: error, model: model.name }, 'node: an input left no fingerprint')
-      }
-    }
-    exchange.confidence = Math.min(1, confidence)
-    exchange.fingerprints = fingerprints
-  }
-
-  /** Hardening is looked up after the model ran, so that a lease granted meanwhile already counts. */
-  #render(exchange: Exchange, model: ModelInfo, request: InferRequest, output: Float32Array): string {
+  /** What hardens the answer: looked up after the model ran, so that a lease granted meanwhile already counts. */
+  hardening(exchange: Exchange): Hardener | undefined {
     const { hardening } = this.#standing(exchange, this.#parts.options.clock())
     exchange.hardening = hardening?.hardener.level ?? 'none'
     exchange.lease = hardening?.lease ?? null
-    const data = hardening === undefined ? Array.from(output) : harden(output, output.length / request.items, hardening.hardener)
-    return JSON.stringify({
-      model_name: model.name,
-      model_version: model.version,
-      id: request.id ?? exchange.id,
-      outputs: request.outputs.map(({ name, datatype, shape }) => ({ name, datatype, shape: [request.items, ...shape.slice(1)], data })),
-    })
+    return hardening?.hardener
   }
 
-  #standing(exchange: Exchange, now: Instant): Standing {
+  #info(name: string, version: string): ModelInfo | undefined {
+    const { runtime, text } = this.#parts.options
+    return runtime.info(name, version) ?? text.info(name, version)
+  }
+
+  #standing(exchange: Exchange, now: number): Standing {
     const { principal, organization, keyId, model } = exchange
     const standing = this.#parts.enforcement.standing({ principal, organization, keyId, model: model ?? '' }, now)
     if (standing.denied !== undefined) throw new Refusal('DENIED', 'This key may not be used here.', { lease: standing.denied })
     return standing
   }
 
-  #limitsOf({ principal }: Exchange, { throttles }: Standing, now: Instant): readonly Limit[] {
+  #limitsOf({ principal }: Exchange, { throttles }: Standing, now: number): readonly Limit[] {
     if (this.#ordinary === undefined) return throttles
     return [...throttles, { bucket: this.#ordinary.of(principal, now), lease: null }]
   }
@@ -189,13 +191,4 @@ export class Service {
 
 function bearerOf(authorization: string | undefined): string | undefined {
   return authorization !== undefined && /^bearer /i.test(authorization) ? authorization.slice(7).trim() : undefined
-}
-
-/** What the runtime says, as the client may know it. */
-function refusalOf(error: unknown): Error {
-  if (!(error instanceof InferenceError)) return error instanceof Error ? error : new Error('the runtime threw', { cause: error })
-  if (error.code === 'OVERLOADED' || error.code === 'CLOSED') return busy('OVERLOADED', 1, undefined, error)
-  if (error.code === 'INPUT_INVALID') return new Refusal('INPUT_INVALID', 'The input does not fit the model.', { cause: error })
-  if (error.code === 'MODEL_NOT_FOUND') return busy('OVERLOADED', 5, undefined, error)
-  return error
 }

@@ -23,7 +23,7 @@ export interface TelemetryParts {
 
 /** The samples of one node: whoever reads them knows when it watched, and what of that was lost. */
 export function openTelemetry({ options, everyMs, recorder, freshness }: TelemetryParts): Telemetry {
-  const { name: node, pools, runtime, emitter, clock } = options
+  const { name: node, pools, runtime, text, emitter, clock } = options
   const delay = monitorEventLoopDelay({ resolution: 10 })
   const pool = pools.length === 1 ? (pools[0]?.name ?? null) : null
   let timer: NodeJS.Timeout | undefined
@@ -40,7 +40,7 @@ export function openTelemetry({ options, everyMs, recorder, freshness }: Telemet
       loopDelayMs: delay.count === 0 ? 0 : delay.percentile(99) / 1e6,
       memoryBytes: process.memoryUsage.rss(),
       tensorBytes: runtime.tensorBytes(),
-      queueDepth: pools.reduce((sum, { name }) => sum + runtime.depth(name), 0),
+      queueDepth: pools.reduce((sum, { name }) => sum + runtime.depth(name) + text.depth(name), 0),
       everyMs,
       closing,
       controlStaleMs: freshness.staleMs,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { encode, newEvent } from '../../bus/codec.ts'
 import type { EventBus, OutgoingRecord } from '../../bus/port.ts'
+import { plainInference } from '../../schemas/index.ts'
 import { quantile } from './quantile.ts'
 
 export interface BusBenchOptions {
@@ -139,6 +140,7 @@ function requestRecord(i: number): OutgoingRecord {
     answeredAt: time + 3,
     lease: null,
     confidence: 0.987,
+    ...plainInference,
   } as const
   return encode('requests', newEvent('request', data, 'node-1', time))
 }

@@ -11,13 +11,17 @@ import { Registry } from 'prom-client'
 import { newEvent } from '../../bus/codec.ts'
 import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
 import { openView } from '../../bus/view.ts'
+import { classify } from '../../inference/classify.ts'
+import { configurations } from '../../inference/configuration.ts'
 import { loadMnist, pixels } from '../../inference/datasets/mnist.ts'
 import { type Emitter, openEmitter } from '../../inference/emitter/emitter.ts'
 import { openFingerprinter } from '../../inference/fingerprint/fingerprint.ts'
-import type { ModelRuntime } from '../../inference/port.ts'
+import type { TensorRuntime } from '../../inference/port.ts'
 import { openRuntime } from '../../inference/runtime/open.ts'
 import { createNode } from '../../inference/server/node.ts'
+import { passThrough } from '../../inference/server/tracing.ts'
 import { topics } from '../../schemas/index.ts'
+import { noText } from '../inference/node-fixture.ts'
 import { openTestKeys } from '../inference/test-keys.ts'
 import type { LoadRequest, LoadResult } from './node-load.ts'
 
@@ -54,7 +58,7 @@ export interface NodeBench {
 }
 
 const modelsDir = fileURLToPath(new URL('../../inference/models/', import.meta.url))
-const pools = [{ name: 'a', models: ['digits'] }]
+const pools = [{ name: 'a', models: ['digits'], concurrency: 1_024 }]
 const version = '2'
 
 /** Measures a node and the same node without Cordon's work, in one run; some 15 seconds. The load runs in another thread. */
@@ -91,12 +95,12 @@ export async function benchNode({ clients = 16, roundMs = 1_500, rounds = 4 }: N
   }
 }
 
-async function openBare(runtime: ModelRuntime): Promise<{ url: string; close: () => Promise<void> }> {
+async function openBare(runtime: TensorRuntime): Promise<{ url: string; close: () => Promise<void> }> {
   const app = Fastify({ logger: false, bodyLimit: 4_194_304 })
   app.post<{ Body: { inputs: [{ shape: number[]; data: number[] }] } }>('/v2/models/digits/infer', async (request, reply) => {
     const [{ shape, data }] = request.body.inputs
     const items = shape[0] ?? 1
-    const { output } = await runtime.infer('digits', version, 'a', Float32Array.from(data), items)
+    const output = await classify(runtime, { model: 'digits', version, pool: 'a' }, Float32Array.from(data), items)
     const outputs = [{ name: 'probabilities', datatype: 'FP32', shape: [items, 10], data: Array.from(output) }]
     return reply.type('application/json').send(JSON.stringify({ model_name: 'digits', model_version: version, id: '', outputs }))
   })
@@ -104,7 +108,7 @@ async function openBare(runtime: ModelRuntime): Promise<{ url: string; close: ()
   return { url, close: () => app.close() }
 }
 
-async function openCordon(runtime: ModelRuntime, registry: Registry) {
+async function openCordon(runtime: TensorRuntime, registry: Registry) {
   const dir = mkdtempSync(join(tmpdir(), 'cordon-bench-'))
   const log = pino({ level: 'silent' })
   const bus = await createEmbeddedBus({ path: join(dir, 'bus') })
@@ -118,8 +122,20 @@ async function openCordon(runtime: ModelRuntime, registry: Registry) {
   const control = { boundMs: 15_000, lost: 'last-known' } as const
   const rest = { clock: Date.now, registry, log, control, addressKey: new Uint8Array(32), prices: { perItem: 0.0001 } }
   const node = await createNode({
-    ...{ name: 'bench', pools, runtime, fingerprinterOf: () => fingerprinter, keys: keys.registry, containments, models, emitter },
+    ...{
+      name: 'bench',
+      pools,
+      runtime,
+      text: noText,
+      fingerprinterOf: () => fingerprinter,
+      keys: keys.registry,
+      containments,
+      models,
+      emitter,
+    },
     ...rest,
+    configurationOf: configurations({}),
+    tracing: passThrough,
   })
   const { key } = await keys.create({ principal: 'bench' })
   const { url } = await node.start({ host: '127.0.0.1', port: 0 })

@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import { classify } from '../../inference/classify.ts'
 import { loadMnist, pixels } from '../../inference/datasets/mnist.ts'
-import type { ModelRuntime } from '../../inference/port.ts'
+import type { TensorRuntime } from '../../inference/port.ts'
 import { openRegistry } from '../../inference/registry.ts'
 import { loadNetwork, type Network } from '../../inference/runtime/network.ts'
 import { openRuntime } from '../../inference/runtime/open.ts'
@@ -24,6 +25,7 @@ const modelsDir = fileURLToPath(new URL('../../inference/models/', import.meta.u
 const clients = 64
 const roundMs = 400
 const version = '2'
+const question = { model: 'digits', version, pool: 'a' }
 
 /** Measures the model runtime on the backend that `auto` chooses; takes some four seconds. */
 export async function benchRuntime(): Promise<RuntimeBench> {
@@ -49,25 +51,25 @@ export async function benchRuntime(): Promise<RuntimeBench> {
   }
 }
 
-async function latency(runtime: ModelRuntime, images: Float32Array, items: number): Promise<number> {
+async function latency(runtime: TensorRuntime, images: Float32Array, items: number): Promise<number> {
   const times: number[] = []
   for (let i = 0; i < 300; i++) {
     const from = ((i * items) % (1_000 - items)) * pixels
     const started = performance.now()
-    await runtime.infer('digits', version, 'a', images.subarray(from, from + items * pixels), items)
+    await classify(runtime, question, images.subarray(from, from + items * pixels), items)
     // The first third warms the compiler up.
     if (i >= 100) times.push(performance.now() - started)
   }
   return times.sort((a, b) => a - b)[times.length >> 1] ?? Number.NaN
 }
 
-async function throughput(runtime: ModelRuntime, images: Float32Array): Promise<number> {
+async function throughput(runtime: TensorRuntime, images: Float32Array): Promise<number> {
   const started = performance.now()
   const until = started + roundMs
   let done = 0
   const client = async (index: number) => {
     for (let i = index; performance.now() < until; i = (i + clients) % 1_000) {
-      await runtime.infer('digits', version, 'a', images.subarray(i * pixels, (i + 1) * pixels), 1)
+      await classify(runtime, question, images.subarray(i * pixels, (i + 1) * pixels), 1)
       done++
     }
   }

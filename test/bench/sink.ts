@@ -5,7 +5,7 @@ import { Registry } from 'prom-client'
 import { encode, newEvent } from '../../bus/codec.ts'
 import type { EventBus } from '../../bus/port.ts'
 import { startSink } from '../../ingest/sink.ts'
-import { type DataOf, topics } from '../../schemas/index.ts'
+import { type DataOf, plainInference, topics } from '../../schemas/index.ts'
 import type { Store } from '../../store/index.ts'
 
 export interface SinkBench {
@@ -104,5 +104,6 @@ function requestData(index: number, now: number): DataOf<'request'> {
     answeredAt: now + 4,
     lease: null,
     confidence: 0.98,
+    ...plainInference,
   }
 }

@@ -1,5 +1,5 @@
 import type { DataOf, EventOf, Instant } from '../../schemas/index.ts'
-import { uuidv7 } from '../../schemas/index.ts'
+import { plainInference, uuidv7 } from '../../schemas/index.ts'
 
 /** Seeded pseudo-random numbers in [0,1): mulberry32. */
 export function random(seed: number): () => number {
@@ -46,6 +46,7 @@ const request: DataOf<'request'> = {
   answeredAt: epoch,
   lease: null,
   confidence: 0.9,
+  ...plainInference,
 }
 
 const fingerprint: DataOf<'fingerprint'> = {

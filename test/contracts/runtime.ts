@@ -7,14 +7,15 @@ import { fileURLToPath } from 'node:url'
 import { memory } from '@tensorflow/tfjs-core'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import { callOf, classify } from '../../inference/classify.ts'
 import { loadMnist, type Mnist, pixels } from '../../inference/datasets/mnist.ts'
-import type { ModelRuntime } from '../../inference/port.ts'
+import type { TensorRuntime } from '../../inference/port.ts'
 import type { RuntimeOptions } from '../../inference/runtime/open.ts'
 
 const modelsDir = fileURLToPath(new URL('../../inference/models/', import.meta.url))
 const log = pino({ level: 'silent' })
 
-export type OpenRuntime = (options: Omit<RuntimeOptions, 'backend'>) => Promise<ModelRuntime>
+export type OpenRuntime = (options: Omit<RuntimeOptions, 'backend'>) => Promise<TensorRuntime>
 
 /** What every backend of the model runtime does. @param backend the name it must report */
 export function runtimeContract(backend: string, open: OpenRuntime): void {
@@ -41,7 +42,7 @@ function options(changes: Partial<RuntimeOptions> = {}): RuntimeOptions {
   return { modelsDir, pools, maxQueueItems: 256, registry: new Registry(), log, ...changes }
 }
 
-async function withRuntime(open: OpenRuntime, changes: Partial<RuntimeOptions>, use: (runtime: ModelRuntime) => Promise<void>) {
+async function withRuntime(open: OpenRuntime, changes: Partial<RuntimeOptions>, use: (runtime: TensorRuntime) => Promise<void>) {
   const runtime = await open(options(changes))
   try {
     await use(runtime)
@@ -59,7 +60,7 @@ function describesModels(backend: string, open: OpenRuntime): void {
         ['digits 1', 'digits 2'],
       )
       const info = runtime.info('digits', '1')
-      assert.deepEqual(info?.inputs, [{ name: 'image', datatype: 'FP32', shape: [-1, 28, 28, 1] }])
+      assert.deepEqual(info?.inputs, [{ name: 'image', datatype: 'FP32', shape: [-1, 28, 28, 1], range: [0, 1] }])
       assert.deepEqual(info?.outputs, [{ name: 'probabilities', datatype: 'FP32', shape: [-1, 10] }])
       assert.match(info?.digest ?? '', /^sha256:[0-9a-f]{64}$/)
       assert.notEqual(info?.digest, runtime.info('digits', '2')?.digest)
@@ -94,7 +95,7 @@ function answers(open: OpenRuntime, images: () => Mnist, first: (items: number) 
     test(`version ${version} gets at least 98.5 % of the 10,000 test images right, as its manifest says`, async () => {
       const manifest = JSON.parse(await readFile(join(modelsDir, 'digits', version, 'manifest.json'), 'utf8'))
       await withRuntime(open, { maxQueueItems: 10_000 }, async (runtime) => {
-        const { output } = await runtime.infer('digits', version, 'a', images().images, images().count)
+        const output = await classify(runtime, { model: 'digits', version: version, pool: 'a' }, images().images, images().count)
         let right = 0
         for (let i = 0; i < images().count; i++) if (classOf(output, i) === images().labels[i]) right++
         assert.ok(right >= 9_850, `${right} right`)
@@ -106,24 +107,27 @@ function answers(open: OpenRuntime, images: () => Mnist, first: (items: number) 
 
   test('answers are probabilities', async () => {
     await withRuntime(open, {}, async (runtime) => {
-      const { output, queueMs } = await runtime.infer('digits', '1', 'a', first(5), 5)
+      const inference = await runtime.infer(callOf(runtime, { model: 'digits', version: '1', pool: 'a' }, first(5), 5))
+      const output = inference.tensors()[0]?.data as Float32Array
       assert.equal(output.length, 50)
       assert.ok(output.every((p) => p >= 0 && p <= 1))
       for (let i = 0; i < 5; i++) assert.ok(Math.abs(output.subarray(i * 10, i * 10 + 10).reduce((sum, p) => sum + p, 0) - 1) < 1e-5)
-      assert.ok(queueMs >= 0)
+      assert.ok(inference.queueMs >= 0)
     })
   })
 
   test('the same input gives the same answer within 1e-5, alone, batched, or split over batches', async () => {
     await withRuntime(open, {}, async (runtime) => {
       const alone: Float32Array[] = []
-      for (let i = 0; i < 40; i++) alone.push((await runtime.infer('digits', '2', 'a', item(first(40), i), 1)).output)
-      const together = await Promise.all(alone.map((_, i) => runtime.infer('digits', '2', 'a', item(first(40), i), 1)))
-      const split = await runtime.infer('digits', '2', 'a', first(40), 40)
+      for (let i = 0; i < 40; i++) alone.push(await classify(runtime, { model: 'digits', version: '2', pool: 'a' }, item(first(40), i), 1))
+      const together = await Promise.all(
+        alone.map((_, i) => classify(runtime, { model: 'digits', version: '2', pool: 'a' }, item(first(40), i), 1)),
+      )
+      const split = await classify(runtime, { model: 'digits', version: '2', pool: 'a' }, first(40), 40)
       for (const [i, expected] of alone.entries()) {
         for (const [c, p] of expected.entries()) {
-          assert.ok(Math.abs(p - (together[i]?.output[c] ?? Number.NaN)) <= 1e-5, `item ${i} batched`)
-          assert.ok(Math.abs(p - (split.output[i * 10 + c] ?? Number.NaN)) <= 1e-5, `item ${i} split`)
+          assert.ok(Math.abs(p - (together[i]?.[c] ?? Number.NaN)) <= 1e-5, `item ${i} batched`)
+          assert.ok(Math.abs(p - (split[i * 10 + c] ?? Number.NaN)) <= 1e-5, `item ${i} split`)
         }
       }
     })
@@ -136,7 +140,7 @@ function batches(open: OpenRuntime, first: (items: number) => Float32Array): voi
     await withRuntime(open, { registry, batching: { maxItems: 8, maxWaitMicros: 0 } }, async (runtime) => {
       const image = first(1)
       const ask = (version: string, pool: string, times: number) =>
-        Array.from({ length: times }, () => runtime.infer('digits', version, pool, image, 1))
+        Array.from({ length: times }, () => classify(runtime, { model: 'digits', version: version, pool: pool }, image, 1))
       await Promise.all([...ask('1', 'a', 20), ...ask('2', 'a', 3), ...ask('1', 'b', 2)])
       // 20 items in batches of 8 are 3 runs; the others are one each.
       assert.deepEqual(await batchCounts(registry), { '1 a': '3 runs of 20', '2 a': '1 runs of 3', '1 b': '1 runs of 2' })
@@ -145,10 +149,10 @@ function batches(open: OpenRuntime, first: (items: number) => Float32Array): voi
 
   test('memory is flat over 300 requests of changing size', async () => {
     await withRuntime(open, {}, async (runtime) => {
-      await runtime.infer('digits', '1', 'a', first(32), 32)
+      await classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(32), 32)
       const held = { bytes: runtime.tensorBytes(), tensors: memory().numTensors }
       assert.ok(held.bytes > 0)
-      for (let i = 0; i < 300; i++) await runtime.infer('digits', '1', 'a', first(1 + (i % 40)), 1 + (i % 40))
+      for (let i = 0; i < 300; i++) await classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(1 + (i % 40)), 1 + (i % 40))
       assert.deepEqual({ bytes: runtime.tensorBytes(), tensors: memory().numTensors }, held)
     })
   })
@@ -165,13 +169,16 @@ function batches(open: OpenRuntime, first: (items: number) => Float32Array): voi
 function bounds(open: OpenRuntime, first: (items: number) => Float32Array): void {
   test('refuses with OVERLOADED what exceeds a pool, in that pool only, and recovers', async () => {
     await withRuntime(open, { maxQueueItems: 10 }, async (runtime) => {
-      const waiting = [runtime.infer('digits', '1', 'a', first(6), 6), runtime.infer('digits', '2', 'a', first(4), 4)]
+      const waiting = [
+        classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(6), 6),
+        classify(runtime, { model: 'digits', version: '2', pool: 'a' }, first(4), 4),
+      ]
       assert.equal(runtime.depth('a'), 2)
-      await assert.rejects(runtime.infer('digits', '1', 'a', first(1), 1), { code: 'OVERLOADED' })
-      assert.equal((await runtime.infer('digits', '1', 'b', first(10), 10)).output.length, 100)
+      await assert.rejects(classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(1), 1), { code: 'OVERLOADED' })
+      assert.equal((await classify(runtime, { model: 'digits', version: '1', pool: 'b' }, first(10), 10)).length, 100)
       await Promise.all(waiting)
       assert.equal(runtime.depth('a'), 0)
-      assert.equal((await runtime.infer('digits', '1', 'a', first(10), 10)).output.length, 100)
+      assert.equal((await classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(10), 10)).length, 100)
     })
   })
 
@@ -188,7 +195,11 @@ function bounds(open: OpenRuntime, first: (items: number) => Float32Array): void
         ['digits', '1', 'a', 11, 11, 'INPUT_INVALID'],
       ]
       for (const [model, version, pool, given, items, code] of cases) {
-        await assert.rejects(runtime.infer(model, version, pool, first(given), items), { code }, `${model} ${version} ${pool} ${items}`)
+        await assert.rejects(
+          classify(runtime, { model, version, pool }, first(given), items),
+          { code },
+          `${model} ${version} ${pool} ${items}`,
+        )
       }
       assert.equal(runtime.depth('a'), 0)
     })
@@ -198,21 +209,21 @@ function bounds(open: OpenRuntime, first: (items: number) => Float32Array): void
 function closes(open: OpenRuntime, first: (items: number) => Float32Array): void {
   test('requests that wait when it closes are rejected with CLOSED, and none hangs', async () => {
     const runtime = await open(options({ batching: { maxItems: 4, maxWaitMicros: 0 } }))
-    const waiting = Array.from({ length: 30 }, () => runtime.infer('digits', '1', 'a', first(1), 1))
+    const waiting = Array.from({ length: 30 }, () => classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(1), 1))
     const settled = Promise.allSettled(waiting)
     const closing = runtime.close()
     for (const result of await settled) assert.equal(result.status === 'rejected' && result.reason.code, 'CLOSED')
     await closing
     await runtime.close()
-    await assert.rejects(runtime.infer('digits', '1', 'a', first(1), 1), { code: 'CLOSED' })
+    await assert.rejects(classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(1), 1), { code: 'CLOSED' })
     assert.equal(runtime.depth('a'), 0)
   })
 
   test('a request of several batches that is cut off by closing is rejected whole', async () => {
     const runtime = await open(options({ batching: { maxItems: 4, maxWaitMicros: 0 } }))
-    const small = runtime.infer('digits', '1', 'a', first(4), 4)
-    const large = assert.rejects(runtime.infer('digits', '1', 'a', first(40), 40), { code: 'CLOSED' })
-    assert.equal((await small).output.length, 40)
+    const small = classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(4), 4)
+    const large = assert.rejects(classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(40), 40), { code: 'CLOSED' })
+    assert.equal((await small).length, 40)
     await runtime.close()
     await large
   })

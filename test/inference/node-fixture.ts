@@ -5,11 +5,13 @@ import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { decode, encode, newEvent } from '../../bus/codec.ts'
 import { openView } from '../../bus/view.ts'
+import { configurations } from '../../inference/configuration.ts'
 import { type Emitter, openEmitter } from '../../inference/emitter/emitter.ts'
-import type { Fingerprint, Inference, ModelInfo, ModelRuntime } from '../../inference/port.ts'
+import type { Fingerprint, InferCall, Inference, ModelInfo, TensorRuntime, TextRuntime } from '../../inference/port.ts'
 import { summarise } from '../../inference/port.ts'
 import { createNode, type InferenceNode } from '../../inference/server/node.ts'
 import type { NodeOptions } from '../../inference/server/options.ts'
+import { passThrough } from '../../inference/server/tracing.ts'
 import { type Containment, leaseId, type Model, type TopicData, type TopicName } from '../../schemas/index.ts'
 import { MemoryBus } from './memory-bus.ts'
 import { openTestKeys, type TestKeys } from './test-keys.ts'
@@ -23,16 +25,16 @@ export function tinyModel(version: string): ModelInfo {
     name: 'tiny',
     version,
     platform: 'test',
-    inputs: [{ name: 'image', datatype: 'FP32', shape: [-1, 2, 2, 1] }],
+    operations: ['infer'],
+    inputs: [{ name: 'image', datatype: 'FP32', shape: [-1, 2, 2, 1], range: [0, 1] }],
     outputs: [{ name: 'probabilities', datatype: 'FP32', shape: [-1, 3] }],
-    range: [0, 1],
     labels: ['a', 'b', 'c'],
     digest: `sha256:${version}`,
   }
 }
 
 /** Answers at once, or when it is let. */
-export class TinyRuntime implements ModelRuntime {
+export class TinyRuntime implements TensorRuntime {
   readonly backend = 'test'
   readonly models = [tinyModel('1'), tinyModel('2')]
   readonly ran: { version: string; pool: string }[] = []
@@ -50,7 +52,8 @@ export class TinyRuntime implements ModelRuntime {
     return this.models.find((info) => info.name === model && info.version === version)
   }
 
-  async infer(_model: string, version: string, pool: string, input: Float32Array, items: number): Promise<Inference> {
+  async infer({ version, pool, inputs, items }: InferCall): Promise<Inference> {
+    const input = inputs[0]?.data as Float32Array
     if (this.failure !== undefined) throw this.failure
     this.ran.push({ version, pool })
     this.depths.set(pool, this.depth(pool) + 1)
@@ -61,7 +64,16 @@ export class TinyRuntime implements ModelRuntime {
       const p = (input[item * 4] ?? 0) * this.factor
       output.set([p, (1 - p) * 0.75, (1 - p) * 0.25], item * 3)
     }
-    return { output, queueMs: 0 }
+    const tensor = { name: 'probabilities', datatype: 'FP32', shape: [items, 3], data: output } as const
+    return { tensors: () => [tensor], raw: null, endpoint: null, queueMs: 0 }
+  }
+
+  ready(): boolean {
+    return true
+  }
+
+  statistics() {
+    return undefined
   }
 
   depth(pool: string): number {
@@ -73,6 +85,16 @@ export class TinyRuntime implements ModelRuntime {
   }
 
   async close(): Promise<void> {}
+}
+
+/** A node without language models. */
+export const noText: TextRuntime = {
+  list: () => [],
+  info: () => undefined,
+  depth: () => 0,
+  ready: () => false,
+  generate: () => Promise.reject(new Error('there is no language model')),
+  close: async () => {},
 }
 
 export function tinyFingerprint(input: Float32Array, output: Float32Array): Fingerprint {
@@ -127,10 +149,13 @@ export async function openFixture(options: Partial<NodeOptions> = {}, place: Pla
   const node = await createNode({
     name: 'node-1',
     pools: [
-      { name: 'a', models: ['tiny'] },
-      { name: 'b', models: ['tiny'] },
+      { name: 'a', models: ['tiny'], concurrency: 128 },
+      { name: 'b', models: ['tiny'], concurrency: 128 },
     ],
     runtime,
+    text: noText,
+    configurationOf: configurations({}),
+    tracing: passThrough,
     fingerprinterOf: () => ({ fingerprint: tinyFingerprint }),
     keys: keys.registry,
     containments,

@@ -8,15 +8,17 @@ import { Registry } from 'prom-client'
 import { encode, newEvent } from '../../bus/codec.ts'
 import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
 import { openView } from '../../bus/view.ts'
+import { configurations } from '../../inference/configuration.ts'
 import { loadMnist, pixels } from '../../inference/datasets/mnist.ts'
 import { openEmitter } from '../../inference/emitter/emitter.ts'
 import { openFingerprinter } from '../../inference/fingerprint/fingerprint.ts'
 import type { Fingerprinter } from '../../inference/port.ts'
 import { openRuntime } from '../../inference/runtime/open.ts'
 import { createNode } from '../../inference/server/node.ts'
+import { passThrough } from '../../inference/server/tracing.ts'
 import { type Containment, type FingerprintEvent, topics } from '../../schemas/index.ts'
 import { until } from './memory-bus.ts'
-import { silent } from './node-fixture.ts'
+import { noText, silent } from './node-fixture.ts'
 import { openTestKeys } from './test-keys.ts'
 
 const modelsDir = fileURLToPath(new URL('../../inference/models/', import.meta.url))
@@ -26,7 +28,7 @@ test('the digits model, its fingerprints and the embedded bus: served, recorded,
   const registry = new Registry()
   const bus = await createEmbeddedBus({ path: join(dir, 'bus') })
   await bus.ensureTopics(Object.values(topics))
-  const pools = [{ name: 'a', models: ['digits'] }]
+  const pools = [{ name: 'a', models: ['digits'], concurrency: 128 }]
   const runtime = await openRuntime({ modelsDir, pools, maxQueueItems: 256, registry, log: silent })
   const emitter = await openEmitter({ bus, dir: join(dir, 'spool'), clock: Date.now, log: silent, registry })
   const keys = await openTestKeys(bus, Date.now)
@@ -40,10 +42,12 @@ test('the digits model, its fingerprints and the embedded bus: served, recorded,
   const fingerprinterOf = (model: string, version: string) => fingerprinters.get(`${model}/${version}`)
   const control = { boundMs: 15_000, lost: 'last-known' } as const
   const rest = { clock: Date.now, registry, log: silent, control, addressKey: new Uint8Array(32), prices: { perItem: 0.0001 } }
+  const serving = { text: noText, configurationOf: configurations({}), tracing: passThrough }
   const node = await createNode({
     name: 'node-1',
     pools,
     runtime,
+    ...serving,
     fingerprinterOf,
     keys: keys.registry,
     containments,

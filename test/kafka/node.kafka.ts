@@ -9,13 +9,15 @@ import { decode, encode, newEvent } from '../../bus/codec.ts'
 import { createKafkaBus } from '../../bus/kafka/bus.ts'
 import type { EventBus } from '../../bus/port.ts'
 import { openView } from '../../bus/view.ts'
+import { configurations } from '../../inference/configuration.ts'
 import { openEmitter } from '../../inference/emitter/emitter.ts'
 import type { ControlLost } from '../../inference/server/freshness.ts'
 import { createNode, type InferenceNode } from '../../inference/server/node.ts'
+import { passThrough } from '../../inference/server/tracing.ts'
 import { type Acknowledgement, type Containment, leaseId, sentHeader, topics } from '../../schemas/index.ts'
 import { quantile } from '../bench/quantile.ts'
 import { until } from '../bus/until.ts'
-import { inferBody, silent, TinyRuntime, tinyFingerprint } from '../inference/node-fixture.ts'
+import { inferBody, noText, silent, TinyRuntime, tinyFingerprint } from '../inference/node-fixture.ts'
 import { openTestKeys } from '../inference/test-keys.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 
@@ -69,8 +71,11 @@ async function openNode(mode: ControlLost): Promise<Running> {
   const models = await openView(bus, 'models')
   const node = await createNode({
     name: mode,
-    pools: [{ name: 'a', models: ['tiny'] }],
+    pools: [{ name: 'a', models: ['tiny'], concurrency: 128 }],
     runtime: new TinyRuntime(),
+    text: noText,
+    configurationOf: configurations({}),
+    tracing: passThrough,
     fingerprinterOf: () => ({ fingerprint: tinyFingerprint }),
     keys: known,
     ...{ containments, models, emitter, registry, clock: Date.now, log: silent },

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import { classify } from '../../inference/classify.ts'
 import { openFingerprinter } from '../../inference/fingerprint/fingerprint.ts'
 import type { Fingerprint } from '../../inference/port.ts'
 import { openRuntime } from '../../inference/runtime/open.ts'
@@ -38,7 +39,7 @@ export async function openVictim(version = '1'): Promise<Victim> {
     async observe(images) {
       const input = new Float32Array(images.length * width)
       images.forEach((image, i) => input.set(image, i * width))
-      const { output } = await runtime.infer('digits', version, 'lab', input, images.length)
+      const output = await classify(runtime, { model: 'digits', version, pool: 'lab' }, input, images.length)
       const classes = output.length / images.length
       return images.map((image, i) => {
         const probabilities = output.slice(i * classes, (i + 1) * classes)

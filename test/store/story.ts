@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { DataOf, EventOf } from '../../schemas/index.ts'
-import { topics, uuidv7 } from '../../schemas/index.ts'
+import { plainInference, topics, uuidv7 } from '../../schemas/index.ts'
 import type { Row, Store, StoredKind, TableName } from '../../store/index.ts'
 import { rowOf, tableOf } from '../../store/index.ts'
 
@@ -51,6 +51,7 @@ export const request: DataOf<'request'> = {
   answeredAt: start,
   lease: null,
   confidence: 0.9,
+  ...plainInference,
 }
 
 export const fingerprint: DataOf<'fingerprint'> = {

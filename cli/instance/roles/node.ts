@@ -2,10 +2,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openKeys } from '../../../access/key-registry.ts'
 import { openView } from '../../../bus/view.ts'
+import { configurations } from '../../../inference/configuration.ts'
 import { openEmitter } from '../../../inference/emitter/emitter.ts'
 import { fingerprintKeyId } from '../../../inference/fingerprint/keystream.ts'
+import { PooledTensorRuntime, PooledTextRuntime } from '../../../inference/pooled.ts'
 import { openRuntime } from '../../../inference/runtime/open.ts'
 import { createNode } from '../../../inference/server/node.ts'
+import { passThrough } from '../../../inference/server/tracing.ts'
 import type { Context } from '../context.ts'
 import { openFingerprinters } from '../fingerprinters.ts'
 import { listening } from '../listen.ts'
@@ -28,12 +31,16 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     await emitter.close()
   })
   const { backend, maxQueueItems } = inference
-  const runtime = await openRuntime({ modelsDir, pools, backend, maxQueueItems, registry, log })
+  const own = await openRuntime({ modelsDir, pools, backend, maxQueueItems, registry, log })
+  const runtime = new PooledTensorRuntime(new Map(pools.map(({ name }) => [name, own])))
   closers.add('runtime', () => runtime.close())
   const node = await createNode({
     name: inference.node,
     pools,
     runtime,
+    text: new PooledTextRuntime(new Map()),
+    configurationOf: configurations(config.models),
+    tracing: passThrough,
     fingerprinterOf: await openFingerprinters(modelsDir, runtime.list(), secrets, log),
     keys,
     containments,
@@ -47,6 +54,7 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
       maxBodyBytes: inference.maxBodyBytes,
       ordinary: inference.limit,
       telemetryMs: inference.telemetryMs,
+      generateMs: inference.generateMs,
     },
     control: { boundMs: inference.controlBoundMs, lost: inference.controlLost },
     addressKey: secrets.addressKey,

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { ModelInfo, TensorSpec } from '../port.ts'
-import { Refusal } from './refusal.ts'
+import type { ModelInfo, TensorSpec } from '../../port.ts'
+import { Refusal } from '../refusal.ts'
 
 const Parameters = z.record(z.string().max(64), z.unknown()).optional()
 
@@ -30,7 +30,7 @@ const Envelope = z.object({
 export interface InferRequest {
   readonly id: string | undefined
   /** `[items, …shape]`, row-major, each value finite and in the model's range. */
-  readonly input: Float32Array
+  readonly tensor: { readonly name: string; readonly datatype: 'FP32'; readonly shape: readonly number[]; readonly data: Float32Array }
   readonly items: number
   readonly outputs: readonly TensorSpec[]
 }
@@ -49,10 +49,12 @@ export function readInferRequest(body: unknown, model: ModelInfo, maxItems: numb
   const { id, inputs, outputs } = parsed.data
   const [spec] = model.inputs
   const [tensor] = inputs
+  if (spec === undefined || spec.datatype !== 'FP32') throw new Refusal('NOT_FOUND', 'The model cannot be asked like this.')
   if (inputs.length !== 1 || tensor?.name !== spec.name) throw invalid(`inputs: the model takes one input, ${spec.name}`)
   if (tensor.datatype !== spec.datatype) throw invalid(`inputs[0].datatype: ${spec.name} is ${spec.datatype}`)
   const items = itemsOf(tensor.shape, spec, maxItems)
-  return { id, input: readData(tensor.data, tensor.shape, model.range), items, outputs: selectOutputs(outputs, model) }
+  const data = readData(tensor.data, tensor.shape, spec.range ?? [-Number.MAX_VALUE, Number.MAX_VALUE])
+  return { id, tensor: { name: spec.name, datatype: 'FP32', shape: tensor.shape, data }, items, outputs: selectOutputs(outputs, model) }
 }
 
 function itemsOf(shape: readonly number[], spec: TensorSpec, maxItems: number): number {

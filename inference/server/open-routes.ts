@@ -1,0 +1,36 @@
+import type { FastifyInstance } from 'fastify'
+import type { Registry } from 'prom-client'
+import { busy } from './pools.ts'
+
+export interface OpenRoutes {
+  readonly version: string
+  readonly backend: string
+  readonly registry: Registry
+  readonly ready: () => boolean
+  readonly status: () => { readonly ok: boolean; readonly summary: string }
+}
+
+/**
+ * Families that anybody may read. The registry is the whole process's, and a client who could count findings, leases or
+ * events that are not its own would know at once that it was seen; the console's `/metrics` has all of them.
+ */
+const told = /^cordon_(process|nodejs|runtime|requests?|fingerprint)_/
+
+/** What needs no key: it says nothing about models, clients or containment. */
+export function openRoutes(app: FastifyInstance, { version, backend, registry, ready, status }: OpenRoutes): void {
+  app.get('/v2', async () => ({ name: 'cordon', version, extensions: [], backend }))
+  app.get('/v2/health/live', async () => ({ live: true }))
+  app.get('/v2/health/ready', async () => {
+    if (!ready()) throw busy('OVERLOADED', 1)
+    return { ready: true }
+  })
+  app.get('/health', async (_request, reply) => {
+    const { ok, summary } = status()
+    return reply.code(ready() ? 200 : 503).send(ready() ? { ok, summary } : { ok, summary, error: summary })
+  })
+  app.get('/metrics', async (_request, reply) => {
+    const names = registry.getMetricsAsArray().flatMap(({ name }) => (told.test(name) ? [name] : []))
+    const families = await Promise.all(names.map((name) => registry.getSingleMetricAsString(name)))
+    return reply.type(registry.contentType).send(`${families.join('\n\n')}\n`)
+  })
+}

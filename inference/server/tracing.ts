@@ -1,0 +1,35 @@
+import type { Exchange } from './exchange.ts'
+
+/** W3C trace context of one request. */
+export interface Trace {
+  /** 32 hex digits; null where neither the client nor we trace. */
+  readonly id: string | null
+  /** What an upstream is told: `traceparent`, `tracestate`. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** Spans and metrics of requests, in the terms of OpenTelemetry's GenAI conventions; the SDK stays behind this port. */
+export interface Tracing {
+  /** Begins a request's trace from the headers that it came with, which may be anything. Never throws. */
+  begin(headers: { readonly traceparent?: string | undefined; readonly tracestate?: string | undefined }): Trace
+  /** Ends it, with everything that the exchange says. Never throws. */
+  end(exchange: Exchange, status: number): void
+  /** Sends what is left. */
+  close(): Promise<void>
+}
+
+const none: Trace = { id: null, headers: {} }
+const wellFormed = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/
+
+/** Without an exporter: a client's trace goes through to the upstream as it is, and nothing is made of it here. */
+export const passThrough: Tracing = {
+  begin: ({ traceparent, tracestate }) => {
+    const id = traceparent === undefined ? undefined : wellFormed.exec(traceparent)?.[1]
+    if (traceparent === undefined || id === undefined) return none
+    const headers: Record<string, string> = { traceparent }
+    if (tracestate !== undefined && tracestate.length <= 512) headers['tracestate'] = tracestate
+    return { id, headers }
+  },
+  end: () => {},
+  close: async () => {},
+}
