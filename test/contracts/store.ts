@@ -37,7 +37,8 @@ export function storeContract(name: string, factory: StoreFactory): void {
           ['001-events.sql', false],
           ['002-decisions.sql', false],
           ['003-orders.sql', false],
-          ['004-late-inserts.sql', '005-generations.sql', false],
+          ['004-late-inserts.sql', false],
+          ['005-generations.sql', false],
         ],
       )
     })

@@ -28,7 +28,7 @@ describe('opening a store', () => {
     const { store, close } = await chdb()
     assert.deepEqual(
       (await store.migrate()).map((one) => one.applied),
-      [true, true, true, true],
+      [true, true, true, true, true],
     )
     await assert.rejects(openStore({ path: `${process.cwd()}/never-made`, log }), { code: 'OPEN_FAILED' })
     await store.client.command({ query: "INSERT INTO migrations (name, checksum) VALUES ('001-events.sql', 'other')" })
