@@ -11,6 +11,7 @@ import type { EventBus } from '../../bus/port.ts'
 import { readPlaybook } from '../../cli/instance/roles/respond.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { startBroker } from '../kafka/broker.ts'
+import { benchAblation } from './ablation.ts'
 import { benchBus } from './bus.ts'
 import { benchDistributed } from './distributed.ts'
 import { benchEnforcement } from './enforcement.ts'
@@ -62,6 +63,7 @@ function openBenchStore(): Promise<Store> {
 const sections: Readonly<Record<string, () => Promise<unknown>>> = {
   fingerprint: async () => benchFingerprint(scale(10_000)),
   node: () => benchNode(short ? { roundMs: 500, rounds: 2 } : {}),
+  ablation: () => benchAblation(short),
   runtime: () => benchRuntime(),
   host: () => benchHost({ events: scale(20_000) }),
   bus: async () => ({

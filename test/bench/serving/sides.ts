@@ -1,0 +1,122 @@
+import { loadMnist, pixels } from '../../../inference/datasets/mnist.ts'
+import { chatModel } from './answers.ts'
+import { type Child, openChild } from './child.ts'
+import type { ClosedLoad, Kind, LoadResult } from './generator.ts'
+import type { NodeArgument, NodeReady } from './node.ts'
+import type { Usage } from './usage.ts'
+
+/** One of the servers that are compared. */
+export interface Side {
+  readonly name: string
+  readonly port: number
+  readonly child: Child
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface Round extends LoadResult {
+  /** CPU time of the server's process by request: it depends less on what else the machine does than time does. */
+  readonly cpuMicros: number
+}
+
+/** What one comparison loads the sides with. */
+export interface Comparison {
+  readonly kind: Omit<Kind, 'headers' | 'weight'>
+  readonly clients: number
+  readonly ms: number
+  readonly rounds: number
+}
+
+export const openGenerator = () => openChild(new URL('generator.ts', import.meta.url))
+
+export async function openUpstream(tokenMs = 0): Promise<Side> {
+  const child = await openChild(new URL('upstream.ts', import.meta.url), { tokenMs })
+  return { name: 'bare', child, headers: {}, port: portOf(child) }
+}
+
+export async function openProxy(upstream: number): Promise<Side> {
+  const child = await openChild(new URL('proxy.ts', import.meta.url), { upstream })
+  return { name: 'proxy', child, headers: {}, port: portOf(child) }
+}
+
+/** A process with a node for each variant. */
+export async function openNodes(argument: NodeArgument): Promise<readonly Side[]> {
+  const child = await openChild(new URL('node.ts', import.meta.url), argument)
+  const { ports, authorization } = child.ready as NodeReady
+  return argument.variants.map(({ name }) => ({
+    ...{ name, child, port: ports[name] ?? 0 },
+    headers: { authorization: authorization[name] ?? '' },
+  }))
+}
+
+function portOf({ ready }: Child): number {
+  return (ready as { readonly port: number }).port
+}
+
+/** How long a side is loaded before it counts: a cold process takes three times the CPU time of a warm one. */
+const warmMs = 1_500
+
+/** Loads each side in turn, each round in the other order, once all are warm. */
+export async function compare(
+  generator: Child,
+  sides: readonly Side[],
+  comparison: Comparison,
+): Promise<ReadonlyMap<string, readonly Round[]>> {
+  const { rounds, ms } = comparison
+  const found = new Map(sides.map(({ name }): [string, Round[]] => [name, []]))
+  for (const side of sides) await load(generator, side, { ...comparison, ms: Math.max(ms / 2, warmMs) })
+  for (let round = 0; round < rounds; round++) {
+    for (const side of round % 2 === 0 ? sides : sides.toReversed()) found.get(side.name)?.push(await load(generator, side, comparison))
+  }
+  return found
+}
+
+export async function load(
+  generator: Child,
+  { name, port, child, headers }: Side,
+  { kind, clients, ms }: Omit<Comparison, 'rounds'>,
+): Promise<Round> {
+  const order: ClosedLoad = {
+    port,
+    clients,
+    ms,
+    kinds: [{ ...kind, weight: 1, headers: { 'content-type': 'application/json', ...headers } }],
+  }
+  const before = await child.ask<Usage>('usage')
+  const result = await generator.ask<LoadResult>('ask', order)
+  const after = await child.ask<Usage>('usage')
+  const { byStatus } = result.kinds[kind.name] ?? { byStatus: {} }
+  if (Object.keys(byStatus).join() !== '200') throw new Error(`${name} answered ${JSON.stringify(byStatus)} to ${kind.name}`)
+  return { ...result, cpuMicros: (after.cpuMicros - before.cpuMicros) / result.requests }
+}
+
+/** Handwritten digits as JSON, some 3.5 kB an item. */
+export function inferBodies(count: number, items = 1): Uint8Array[] {
+  const { images } = loadMnist('test')
+  return Array.from({ length: count }, (_, index) => {
+    const values = images.subarray(index * items * pixels, (index + 1) * items * pixels)
+    const data = Array.from(values, (value) => Math.round(value * 10_000) / 10_000)
+    return Buffer.from(JSON.stringify({ inputs: [{ name: 'image', shape: [items, 28, 28, 1], datatype: 'FP32', data }] }))
+  })
+}
+
+/** A chat of two messages, with the usage of streams asked for. */
+export function chatBody(stream: boolean): Uint8Array {
+  const messages = [
+    { role: 'system', content: 'You answer in one sentence.' },
+    { role: 'user', content: 'What does a proxy cost?' },
+  ]
+  return Buffer.from(
+    JSON.stringify({ model: chatModel, messages, max_tokens: 64, ...(stream ? { stream, stream_options: { include_usage: true } } : {}) }),
+  )
+}
+
+export const inferKind = (bodies: readonly Uint8Array[]) => ({
+  name: 'infer',
+  method: 'POST' as const,
+  path: '/v2/models/digits/infer',
+  bodies,
+})
+export const chatKind = (stream: boolean) => ({
+  ...{ name: 'chat', method: 'POST' as const, path: '/v1/chat/completions' },
+  bodies: [chatBody(stream)],
+})

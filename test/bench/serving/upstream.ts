@@ -1,0 +1,47 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import { chatAnswer, chatEvents, chatModel, inferAnswer, inferMetadata } from './answers.ts'
+import { argumentOf, obey } from './child.ts'
+import { listen, usageOrders } from './usage.ts'
+
+// A model server that computes nothing: node:http alone. The argument: how long it takes between the tokens of a stream.
+
+const { tokenMs } = argumentOf<{ readonly tokenMs: number }>()
+const json = { 'content-type': 'application/json' }
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for await (const part of request) parts.push(part as Buffer)
+  return Buffer.concat(parts)
+}
+
+async function stream(response: ServerResponse): Promise<void> {
+  response.writeHead(200, { 'content-type': 'text/event-stream' })
+  for (const event of chatEvents) {
+    if (response.destroyed) return
+    response.write(event)
+    if (tokenMs > 0) await delay(tokenMs)
+  }
+  response.end()
+}
+
+function answer(response: ServerResponse, bytes: Uint8Array): void {
+  response.writeHead(200, { ...json, 'content-length': bytes.length })
+  response.end(bytes)
+}
+
+async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const path = request.url ?? ''
+  const body = request.method === 'POST' ? await bodyOf(request) : undefined
+  if (path.endsWith('/infer')) return answer(response, inferAnswer)
+  if (path.endsWith('/chat/completions')) return body?.includes('"stream":true') ? stream(response) : answer(response, chatAnswer)
+  if (path.endsWith('/models'))
+    return answer(response, Buffer.from(JSON.stringify({ object: 'list', data: [{ id: chatModel, object: 'model' }] })))
+  if (path.includes('/models/') && !path.endsWith('/ready')) return answer(response, Buffer.from(JSON.stringify(inferMetadata)))
+  answer(response, Buffer.from('{"ready":true,"live":true}'))
+}
+
+const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+  handle(request, response).catch(() => response.destroy())
+})
+obey({ port: await listen(server) }, usageOrders())
