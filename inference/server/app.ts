@@ -1,9 +1,14 @@
-import { STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import type { Exchange } from './exchange.ts'
+import type { Bodies } from './bodies.ts'
+import type { Connections } from './connections.ts'
+import type { Dialect, Exchange } from './exchange.ts'
+import { checkHeaders } from './headers.ts'
 import type { NodeLimits } from './options.ts'
+import { busy } from './pools.ts'
 import { Refusal, refusalOfStatus, refusalType } from './refusal.ts'
 
 declare module 'fastify' {
@@ -13,14 +18,28 @@ declare module 'fastify' {
   }
 }
 
-/** A Fastify application with our bounds, JSON alone as the body, and every error as a problem. */
-export function openApp(limits: NodeLimits, log: Logger): FastifyInstance {
+/** Connections beyond the limit that are told so; what comes on top of them is closed without a word. */
+const toldConnections = 64
+
+export interface AppParts {
+  readonly limits: NodeLimits
+  readonly bodies: Bodies
+  readonly connections: Connections
+  /** Whether clients are to come back over another connection. */
+  readonly leaving: () => boolean
+  readonly log: Logger
+}
+
+/** A Fastify application with our bounds, bytes as the body, and every error in the client's dialect. */
+export function openApp({ limits, bodies, connections, leaving, log }: AppParts): FastifyInstance {
   const app = Fastify({
     logger: false,
-    bodyLimit: limits.maxBodyBytes,
-    connectionTimeout: limits.requestMs + limits.inferMs,
-    requestTimeout: limits.requestMs,
+    // An idle connection; what is at work on one is looked after below.
+    connectionTimeout: limits.requestMs,
+    // Bodies are timed by who reads them, and answered; this is for those that nobody reads.
+    requestTimeout: limits.requestMs + 1_000,
     keepAliveTimeout: limits.keepAliveMs,
+    maxRequestsPerSocket: limits.maxRequestsPerConnection,
     // Checked below, to answer with a problem.
     http: {
       maxHeaderSize: limits.maxHeaderBytes,
@@ -31,29 +50,46 @@ export function openApp(limits: NodeLimits, log: Logger): FastifyInstance {
     routerOptions: { maxParamLength: 512 },
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => {
-      if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
+      if (error.code === 'ECONNRESET' || !socket.writable || connections.answering(socket)) return socket.destroy()
       endWith(socket, refusalOfStatus(clientErrorStatus(error.code), error))
     },
-    frameworkErrors: (error, _request, reply) => {
-      sendRefusal(reply, refusalOfStatus(error.statusCode, error), null)
+    frameworkErrors: (error, request, reply) => {
+      sendRefusal(reply, refusalOfStatus(error.statusCode, error, dialectOf(request.raw.url)), dialectOf(request.raw.url))
     },
   })
-  app.server.maxConnections = limits.maxConnections
-  // Node answers these two by itself, with an empty body or with nothing.
-  app.server.on('connect', (_request, socket) => endWith(socket, refusalOfStatus(400, undefined)))
-  app.server.on('checkExpectation', (request) => endWith(request.socket, refusalOfStatus(417, undefined)))
-  app.addHook('onRequest', async (request) => {
-    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) throw refusalOfStatus(400, undefined)
+  // Node leaves out what is beyond, without a word; one more than we take is enough to see that.
+  app.server.maxHeadersCount = limits.maxHeaders + 1
+  boundConnections(app, limits, connections)
+  const continued = answerExpectations(app)
+  app.addHook('onRequest', (request, _reply, done) => done(checkHeaders(request.raw, limits.maxHeaders)))
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    // Else the client keeps an idle connection that closing would wait for.
+    if (leaving()) reply.header('connection', 'close')
+    done()
   })
   app.decorateRequest('exchange', null)
-  app.setErrorHandler((error: FastifyError, request, reply) => sendRefusal(reply, asRefusal(error, request, log), request.exchange))
-  app.setNotFoundHandler((_request, reply) => sendRefusal(reply, refusalOfStatus(404, undefined), null))
-  takeBytes(app)
+  app.decorateRequest('hold', null)
+  app.decorateRequest('call', null)
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    // Whoever asked first whether to send its body may send it or not; only a new connection is sure to be understood.
+    if (request.headers.expect !== undefined) reply.header('connection', 'close')
+    const dialect = request.exchange?.dialect ?? dialectOf(request.url)
+    return sendRefusal(reply, asRefusal(error, request, dialect, log), dialect)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const dialect = dialectOf(request.url)
+    return sendRefusal(reply, refusalOfStatus(404, undefined, dialect), dialect)
+  })
+  takeBytes(app, bodies, continued)
   return app
 }
 
-function sendRefusal(reply: FastifyReply, refusal: Refusal, exchange: Exchange | null): FastifyReply {
-  const dialect = exchange?.dialect ?? 'oip'
+/** Which words an address that leads nowhere is refused in. */
+function dialectOf(url: string | undefined): Dialect {
+  return url !== undefined && /^\/v1(?:[/?]|$)/.test(url) ? 'openai' : 'oip'
+}
+
+function sendRefusal(reply: FastifyReply, refusal: Refusal, dialect: Dialect): FastifyReply {
   return reply
     .code(refusal.status)
     .headers(refusal.details.headers ?? {})
@@ -61,10 +97,10 @@ function sendRefusal(reply: FastifyReply, refusal: Refusal, exchange: Exchange |
     .send(refusal.body(dialect))
 }
 
-function asRefusal(error: FastifyError, { exchange, routeOptions }: FastifyRequest, log: Logger): Refusal {
-  const refusal = error instanceof Refusal ? error : refusalOfStatus(error.statusCode, error)
+function asRefusal(error: FastifyError, { exchange, routeOptions }: FastifyRequest, dialect: Dialect, log: Logger): Refusal {
+  const refusal = error instanceof Refusal ? error : refusalOfStatus(error.statusCode, error, dialect)
   if (refusal.code === 'FAILED') log.error({ err: error, route: routeOptions.url }, 'node: a request failed')
-  if (exchange !== null) {
+  if (exchange !== null && !exchange.recorded) {
     exchange.outcome = refusal.outcome
     exchange.lease = refusal.details.lease ?? null
     exchange.hardening = 'none'
@@ -75,13 +111,47 @@ function asRefusal(error: FastifyError, { exchange, routeOptions }: FastifyReque
   return refusal
 }
 
-/** Bodies come as bytes; whoever has a route reads them, and says which types it takes. */
-function takeBytes(app: FastifyInstance): void {
+/** Bodies come as bytes; whoever has a route reads them, and says which types it takes. Where nobody does, they are not kept. */
+function takeBytes(app: FastifyInstance, bodies: Bodies, continued: WeakMap<IncomingMessage, ServerResponse>): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser<Buffer>('*', { parseAs: 'buffer' }, (request, body, done) => {
-    if (request.exchange !== null) request.exchange.bytesIn = body.length
-    done(null, body)
+  app.addContentTypeParser('*', (request, payload, done) => {
+    const { exchange } = request
+    if (exchange === null) return done(null, undefined)
+    continued.get(request.raw)?.writeContinue()
+    bodies.read(request, payload, exchange).then((body) => done(null, body), done)
   })
+}
+
+/** Whoever asks before it sends its body is told to go on once its headers were found good, and not before. */
+function answerExpectations({ server }: FastifyInstance): WeakMap<IncomingMessage, ServerResponse> {
+  const continued = new WeakMap<IncomingMessage, ServerResponse>()
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    continued.set(request, response)
+    server.emit('request', request, response)
+  })
+  // Node would answer these by itself, with an empty body.
+  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+    const refusal = refusalOfStatus(417, undefined)
+    const headers = { 'content-type': refusalType.oip, connection: 'close' }
+    response.writeHead(417, headers).end(refusal.body('oip'))
+  })
+  return continued
+}
+
+function boundConnections({ server }: FastifyInstance, { maxConnections }: NodeLimits, connections: Connections): void {
+  let open = 0
+  server.maxConnections = maxConnections + toldConnections
+  server.on('connection', (socket: Socket) => {
+    open++
+    socket.once('close', () => open--)
+    if (open > maxConnections) endWith(socket, busy('OVERLOADED', 1))
+  })
+  // Nothing moved for a while: not for who waits for a model; but who does not take its answer waits for nothing.
+  server.on('timeout', (socket: Socket) => {
+    if (connections.working(socket) && socket.writableLength === 0) socket.setTimeout(socket.timeout ?? 0)
+    else socket.destroy()
+  })
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => endWith(socket, refusalOfStatus(400, undefined)))
 }
 
 function clientErrorStatus(code: string | undefined): number {
@@ -91,6 +161,8 @@ function clientErrorStatus(code: string | undefined): number {
 
 /** For requests that never became one: there is no reply object yet. */
 function endWith(socket: Duplex, refusal: Refusal): void {
+  // Who went away meanwhile is not to be told.
+  socket.on('error', () => socket.destroy())
   socket.end(rawProblem(refusal), () => socket.destroy())
 }
 
@@ -98,6 +170,7 @@ function rawProblem(refusal: Refusal): string {
   const body = refusal.body('oip')
   const head = [
     `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}`,
+    ...Object.entries(refusal.details.headers ?? {}).map(([name, value]) => `${name}: ${value}`),
     `content-type: ${refusalType.oip}`,
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',

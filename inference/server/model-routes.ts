@@ -1,12 +1,20 @@
 import { performance } from 'node:perf_hooks'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Instant, Operation } from '../../schemas/index.ts'
+import type { Bodies } from './bodies.ts'
+import type { Call, Connections } from './connections.ts'
 import { type Dialect, type Exchange, newExchange } from './exchange.ts'
 import { busy } from './pools.ts'
 import type { Recorder } from './recorder.ts'
-import { refusalOfStatus } from './refusal.ts'
 import type { Service } from './service.ts'
 import type { Tracing } from './tracing.ts'
+import type { Watch } from './watch.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    call: Call | null
+  }
+}
 
 export interface ModelRoutes {
   readonly service: Service
@@ -15,6 +23,11 @@ export interface ModelRoutes {
   readonly clock: () => Instant
   readonly closing: () => boolean
   readonly onRecordError: (error: unknown) => void
+  readonly bodies: Bodies
+  readonly connections: Connections
+  readonly watch: Watch
+  /** Requests on one connection that may wait for their answers. */
+  readonly maxPipelined: number
 }
 
 export interface Protocol {
@@ -29,7 +42,8 @@ export interface Protocol {
 /**
  * What all routes of models have in common: they need a key, and each request leaves one event. It is written before
  * the answer is handed over; where the answer is a stream, the route writes it before the last piece, by {@link finish};
- * where the client goes away first, it is written then.
+ * where the client goes away first, it is written then. Whatever way a request ends, {@link finish} is where what it held is
+ * given back: its body's bytes and its deadline; its place in a pool is given back by who took it.
  */
 export function recordExchanges(app: FastifyInstance, parts: ModelRoutes, protocol: Protocol): void {
   const { service, tracing, clock, closing } = parts
@@ -42,15 +56,16 @@ export function recordExchanges(app: FastifyInstance, parts: ModelRoutes, protoc
     request.exchange = exchange
     exchange.bytesIn = declaredLength(headers['content-length'])
     exchange.model = protocol.modelOf(request)
-    reply.raw.once('close', () => leave(parts, request, exchange))
+    const depth = follow(parts, request, reply, exchange)
+    if (depth > parts.maxPipelined) {
+      reply.header('connection', 'close')
+      throw busy('OVERLOADED', 1)
+    }
     if (closing()) throw busy('OVERLOADED', 1)
     service.enter(exchange, headers.authorization, request.method === 'POST')
-    const encoding = headers['content-encoding']
-    if (encoding !== undefined && encoding !== 'identity') throw refusalOfStatus(415, undefined)
+    parts.bodies.expect(request, exchange)
   })
   app.addHook('onSend', (request, reply, payload, done) => {
-    // Else the client keeps an idle connection that closing would wait for.
-    if (closing()) reply.header('connection', 'close')
     if (request.exchange !== null && !isStream(payload)) {
       if (typeof payload === 'string') request.exchange.bytesOut = Buffer.byteLength(payload)
       else if (payload instanceof Uint8Array) request.exchange.bytesOut = payload.length
@@ -60,12 +75,25 @@ export function recordExchanges(app: FastifyInstance, parts: ModelRoutes, protoc
   })
 }
 
+/** Looks after its deadline and its connection until it is finished. @returns how many requests its connection has now */
+function follow(parts: ModelRoutes, request: FastifyRequest, reply: FastifyReply, exchange: Exchange): number {
+  const call: Call = { reply, lost: () => leave(parts, request, exchange), expire: () => exchange.cancellation.expire() }
+  request.call = call
+  exchange.cancellation.watched()
+  parts.watch.add(exchange.cancellation)
+  return parts.connections.add(request.raw.socket, call)
+}
+
 /** Writes the event of a request, once, and ends its trace. */
-export function finish({ recorder, tracing, onRecordError }: ModelRoutes, request: FastifyRequest, status: number): void {
+export function finish(parts: ModelRoutes, request: FastifyRequest, status: number): void {
+  const { recorder, tracing, onRecordError, bodies, connections, watch } = parts
   const exchange = exchangeOf(request)
   if (exchange.recorded) return
   exchange.recorded = true
+  watch.delete(exchange.cancellation)
   exchange.cancellation.end()
+  if (request.call !== null) connections.delete(request.raw.socket, request.call)
+  bodies.release(request)
   try {
     recorder.record(exchange, status, { address: request.ip, agent: request.headers['user-agent'] ?? '' })
   } catch (error) {

@@ -1,8 +1,11 @@
+import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { newEvent } from '../../bus/codec.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { TelemetryEvent } from '../../schemas/index.ts'
 import { openApp } from './app.ts'
+import { Bodies } from './bodies.ts'
+import { Connections } from './connections.ts'
 import { Enforcement } from './enforcement.ts'
 import { type ControlSource, Freshness } from './freshness.ts'
 import { Gate } from './gate.ts'
@@ -16,9 +19,10 @@ import { type NodePulse, pulseOf, summaryOf } from './pulse.ts'
 import { Recorder } from './recorder.ts'
 import { Service } from './service.ts'
 import { openTelemetry } from './telemetry.ts'
+import { Watch } from './watch.ts'
 
-/** How long running requests may take to finish once the node closes. */
-const closeMs = 10_000
+/** How long those that are told that their time is over have to hear it. */
+const lastWordMs = 500
 /** How often a node without requests looks whether it still knows what to enforce. */
 const lookMs = 500
 
@@ -60,13 +64,16 @@ export interface InferenceNode {
 export async function createNode(options: NodeOptions): Promise<InferenceNode> {
   const limits: NodeLimits = { ...defaultLimits, ...options.limits }
   const log = options.log.child({ node: options.name }, { redact: ['headers.authorization', 'req.headers.authorization', 'key', 'bearer'] })
+  // First it says that it is not ready, then it refuses.
+  let leaving = false
   let closing = false
   const freshness = openFreshness({ ...options, log })
   // The gauge is read long after both exist; each needs the other at its birth.
   const metrics = openNodeMetrics(options.registry, () => enforcement.active())
   const enforcement = openEnforcement({ ...options, log }, metrics, freshness)
   const { runtime, text, tracing, fingerprinterOf, clock } = options
-  const gate = new Gate({ pools: options.pools })
+  const watch = new Watch()
+  const gate = new Gate({ pools: options.pools, maxQueueMs: limits.maxQueueMs, maxWaiting: limits.maxInFlight, watch })
   const pools = new Pools(
     options.pools,
     {
@@ -77,22 +84,25 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
   )
   const recorder = new Recorder(options, metrics, limits.anonymousEvents)
   const service = new Service({ options, limits, enforcement, freshness, pools, gate })
-  const app = openApp(limits, log)
+  const bodies = new Bodies(limits, watch)
+  const connections = new Connections()
+  const app = openApp({ limits, bodies, connections, leaving: () => leaving, log })
   const stateOf = () => {
     freshness.look()
-    return { options, freshness, requests: recorder.requests, inFlight: service.inFlight, closing }
+    return { options, freshness, requests: recorder.requests, inFlight: service.inFlight, closing: leaving }
   }
   const pulse = () => pulseOf(stateOf())
   openRoutes(app, {
     version: packageJson.version,
     backend: options.runtime.backend,
     registry: options.registry,
-    ready: () => !closing && service.list().length > 0 && freshness.look() !== 'fail-closed',
+    ready: () => !leaving && service.list().length > 0 && freshness.look() !== 'fail-closed',
     status: () => ({ ok: pulse().ok, summary: summaryOf(stateOf()) }),
   })
   const onRecordError = (error: unknown) => log.error({ err: error }, 'node: a request could not be recorded')
-  const parts = { service, recorder, tracing, clock, closing: () => closing, onRecordError, limits, metrics, log }
-  await app.register(oipRoutes, { ...parts, runtime, fingerprinterOf })
+  const held = { bodies, connections, watch, maxPipelined: limits.maxPipelined }
+  const parts = { service, recorder, tracing, clock, closing: () => closing, onRecordError, limits, metrics, log, ...held }
+  await app.register(oipRoutes, { ...parts, runtime, configurationOf: options.configurationOf, fingerprinterOf })
   await app.register(openaiRoutes, { ...parts, text, configurationOf: options.configurationOf })
   await app.ready()
   const telemetry = openTelemetry({ options, everyMs: limits.telemetryMs, recorder, freshness })
@@ -110,11 +120,19 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
       return { url, port: bound !== null && typeof bound === 'object' ? bound.port : address.port }
     },
     close: async () => {
+      leaving = true
+      if (limits.announceMs > 0) await setTimeoutAsync(limits.announceMs)
       closing = true
       clearInterval(looking)
-      const impatient = setTimeout(() => app.server.closeAllConnections(), closeMs)
+      // Those that still wait for an answer are refused; streams, and who does not take its answer, are cut off.
+      let lastWord: NodeJS.Timeout | undefined
+      const impatient = setTimeout(() => {
+        connections.expireAll()
+        lastWord = setTimeout(() => app.server.closeAllConnections(), lastWordMs)
+      }, limits.drainMs)
       await app.close()
       clearTimeout(impatient)
+      clearTimeout(lastWord)
       // After the last request, whose event it counts.
       telemetry.stop()
       enforcement.close()

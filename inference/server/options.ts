@@ -28,10 +28,22 @@ export interface NodeLimits {
   readonly maxItems: number
   /** Bytes of one body, beyond which 413. */
   readonly maxBodyBytes: number
-  /** Requests being answered, beyond which 503. */
+  /** Bytes of all bodies in memory, beyond which 503; no principal holds more than a quarter while others want some. */
+  readonly maxBufferedBytes: number
+  /** Bytes a second that a body must arrive with after its first second, on average; slower is 408. 0 is any. */
+  readonly minBodyRate: number
+  /** Requests that wait for a place in a pool, over all pools; then who has the most waiting gives way. */
   readonly maxInFlight: number
+  /** How long a request may have to wait for its place; who would wait for longer gets 503 at once. */
+  readonly maxQueueMs: number
+  /** Beyond it 503, and the connection is closed. */
   readonly maxConnections: number
+  /** Requests over one connection, after which it is closed behind the answer. */
+  readonly maxRequestsPerConnection: number
+  /** Requests on one connection that are not answered yet, beyond which 503 and the connection is closed. */
+  readonly maxPipelined: number
   readonly maxHeaderBytes: number
+  readonly maxHeaders: number
   /** How long the headers, and the whole request, may take to arrive. */
   readonly headersMs: number
   readonly requestMs: number
@@ -41,6 +53,10 @@ export interface NodeLimits {
   readonly inferMs: number
   /** How long a generation may take, its stream included. */
   readonly generateMs: number
+  /** Once the node closes: how long it still listens and serves while `/v2/health/ready` says 503, for balancers to see it. */
+  readonly announceMs: number
+  /** And then: how long what runs may take to finish, streams too. */
+  readonly drainMs: number
   /** Ordinary allowance of each principal; null for none. */
   readonly ordinary: Quota | null
   /** Events of requests without a usable key, each second; more are counted and not recorded. */
@@ -52,14 +68,22 @@ export interface NodeLimits {
 export const defaultLimits: NodeLimits = {
   maxItems: 128,
   maxBodyBytes: 4_194_304,
+  maxBufferedBytes: 268_435_456,
+  minBodyRate: 1_024,
   maxInFlight: 1_024,
+  maxQueueMs: 5_000,
   maxConnections: 4_096,
+  maxRequestsPerConnection: 100_000,
+  maxPipelined: 64,
   maxHeaderBytes: 16_384,
+  maxHeaders: 128,
   headersMs: 10_000,
   requestMs: 30_000,
   keepAliveMs: 15_000,
   inferMs: 30_000,
   generateMs: 600_000,
+  announceMs: 0,
+  drainMs: 10_000,
   ordinary: null,
   anonymousEvents: 50,
   telemetryMs: 5_000,

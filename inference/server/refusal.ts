@@ -19,6 +19,7 @@ const exits = {
   MEDIA_TYPE: { status: 415, outcome: 'invalid', title: 'The body has an unsupported type' },
   INPUT_INVALID: { status: 422, outcome: 'invalid', title: 'The input does not fit the model' },
   THROTTLED: { status: 429, outcome: 'throttled', title: 'Quota exceeded', type: `${problems}quota-exceeded` },
+  EXPECTATION: { status: 417, outcome: 'invalid', title: 'The expectation cannot be met' },
   HEADERS_TOO_LARGE: { status: 431, outcome: 'invalid', title: 'The headers are too large' },
   ABORTED: { status: 499, outcome: 'aborted', title: 'The client went away' },
   FAILED_UPSTREAM: { status: 502, outcome: 'failed', title: 'The model could not answer' },
@@ -48,6 +49,8 @@ export interface RefusalDetails {
   readonly policies?: readonly string[]
   /** The field that is wrong, for clients of the OpenAI API. */
   readonly param?: string
+  /** What exactly is wrong, for clients of the OpenAI API, which branch on it; else the code. */
+  readonly reason?: string
   readonly cause?: unknown
 }
 
@@ -77,8 +80,8 @@ export class Refusal extends CordonError<RefusalCode> {
   /** The error object of the OpenAI API. */
   #asError(): string {
     const { status } = this
-    const { param = null } = this.details
-    return JSON.stringify({ error: { message: this.message, type: errorType(status), param, code: this.code.toLowerCase() } })
+    const { param = null, reason = this.code.toLowerCase() } = this.details
+    return JSON.stringify({ error: { message: this.message, type: errorType(status), param, code: reason } })
   }
 
   /** RFC 9457 problem details, with `error` for clients of the Open Inference Protocol. */
@@ -107,16 +110,18 @@ function errorType(status: number): string {
   return status < 500 ? 'invalid_request_error' : 'server_error'
 }
 
+const interfaces: Readonly<Record<Dialect, string>> = { oip: 'the Open Inference Protocol, version 2', openai: 'the OpenAI API' }
+
 /** The refusal that an HTTP status of the framework stands for; what is not the client's doing is `FAILED`. */
-export function refusalOfStatus(status: number | undefined, cause: unknown): Refusal {
+export function refusalOfStatus(status: number | undefined, cause: unknown, dialect: Dialect = 'oip'): Refusal {
   const details = { cause }
-  if (status === 404)
-    return new Refusal('NOT_FOUND', 'There is nothing here; the interface is the Open Inference Protocol, version 2.', details)
+  if (status === 404) return new Refusal('NOT_FOUND', `There is nothing here; the interface is ${interfaces[dialect]}.`, details)
   if (status === 408) return new Refusal('TIMED_OUT', 'Send the whole request at once.', details)
-  if (status === 413) return new Refusal('TOO_LARGE', 'Send fewer inputs in one request.', details)
-  if (status === 415) return new Refusal('MEDIA_TYPE', 'Send application/json, not compressed.', details)
+  if (status === 413) return new Refusal('TOO_LARGE', 'Send less in one request.', details)
+  if (status === 415) return new Refusal('MEDIA_TYPE', 'Send application/json.', details)
+  if (status === 417) return new Refusal('EXPECTATION', 'Expect nothing but 100-continue.', details)
   if (status === 431) return new Refusal('HEADERS_TOO_LARGE', 'Send fewer or shorter headers.', details)
   if (status !== undefined && status >= 400 && status < 500)
-    return new Refusal('MALFORMED', 'The request is not well formed: send JSON of the Open Inference Protocol.', details)
+    return new Refusal('MALFORMED', `The request is not well formed: the interface is ${interfaces[dialect]}.`, details)
   return new Refusal('FAILED', 'Something went wrong on our side; try again.', details)
 }

@@ -47,6 +47,11 @@ export function take(bucket: Bucket, items: number, now: Instant): void {
   bucket.fullAt = Math.max(bucket.fullAt, now) + (items * bucket.quota.windowMs) / bucket.quota.requests
 }
 
+/** Gives `items` back that were taken for what then did not run. */
+export function giveBack(bucket: Bucket, items: number): void {
+  bucket.fullAt -= (items * bucket.quota.windowMs) / bucket.quota.requests
+}
+
 /** Buckets by key, at most `most` of them; the ones unused for longest go first, and those had time to fill. */
 export class Buckets {
   readonly #most: number

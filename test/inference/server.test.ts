@@ -131,7 +131,8 @@ test('400, 413 and 415 for bodies that are not a bounded JSON document', async (
   assertProblem(await post(JSON.stringify({ a: 'x'.repeat(4_194_304) }), json), 413)
   assertProblem(await post('a=1', { 'content-type': 'application/x-www-form-urlencoded' }), 415)
   assertProblem(await post(Buffer.from([1]), { 'content-type': 'application/octet-stream', 'inference-header-content-length': '1' }), 415)
-  assertProblem(await post(JSON.stringify(inferBody()), { ...json, 'content-encoding': 'gzip' }), 415)
+  assertProblem(await post(JSON.stringify(inferBody()), { ...json, 'content-encoding': 'gzip' }), 400)
+  assertProblem(await post(JSON.stringify(inferBody()), { ...json, 'content-encoding': 'br' }), 415)
 })
 
 test('422 says where the input does not fit, and never what it was', async () => {
