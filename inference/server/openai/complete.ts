@@ -1,0 +1,85 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ModelInfo, TextAnswer } from '../../port.ts'
+import type { Exchange } from '../exchange.ts'
+import { exchangeOf } from '../model-routes.ts'
+import { Refusal } from '../refusal.ts'
+import type { Slot } from '../service.ts'
+import { unusable } from './invalid.ts'
+import { openBody } from './open-body.ts'
+import type { OpenaiParts } from './parts.ts'
+import { readRequest, type TextOperation, type TextRequest } from './read-request.ts'
+import { relay } from './relay.ts'
+import { refusedAnswer, wholeAnswer } from './whole-answer.ts'
+
+/** Reads, admits, asks the model, and passes its answer on: one request of the OpenAI API. */
+export async function complete(
+  parts: OpenaiParts,
+  operation: TextOperation,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const { service, configurationOf } = parts
+  const exchange = exchangeOf(request)
+  const body = openBody(request.headers['content-type'], request.body)
+  const model = resolve(parts, exchange, body.model)
+  if (!model.operations.includes(operation)) throw noSuchModel('The model cannot be asked like this.')
+  const asked = readRequest(body, operation, configurationOf(model.name).text)
+  exchange.sampling = asked.sampling
+  const slot = await service.admit(exchange, model, asked.items)
+  try {
+    const answer = await ask(parts, exchange, model, slot, asked)
+    exchange.queueMs += answer.queueMs
+    exchange.endpoint = answer.endpoint
+    if (answer.status === 200 && asked.stream && isEvents(answer)) {
+      await relay(parts, request, reply, { asked, answer, slot })
+      return reply
+    }
+    reply.headers(slot.headers).code(answer.status).type('application/json')
+    if (answer.status !== 200) return reply.send(await refusedAnswer(service, exchange, answer))
+    if (isEvents(answer)) throw unusable('answer_unreadable', 'The model answered with a stream that nobody asked for.')
+    return reply.send(await wholeAnswer(service, exchange, asked, answer))
+  } finally {
+    slot.leave()
+  }
+}
+
+/** The model of that name, or an error that clients of the API know. */
+export function resolve({ service }: OpenaiParts, exchange: Exchange, name: string): ModelInfo {
+  try {
+    return service.resolve(exchange, name, undefined)
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'NOT_FOUND') throw noSuchModel('The model does not exist, or you may not use it.')
+    throw error
+  }
+}
+
+function noSuchModel(message: string): Refusal {
+  return new Refusal('NOT_FOUND', message, { param: 'model', reason: 'model_not_found' })
+}
+
+async function ask(
+  { service, text }: OpenaiParts,
+  exchange: Exchange,
+  { name, version }: ModelInfo,
+  { pool }: Slot,
+  { operation, json, body, stream }: TextRequest,
+): Promise<TextAnswer> {
+  const { cancellation, trace } = exchange
+  const call = { operation, model: name, version, pool, request: json, body, stream, headers: trace.headers, cancellation }
+  const answering = text.generate(call)
+  try {
+    return await service.within(exchange, answering)
+  } catch (error) {
+    // It may come after all, when nobody waits for it: then it is told so.
+    answering.then(discard).catch(() => {})
+    throw error
+  }
+}
+
+async function discard({ body }: TextAnswer): Promise<void> {
+  await body[Symbol.asyncIterator]().return?.()
+}
+
+function isEvents({ contentType }: TextAnswer): boolean {
+  return /^text\/event-stream\b/i.test(contentType)
+}

@@ -1,0 +1,66 @@
+import type { TextAnswer } from '../../port.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Service } from '../service.ts'
+import { type AnswerObject, choicesOf, messageOf, objectsIn } from './answer-object.ts'
+import { AnswerTap } from './answer-tap.ts'
+import { hardenAnswer } from './harden-answer.ts'
+import { unusable } from './invalid.ts'
+import { isObject } from './open-body.ts'
+import { parseAnswer, usageIn } from './parse-answer.ts'
+import type { TextRequest } from './read-request.ts'
+import { note } from './tally.ts'
+import { checkCall, invalidCall, type ToolRules } from './tool-rules.ts'
+
+/** Longest answer that is not a stream, and longest refusal of an upstream, in bytes. */
+const maxAnswerBytes = 67_108_864
+const maxRefusalBytes = 65_536
+
+/**
+ * An answer that is not a stream, as it may go out: the same bytes where nothing is hardened.
+ *
+ * @throws Refusal `FAILED_UPSTREAM` where it cannot be read, or a tool call does not fit
+ */
+export async function wholeAnswer(service: Service, exchange: Exchange, asked: TextRequest, answer: TextAnswer): Promise<Buffer> {
+  const bytes = await service.within(exchange, bytesOf(answer, maxAnswerBytes))
+  const tap = new AnswerTap(asked.inputBytes)
+  // The numbers of embeddings are many, and only a hardener looks at them.
+  let value: AnswerObject | undefined
+  if (asked.operation === 'embedding') tap.usage(usageIn(bytes))
+  else {
+    value = parseAnswer(bytes)
+    tap.answer(value)
+    if (asked.tools !== undefined) checkCalls(value, asked.tools)
+  }
+  note(exchange, tap.tally)
+  const hardener = service.hardening(exchange)
+  return hardener === undefined ? bytes : Buffer.from(JSON.stringify(hardenAnswer(value ?? parseAnswer(bytes), hardener)))
+}
+
+/** What an upstream says of a request that it refuses, to be passed on. */
+export async function refusedAnswer(service: Service, exchange: Exchange, answer: TextAnswer): Promise<Buffer> {
+  exchange.outcome = 'invalid'
+  return service.within(exchange, bytesOf(answer, maxRefusalBytes))
+}
+
+function checkCalls(answer: AnswerObject, rules: ToolRules): void {
+  for (const choice of choicesOf(answer)) {
+    const message = messageOf(choice)
+    if (isObject(message['function_call'])) throw invalidCall()
+    for (const { function: called } of objectsIn(message['tool_calls'])) {
+      if (!isObject(called)) throw invalidCall()
+      checkCall(called['name'], called['arguments'], rules)
+    }
+  }
+}
+
+async function bytesOf({ body }: TextAnswer, most: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of body) {
+    length += chunk.length
+    if (length > most) throw unusable('answer_too_large', 'The model answered with more than can be passed on.')
+    chunks.push(chunk)
+  }
+  const [only] = chunks
+  return chunks.length === 1 && only !== undefined ? Buffer.from(only.buffer, only.byteOffset, only.length) : Buffer.concat(chunks, length)
+}
