@@ -28,6 +28,11 @@ export interface Exchange {
   bytesIn: number
   bytesOut: number
   queueMs: number
+  /** When the model was asked, on the monotonic clock, and how long it took until its answer began; null where it was not. */
+  calledAt: number | null
+  calledMs: number | null
+  /** From its arrival to its event. */
+  durationMs: number
   confidence: number | null
   streamed: boolean
   firstTokenMs: number | null
@@ -42,6 +47,8 @@ export interface Exchange {
   /** The event's id, once something had to name it. */
   id: FingerprintEvent['request'] | undefined
   fingerprints: readonly Fingerprint[]
+  /** Pseudonym of the peer's address, once its event has it. */
+  client: string | null
   readonly cancellation: RequestCancellation
   trace: Trace
   /** Its event was written; nothing that happens later is in it. */
@@ -78,6 +85,9 @@ export function newExchange({ arrivedAt, startedAt, dialect, operation, trace, w
     bytesIn: 0,
     bytesOut: 0,
     queueMs: 0,
+    calledAt: null,
+    calledMs: null,
+    durationMs: 0,
     confidence: null,
     streamed: false,
     firstTokenMs: null,
@@ -90,6 +100,7 @@ export function newExchange({ arrivedAt, startedAt, dialect, operation, trace, w
     configuration: '',
     id: undefined,
     fingerprints: [],
+    client: null,
     cancellation: new RequestCancellation(startedAt + withinMs),
     trace,
     recorded: false,

@@ -6,7 +6,7 @@ const kept = 4_096
  * Keyed hashes of addresses and User-Agents: HMAC-SHA256 cut to 128 bits, hex. Equal inputs stay equal, which
  * is what forensics needs; without the key nobody can go through all addresses to find the one.
  */
-export function openPseudonyms(key: Uint8Array): (kind: 'address' | 'agent', text: string) => string {
+export function openPseudonyms(key: Uint8Array): (kind: 'address' | 'agent' | 'principal', text: string) => string {
   const known = new Map<string, string>()
   return (kind, text) => {
     const named = `${kind}\0${text}`

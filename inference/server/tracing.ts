@@ -1,3 +1,4 @@
+import { parseTrace } from '../telemetry/trace-context.ts'
 import type { Exchange } from './exchange.ts'
 
 /** W3C trace context of one request. */
@@ -19,16 +20,16 @@ export interface Tracing {
 }
 
 const none: Trace = { id: null, headers: {} }
-const wellFormed = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** Without an exporter: a client's trace goes through to the upstream as it is, and nothing is made of it here. */
 export const passThrough: Tracing = {
-  begin: ({ traceparent, tracestate }) => {
-    const id = traceparent === undefined ? undefined : wellFormed.exec(traceparent)?.[1]
-    if (traceparent === undefined || id === undefined) return none
-    const headers: Record<string, string> = { traceparent }
-    if (tracestate !== undefined && tracestate.length <= 512) headers['tracestate'] = tracestate
-    return { id, headers }
+  begin: (headers) => {
+    const { traceparent } = headers
+    if (traceparent === undefined) return none
+    const parent = parseTrace(headers)
+    if (parent === undefined) return none
+    const { traceId: id, state } = parent
+    return { id, headers: state === undefined ? { traceparent } : { traceparent, tracestate: state.serialize() } }
   },
   end: () => {},
   close: async () => {},
