@@ -114,11 +114,11 @@ function asRefusal(error: FastifyError, { exchange, routeOptions }: FastifyReque
 /** Bodies come as bytes; whoever has a route reads them, and says which types it takes. Where nobody does, they are not kept. */
 function takeBytes(app: FastifyInstance, bodies: Bodies, continued: WeakMap<IncomingMessage, ServerResponse>): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (request, payload, done) => {
+  app.addContentTypeParser('*', async (request: FastifyRequest, payload: IncomingMessage) => {
     const { exchange } = request
-    if (exchange === null) return done(null, undefined)
+    if (exchange === null) return undefined
     continued.get(request.raw)?.writeContinue()
-    bodies.read(request, payload, exchange).then((body) => done(null, body), done)
+    return bodies.read(request, payload, exchange)
   })
 }
 

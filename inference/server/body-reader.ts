@@ -114,6 +114,7 @@ export class BodyReader implements Timed {
   #take(chunk: Buffer): void {
     try {
       const size = this.#size + chunk.length
+      if (size > bombBytes && size > this.#wireBytes * maxRatio) throw refusalOfStatus(413, undefined)
       if (size > this.#buffer.length) this.#grow(size)
       chunk.copy(this.#buffer, this.#size)
       this.#size = size
@@ -126,7 +127,6 @@ export class BodyReader implements Timed {
     const { hold, encoding, length, limits } = this.#reading
     if (encoding === 'identity' && length !== undefined) throw refusalOfStatus(400, undefined)
     if (size > limits.maxBodyBytes) throw refusalOfStatus(413, undefined)
-    if (encoding !== 'identity' && size > bombBytes && size > this.#wireBytes * maxRatio) throw refusalOfStatus(413, undefined)
     const capacity = Math.min(limits.maxBodyBytes, Math.max(size, firstBytes, this.#buffer.length * 2))
     hold.grow(capacity - this.#buffer.length)
     const grown = Buffer.allocUnsafe(capacity)
