@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { io } from '@tensorflow/tfjs-core'
 import type { LayersModel } from '@tensorflow/tfjs-layers'
-import { Manifest } from '../manifest.ts'
+import { LayersManifest } from '../manifest.ts'
 
 /**
  * Writes `model.json` (tfjs layers format), `weights.bin` (little-endian float32) and `manifest.json` into
@@ -12,10 +12,10 @@ import { Manifest } from '../manifest.ts'
 export async function writeArtifact(
   modelsDir: string,
   model: LayersModel,
-  about: Pick<Manifest, 'name' | 'version' | 'accuracy' | 'training'>,
-): Promise<Manifest> {
+  about: Pick<LayersManifest, 'name' | 'version' | 'accuracy' | 'training'>,
+): Promise<LayersManifest> {
   const { topology, weights } = await serialise(model)
-  const manifest = Manifest.parse({
+  const manifest = LayersManifest.parse({
     name: about.name,
     version: about.version,
     platform: 'tfjs-layers',
@@ -35,7 +35,7 @@ export async function writeArtifact(
   return manifest
 }
 
-async function serialise(model: LayersModel): Promise<{ topology: Uint8Array; weights: Uint8Array }> {
+export async function serialise(model: LayersModel): Promise<{ topology: Uint8Array; weights: Uint8Array }> {
   let saved: io.ModelArtifacts | undefined
   const handler: io.SaveHandler = async (artifacts) => {
     saved = artifacts
@@ -54,6 +54,6 @@ async function serialise(model: LayersModel): Promise<{ topology: Uint8Array; we
   }
 }
 
-function describe(path: string, content: Uint8Array) {
+export function describe(path: string, content: Uint8Array) {
   return { path, bytes: content.length, sha256: createHash('sha256').update(content).digest('hex') }
 }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { type Mnist, pixels, side } from '../datasets/mnist.ts'
+import { mulberry32 } from '../random.ts'
 import type { Network } from './network.ts'
 
 export interface FitSettings {
@@ -101,16 +102,5 @@ function shuffle(order: Uint32Array, random: () => number): void {
     const swap = order[i] as number
     order[i] = order[j] as number
     order[j] = swap
-  }
-}
-
-/** Tommy Ettinger's 32-bit generator: small, seeded, uniform in [0, 1). */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
   }
 }
