@@ -6,6 +6,7 @@ import {
   Instant,
   type Kind,
   kinds,
+  plainInference,
   type TopicName,
   termKey,
   topics,
@@ -69,7 +70,7 @@ export function tombstone(topic: TopicName, key: string, time: Instant): Outgoin
 }
 
 function record(topic: string, key: string | null, event: CordonEvent): OutgoingRecord {
-  const value = Buffer.from(JSON.stringify(event.data))
+  const value = Buffer.from(JSON.stringify(written(event)))
   if (value.length > maxValueBytes) {
     throw new BusError('TOO_LARGE', `encoding a ${event.kind} event: ${value.length} bytes, at most ${maxValueBytes} fit a record`)
   }
@@ -84,6 +85,20 @@ function record(topic: string, key: string | null, event: CordonEvent): Outgoing
   }
   if (key !== null) headers.ce_partitionkey = key
   return { topic, key, value, headers, timestamp: event.time }
+}
+
+/** What readers fill in where it is missing, as the contract's defaults say: it is left out, a quarter of an ordinary request. */
+const implied: Partial<Record<Kind, readonly (readonly [name: string, value: unknown])[]>> = { request: Object.entries(plainInference) }
+
+function written(event: CordonEvent): unknown {
+  const defaults = implied[event.kind]
+  if (defaults === undefined) return event.data
+  const data: Record<string, unknown> = { ...event.data }
+  for (const [name, value] of defaults) {
+    const own = data[name]
+    if (own === value || (Array.isArray(own) && own.length === 0)) data[name] = undefined
+  }
+  return data
 }
 
 /**

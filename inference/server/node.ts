@@ -69,7 +69,11 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
   let closing = false
   const freshness = openFreshness({ ...options, log })
   // The gauge is read long after both exist; each needs the other at its birth.
-  const metrics = openNodeMetrics(options.registry, () => enforcement.active())
+  const metrics = openNodeMetrics(
+    options.registry,
+    () => enforcement.active(),
+    options.pools.flatMap(({ models }) => models),
+  )
   const enforcement = openEnforcement({ ...options, log }, metrics, freshness)
   const { runtime, text, tracing, fingerprinterOf, clock } = options
   const watch = new Watch()

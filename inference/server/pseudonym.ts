@@ -18,3 +18,14 @@ export function openPseudonyms(key: Uint8Array): (kind: 'address' | 'agent' | 'p
     return pseudonym
   }
 }
+
+/**
+ * One way to write an address, as a peer's socket says it: an IPv4 address is the same over an IPv6 socket (`::ffff:192.0.2.1`), and
+ * a zone (`fe80::1%eth0`) says where we heard it, not who it is. Node writes the rest canonically (RFC 5952).
+ */
+export function plainAddress(address: string): string {
+  const mapped = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i.exec(address)?.[1]
+  if (mapped !== undefined) return mapped
+  const zone = address.indexOf('%')
+  return (zone === -1 ? address : address.slice(0, zone)).toLowerCase()
+}

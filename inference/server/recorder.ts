@@ -5,8 +5,11 @@ import { Name, type RequestEvent } from '../../schemas/index.ts'
 import type { Exchange } from './exchange.ts'
 import type { NodeMetrics } from './metrics.ts'
 import type { NodeOptions } from './options.ts'
-import { openPseudonyms } from './pseudonym.ts'
+import { openPseudonyms, plainAddress } from './pseudonym.ts'
 import { admits, type Bucket, fullBucket, take } from './throttle.ts'
+
+/** As the contract of events has it. */
+const longestReason = 32
 
 export interface Peer {
   readonly address: string
@@ -39,12 +42,16 @@ export class Recorder {
 
   record(exchange: Exchange, status: number, peer: Peer): void {
     const { emitter, name } = this.#options
-    const durationMs = performance.now() - exchange.startedAt
+    exchange.durationMs = performance.now() - exchange.startedAt
     this.#requests++
-    this.#metrics.observe(exchange.outcome, durationMs)
+    this.#metrics.observe(exchange)
     if (exchange.keyId === null && !this.#mayRecordAnonymous()) return
     const id = exchange.id ?? newEventId(exchange.arrivedAt)
-    emitter.emit('requests', newEvent('request', this.#describe(exchange, status, durationMs, peer), name, exchange.arrivedAt, id))
+    const client = this.#pseudonym('address', plainAddress(peer.address))
+    exchange.id = id
+    exchange.client = client
+    const data = this.#describe(exchange, status, client, this.#pseudonym('agent', peer.agent))
+    emitter.emit('requests', newEvent('request', data, name, exchange.arrivedAt, id))
     const { principal, organization, keyId, model, version } = exchange
     if (model !== null && version !== null) {
       exchange.fingerprints.forEach((fingerprint, index) => {
@@ -55,19 +62,19 @@ export class Recorder {
     emitter.flush()
   }
 
-  #describe(exchange: Exchange, status: number, durationMs: number, { address, agent }: Peer): RequestEvent {
+  #describe(exchange: Exchange, status: number, client: string, agent: string): RequestEvent {
     const { principal, organization, keyId, version, pool, endpoint, outcome, hardening, lease, items, bytesIn, bytesOut } = exchange
     const { operation, streamed, firstTokenMs, tokenCount, tokensIn, tokensOut, sampling, toolCalls, configuration } = exchange
-    const { queueMs, confidence } = exchange
+    const { queueMs, durationMs, confidence } = exchange
     const { name: node, clock } = this.#options
     const model = nameOf(exchange.model)
     return {
       ...{ principal, organization, keyId, model, version, pool, node, outcome, status, hardening, items, bytesIn, bytesOut },
       ...{ durationMs, queueMs, tokensIn, tokensOut, cost: this.#costOf(exchange), lease, confidence, answeredAt: clock() },
-      ...{ operation, streamed, firstTokenMs, tokenCount, sampling, finishReasons: [...exchange.finishReasons], toolCalls },
+      ...{ operation, streamed, firstTokenMs, tokenCount, sampling, finishReasons: exchange.finishReasons.map(shortened), toolCalls },
       ...{ endpoint, configuration, trace: exchange.trace.id },
-      client: this.#pseudonym('address', address),
-      agent: this.#pseudonym('agent', agent),
+      client,
+      agent,
     }
   }
 
@@ -88,6 +95,11 @@ export class Recorder {
     else this.#metrics.unrecorded()
     return ok
   }
+}
+
+/** What an upstream says is bounded where it is read; an event that no reader takes would be lost for it. */
+function shortened(reason: string): string {
+  return reason.length <= longestReason ? reason : reason.slice(0, longestReason)
 }
 
 /** A client may write anything where the model's name stands, or nothing; what cannot be a name is recorded as one word. */

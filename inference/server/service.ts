@@ -137,12 +137,15 @@ export class Service {
   }
 
   /** Waits for what a runtime does, until the request's end: 503 when its time is over, 499 when its client is gone. */
-  within<T>({ cancellation }: Exchange, work: Promise<T>): Promise<T> {
+  within<T>(exchange: Exchange, work: Promise<T>): Promise<T> {
+    const { cancellation } = exchange
+    const calledAt = (exchange.calledAt ??= performance.now())
     // By hand: an AbortSignal, its listener and a race for each request cost more than the rest of its path.
     return new Promise((resolve, reject) => {
       cancellation.whenEnded(() => reject(cancellation.left ? new Refusal('ABORTED', 'The client went away.') : busy('OVERLOADED', 1)))
       work.then(
         (value) => {
+          exchange.calledMs = performance.now() - calledAt
           cancellation.whenEnded(undefined)
           resolve(value)
         },

@@ -47,7 +47,8 @@ export async function relay(
     const first = await service.within(exchange, reading)
     if (first.done === true) throw unusable('answer_unreadable', 'The model answered with nothing.')
     reply.hijack()
-    await new Relay(parts, request, reply, { stream, tap, pieces, slot }).run(first.value)
+    const over = parts.metrics.stream()
+    await new Relay(parts, request, reply, { stream, tap, pieces, slot }).run(first.value).finally(over)
   } catch (error) {
     // It may still be waiting for the first piece.
     reading.catch(() => {})
