@@ -78,6 +78,8 @@ if ! loads; then
   ln -s "$libraries/libtensorflow_framework.so.2" "$package/deps/lib/libtensorflow_framework.so.2"
   (
     cd "$package"
+    # Pools run on threads of their own, and this set of names is the one thing that the addon's threads would share.
+    sed -i 's/^static std::set<std::string> ATTR_NAME_SET/static thread_local std::set<std::string> ATTR_NAME_SET/' binding/tfjs_backend.cc
     # As binding.gyp would have it, without node-gyp, which would fetch Node's headers.
     g++ -std=c++17 -O2 -fPIC -shared -DNAPI_VERSION=8 \
       -I../../node-api-headers/include -I.. -Ideps/include binding/tfjs_backend.cc binding/tfjs_binding.cc \

@@ -1,35 +1,45 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Logger } from 'pino'
 import { InferenceError } from '../errors.ts'
+import { offerWebGpu } from './webgpu.ts'
 
 export type BackendName = 'tensorflow-gpu' | 'tensorflow' | 'webgpu' | 'wasm'
 export type BackendChoice = 'auto' | BackendName
 
-/** Best first. The first two are optional packages, since npm cannot install them everywhere. */
+/** Best first. All but the last are optional packages, since npm cannot install them everywhere. */
 const candidates = [
-  { name: 'tensorflow-gpu', module: '@tensorflow/tfjs-node-gpu', registers: 'tensorflow' },
-  { name: 'tensorflow', module: '@tensorflow/tfjs-node', registers: 'tensorflow' },
-  { name: 'wasm', module: '@tensorflow/tfjs-backend-wasm', registers: 'wasm' },
+  { name: 'tensorflow-gpu', module: '@tensorflow/tfjs-node-gpu', registers: 'tensorflow', setup: 'npm run setup:tensorflow -- --gpu' },
+  { name: 'tensorflow', module: '@tensorflow/tfjs-node', registers: 'tensorflow', setup: 'npm run setup:tensorflow' },
+  { name: 'webgpu', module: '@tensorflow/tfjs-backend-webgpu', registers: 'webgpu', setup: 'npm run setup:webgpu' },
+  { name: 'wasm', module: '@tensorflow/tfjs-backend-wasm', registers: 'wasm', setup: 'npm ci' },
 ] as const
 
+type Candidate = (typeof candidates)[number]
+
+export interface OpenedBackend {
+  readonly name: BackendName
+  readonly module: string
+  /** Better ones that are not there, with `auto`. */
+  readonly passed: readonly { readonly name: string; readonly why: string }[]
+}
+
 /**
- * Loads the backend asked for, or with `auto` the best that is installed and starts, and makes it tfjs's current
- * one, which is global to the process. Logs which one it is and why not a better one.
+ * Loads the backend asked for, or with `auto` the best that is installed and starts, and makes it tfjs's current one,
+ * which is global to the thread. With `auto`, WebGPU is taken on a real device only: software makes a worse processor.
  *
  * Throws `BACKEND_UNAVAILABLE`.
  */
-export async function openBackend(choice: BackendChoice, log: Logger): Promise<BackendName> {
-  quieten()
+export async function openBackend(choice: BackendChoice): Promise<OpenedBackend> {
+  // tfjs greets on the console, and warns; logs are ours to write.
+  tf.enableProdMode()
   const passed: { name: string; why: string }[] = []
   for (const candidate of candidates) {
     if (choice !== 'auto' && choice !== candidate.name) continue
     try {
-      await start(candidate)
-      log.info({ backend: candidate.name, module: candidate.module, asked: choice, passed }, 'inference backend chosen')
-      return candidate.name
+      await start(candidate, choice === 'auto')
+      return { name: candidate.name, module: candidate.module, passed }
     } catch (cause) {
       if (choice !== 'auto') {
-        const message = `The backend ${choice} did not start: is ${candidate.module} installed and built for this machine?`
+        const message = `The backend ${choice} did not start (${reason(cause)}): \`${candidate.setup}\` installs ${candidate.module}`
         throw new InferenceError('BACKEND_UNAVAILABLE', message, { cause })
       }
       passed.push({ name: candidate.name, why: reason(cause) })
@@ -38,7 +48,8 @@ export async function openBackend(choice: BackendChoice, log: Logger): Promise<B
   throw new InferenceError('BACKEND_UNAVAILABLE', `No inference backend starts: ${JSON.stringify(passed)}`)
 }
 
-async function start({ name, module, registers }: (typeof candidates)[number]): Promise<void> {
+async function start({ name, module, registers }: Candidate, choosy: boolean): Promise<void> {
+  if (name === 'webgpu') await offerWebGpu(choosy)
   // A variable, so that no tool asks for packages that are optional.
   await import(module)
   if (!(await tf.setBackend(registers))) throw new Error(`${module} loaded, but its backend does not start`)
@@ -49,12 +60,6 @@ async function start({ name, module, registers }: (typeof candidates)[number]): 
 
 function usesGpu(backend: object): boolean {
   return 'isUsingGpuDevice' in backend && backend.isUsingGpuDevice === true
-}
-
-/** tfjs and TensorFlow greet on the console, and warn about instruction sets; logs are ours to write. */
-function quieten(): void {
-  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2'
-  tf.enableProdMode()
 }
 
 function reason(cause: unknown): string {

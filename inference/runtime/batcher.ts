@@ -1,4 +1,6 @@
 import { InferenceError } from '../errors.ts'
+import { assembled, type Chunk } from './assembly.ts'
+import type { Block, Values } from './protocol.ts'
 
 export interface Batching {
   /** Most items in one run of the model. */
@@ -10,163 +12,169 @@ export interface Batching {
   readonly maxWaitMicros: number
 }
 
-export interface BatcherOptions {
-  readonly batching: Batching
-  /** Values of one item. */
-  readonly inputSize: number
-  readonly outputSize: number
-  /** Runs one batch of `[items, …]`; never called again before it settles. */
-  readonly run: (input: Float32Array, items: number) => Float32Array | Promise<Float32Array>
-  /** Told of each finished batch: its items, and the time that the run took. */
-  readonly onBatch?: (items: number, runMs: number) => void
+export interface BatchRequest {
+  /** By input of the model; not changed, and not kept once they ran. */
+  readonly inputs: readonly Block[]
+  readonly items: number
+  /** Positions of the outputs that are asked for. */
+  readonly outputs: readonly number[]
+  /** Whether nobody waits for the answer any more. */
+  readonly cancelled: () => boolean
 }
 
 export interface Batched {
-  /** `[items, outputSize]`, row-major. */
-  readonly output: Float32Array
+  /** In the order asked for. */
+  readonly outputs: readonly Block[]
   readonly queueMs: number
+  /** Of all batches that it took part in. */
+  readonly computeMs: number
 }
 
 /** A request on its way through. */
-interface Pending {
-  readonly input: Float32Array
-  readonly items: number
-  readonly output: Float32Array
+interface Pending extends BatchRequest {
+  /** Shapes of its items: the requests of one batch agree. */
+  readonly form: string
   readonly arrivedAt: number
+  readonly chunks: Chunk[]
   /** Items that were handed to batches, and items not yet answered. */
   taken: number
   left: number
   queueMs: number
+  computeMs: number
   failed: boolean
   readonly resolve: (batched: Batched) => void
   readonly reject: (error: InferenceError) => void
 }
 
-interface Part {
+export interface Part {
   readonly pending: Pending
   readonly from: number
   readonly items: number
 }
 
+export interface Batch {
+  readonly parts: readonly Part[]
+  readonly items: number
+  /** Positions of all outputs that some part asks for, ascending. */
+  readonly outputs: readonly number[]
+}
+
 /**
- * Merges requests for one model into batches, first come first served. A request that does not fit what is left of
- * a batch goes on in the next one. One batch runs at a time.
+ * Merges requests for one model into batches, first come first served. A request that does not fit what is left of a batch goes
+ * on in the next one; requests whose free dimensions differ go into different batches. What nobody waits for any more is
+ * dropped before it runs. The clock is the caller's, in milliseconds.
  */
 export class Batcher {
-  readonly #options: BatcherOptions
+  readonly #batching: Batching
+  readonly #free: boolean
   #queue: Pending[] = []
-  #waitingItems = 0
-  #scheduled = false
-  #running: Promise<void> | undefined
-  #closed = false
 
-  constructor(options: BatcherOptions) {
-    this.#options = options
+  /** @param free whether the model has dimensions beyond the batch that requests may choose */
+  constructor(batching: Batching, free: boolean) {
+    this.#batching = batching
+    this.#free = free
   }
 
-  /** Rejects with `CLOSED` or `INFERENCE_FAILED`; how many may wait is the caller's to bound. */
-  infer(input: Float32Array, items: number): Promise<Batched> {
-    if (this.#closed) return Promise.reject(closed())
+  get empty(): boolean {
+    return this.#queue.length === 0
+  }
+
+  /** When the request at the front came; infinite where there is none. */
+  get since(): number {
+    return this.#queue[0]?.arrivedAt ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Rejects with `INFERENCE_FAILED`, `CANCELLED`, or what `clear` says; how many may wait is the caller's to bound. */
+  add(request: BatchRequest, now: number): Promise<Batched> {
     return new Promise((resolve, reject) => {
-      const output = new Float32Array(items * this.#options.outputSize)
-      const arrivedAt = performance.now()
-      this.#queue.push({ input, items, output, arrivedAt, taken: 0, left: items, queueMs: -1, failed: false, resolve, reject })
-      this.#waitingItems += items
-      this.#schedule()
+      const { inputs, items, outputs, cancelled } = request
+      const form = this.#free ? inputs.map(({ shape }) => shape.slice(1).join('×')).join(';') : ''
+      const progress = { chunks: [], taken: 0, left: items, queueMs: 0, computeMs: 0, failed: false }
+      this.#queue.push({ inputs, items, outputs, cancelled, form, arrivedAt: now, ...progress, resolve, reject })
     })
   }
 
-  /** Rejects what waits with `CLOSED`; resolves when the batch that runs is answered. */
-  async close(): Promise<void> {
-    this.#closed = true
-    const waiting = this.#queue
-    this.#queue = []
-    this.#waitingItems = 0
-    for (const pending of waiting) fail(pending, closed())
-    await this.#running
-  }
-
-  #schedule(): void {
-    if (this.#scheduled || this.#running || this.#queue.length === 0) return
-    this.#scheduled = true
-    setImmediate(() => this.#tick())
-  }
-
-  #tick(): void {
-    this.#scheduled = false
-    const first = this.#queue[0]
-    if (!first) return
-    const { maxItems, maxWaitMicros } = this.#options.batching
-    const leftMs = maxWaitMicros / 1000 - (performance.now() - first.arrivedAt)
-    if (this.#waitingItems < maxItems && leftMs > 0) {
-      this.#scheduled = true
-      // Timers count whole milliseconds; the rest of a shorter wait is turns of the event loop.
-      if (leftMs >= 2) setTimeout(() => this.#tick(), Math.floor(leftMs) - 1)
-      else setImmediate(() => this.#tick())
-      return
+  /** Whether a batch would have no room left. */
+  full(): boolean {
+    let items = 0
+    for (const pending of this.#queue) {
+      if (pending.form === this.#queue[0]?.form) items += pending.items - pending.taken
+      if (items >= this.#batching.maxItems) return true
     }
-    this.#running = this.#runBatch(this.#take()).finally(() => {
-      this.#running = undefined
-      this.#schedule()
-    })
+    return false
   }
 
-  /** The next batch, from the front of the queue. */
-  #take(): Part[] {
+  /** Milliseconds until a batch may start: 0 when it is full, or its first request waited long enough. */
+  waitMs(now: number): number {
+    if (this.full()) return 0
+    return Math.max(0, this.#batching.maxWaitMicros / 1_000 - (now - this.since))
+  }
+
+  /** The next batch, from the front of the queue; null where nobody waits any more. */
+  take(): Batch | null {
+    this.sweep()
+    const form = this.#queue[0]?.form
     const parts: Part[] = []
-    let room = this.#options.batching.maxItems
-    for (let pending = this.#queue[0]; pending && room > 0; pending = this.#queue[0]) {
+    let room = this.#batching.maxItems
+    for (const pending of this.#queue) {
+      if (room === 0) break
+      if (pending.form !== form) continue
       const items = Math.min(room, pending.items - pending.taken)
       parts.push({ pending, from: pending.taken, items })
       pending.taken += items
       room -= items
-      if (pending.taken === pending.items) this.#queue.shift()
     }
-    this.#waitingItems -= this.#options.batching.maxItems - room
-    return parts
+    if (parts.length === 0) return null
+    this.#queue = this.#queue.filter((pending) => pending.taken < pending.items)
+    const outputs = [...new Set(parts.flatMap(({ pending }) => pending.outputs))].sort((a, b) => a - b)
+    return { parts, items: this.#batching.maxItems - room, outputs }
   }
 
-  async #runBatch(parts: readonly Part[]): Promise<void> {
-    const items = parts.reduce((sum, part) => sum + part.items, 0)
-    const startedAt = performance.now()
-    for (const { pending } of parts) if (pending.queueMs < 0) pending.queueMs = startedAt - pending.arrivedAt
-    try {
-      const output = await this.#options.run(this.#gather(parts, items), items)
-      this.#options.onBatch?.(items, performance.now() - startedAt)
-      this.#scatter(parts, output)
-    } catch (cause) {
-      const error = new InferenceError('INFERENCE_FAILED', `Running a batch of ${items} items failed`, { cause })
-      for (const { pending } of parts) fail(pending, error)
-      this.#dropFailed()
-    }
+  /** Drops what nobody waits for any more. */
+  sweep(): void {
+    this.#queue = this.#queue.filter((pending) => {
+      if (!pending.failed && pending.cancelled()) fail(pending, new InferenceError('CANCELLED', 'Nobody waits for the answer any more'))
+      return !pending.failed
+    })
   }
 
-  #gather(parts: readonly Part[], items: number): Float32Array {
-    const { inputSize } = this.#options
-    const batch = new Float32Array(items * inputSize)
-    let at = 0
-    for (const { pending, from, items: count } of parts) {
-      batch.set(pending.input.subarray(from * inputSize, (from + count) * inputSize), at)
-      at += count * inputSize
-    }
-    return batch
+  /** Rejects all that wait. */
+  clear(error: InferenceError): void {
+    for (const pending of this.#queue) fail(pending, error)
+    this.#queue = []
   }
+}
 
-  #scatter(parts: readonly Part[], output: Float32Array): void {
-    const { outputSize } = this.#options
-    let at = 0
-    for (const { pending, from, items } of parts) {
-      pending.output.set(output.subarray(at, at + items * outputSize), from * outputSize)
-      at += items * outputSize
-      pending.left -= items
-      if (pending.left === 0 && !pending.failed) pending.resolve({ output: pending.output, queueMs: pending.queueMs })
-    }
+/**
+ * Hands a batch's answer to its requests.
+ *
+ * @param outputs by the batch's `outputs`
+ * @param times when the run started, on the clock of `add`, and how long it took
+ */
+export function settle(batch: Batch, outputs: readonly Block[], { startedAt, runMs }: { startedAt: number; runMs: number }): void {
+  let row = 0
+  for (const { pending, from, items } of batch.parts) {
+    if (from === 0) pending.queueMs = Math.max(0, startedAt - pending.arrivedAt)
+    pending.computeMs += runMs
+    const whole = items === batch.items
+    pending.chunks.push({ row, items, whole, blocks: pending.outputs.flatMap((at) => outputs[batch.outputs.indexOf(at)] ?? []) })
+    row += items
+    pending.left -= items
+    if (pending.left === 0 && !pending.failed) finish(pending)
   }
+}
 
-  /** The rest of a request that failed is not worth running. */
-  #dropFailed(): void {
-    this.#queue = this.#queue.filter((pending) => !pending.failed)
-    this.#waitingItems = this.#queue.reduce((sum, pending) => sum + pending.items - pending.taken, 0)
+/** Fails a batch's requests, whole: what is left of them is not worth running. */
+export function reject(batch: Batch, error: InferenceError): void {
+  for (const { pending } of batch.parts) fail(pending, error)
+}
+
+function finish(pending: Pending): void {
+  try {
+    const { queueMs, computeMs } = pending
+    pending.resolve({ outputs: assembled(pending.chunks), queueMs, computeMs })
+  } catch (cause) {
+    fail(pending, new InferenceError('INFERENCE_FAILED', 'The batches of one request have answers of different shapes', { cause }))
   }
 }
 
@@ -175,6 +183,4 @@ function fail(pending: Pending, error: InferenceError): void {
   pending.reject(error)
 }
 
-function closed(): InferenceError {
-  return new InferenceError('CLOSED', 'The model runtime is closed')
-}
+export type { Values }

@@ -5,6 +5,11 @@ export interface RuntimeMetrics {
   batch(info: ModelInfo, pool: string, items: number, runMs: number): void
   queued(info: ModelInfo, pool: string, queueMs: number): void
   overloaded(pool: string): void
+  /** One try at bringing a model into memory. */
+  loaded(info: ModelInfo, pool: string, outcome: 'loaded' | 'failed'): void
+  evicted(info: ModelInfo, pool: string): void
+  /** A thread that ended is there again. */
+  restarted(pool: string): void
   /** Takes them out of the registry, so that a runtime can be opened again. */
   remove(): void
 }
@@ -14,6 +19,7 @@ export interface Observed {
   readonly pools: readonly string[]
   readonly depth: (pool: string) => number
   readonly tensorBytes: () => number
+  readonly tensors: (pool: string) => number
 }
 
 const names = {
@@ -22,7 +28,11 @@ const names = {
   queueSeconds: 'cordon_runtime_queue_seconds',
   overloaded: 'cordon_runtime_overloaded_total',
   depth: 'cordon_runtime_depth_requests',
+  loads: 'cordon_runtime_loads_total',
+  evictions: 'cordon_runtime_evictions_total',
+  restarts: 'cordon_runtime_worker_restarts_total',
   tensorBytes: 'cordon_runtime_tensor_bytes',
+  tensors: 'cordon_runtime_tensors',
   backend: 'cordon_runtime_backend_info',
 } as const
 const perModel = ['model', 'version', 'pool'] as const
@@ -33,7 +43,7 @@ export function createMetrics(registry: Registry, observed: Observed): RuntimeMe
     name: names.batchItems,
     help: 'Items merged into one run of a model',
     labelNames: perModel,
-    buckets: [1, 2, 4, 8, 16, 32, 64, 128],
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
     registers,
   })
   const runSeconds = new Histogram({
@@ -58,6 +68,7 @@ export function createMetrics(registry: Registry, observed: Observed): RuntimeMe
   })
   createGauges(registry, observed)
   return {
+    ...createCounters(registers),
     batch: ({ name, version }, pool, items, runMs) => {
       batchItems.observe({ model: name, version, pool }, items)
       runSeconds.observe({ model: name, version, pool }, runMs / 1000)
@@ -67,6 +78,27 @@ export function createMetrics(registry: Registry, observed: Observed): RuntimeMe
     remove: () => {
       for (const name of Object.values(names)) registry.removeSingleMetric(name)
     },
+  }
+}
+
+function createCounters(registers: Registry[]): Pick<RuntimeMetrics, 'loaded' | 'evicted' | 'restarted'> {
+  const loads = new Counter({
+    name: names.loads,
+    help: 'Tries at bringing a model into memory',
+    labelNames: [...perModel, 'outcome'],
+    registers,
+  })
+  const evictions = new Counter({
+    name: names.evictions,
+    help: 'Models that left memory to make room for others',
+    labelNames: perModel,
+    registers,
+  })
+  const restarts = new Counter({ name: names.restarts, help: 'Threads that ended and were started again', labelNames: ['pool'], registers })
+  return {
+    loaded: ({ name, version }, pool, outcome) => loads.inc({ model: name, version, pool, outcome }),
+    evicted: ({ name, version }, pool) => evictions.inc({ model: name, version, pool }),
+    restarted: (pool) => restarts.inc({ pool }),
   }
 }
 
@@ -89,9 +121,19 @@ function createGauges(registry: Registry, observed: Observed): void {
       this.set(observed.tensorBytes())
     },
   })
+  const tensors = new Gauge({
+    name: names.tensors,
+    help: 'Tensors held, weights included, as of the last answer of the thread',
+    labelNames: ['pool'],
+    registers,
+    collect() {
+      for (const pool of observed.pools) this.set({ pool }, observed.tensors(pool))
+    },
+  })
   const backend = new Gauge({ name: names.backend, help: 'The backend in use', labelNames: ['backend'], registers })
   backend.set({ backend: observed.backend }, 1)
   registry.registerMetric(depth)
   registry.registerMetric(tensorBytes)
+  registry.registerMetric(tensors)
   registry.registerMetric(backend)
 }

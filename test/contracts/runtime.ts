@@ -4,13 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { memory } from '@tensorflow/tfjs-core'
+import type { Worker } from 'node:worker_threads'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { callOf, classify } from '../../inference/classify.ts'
 import { loadMnist, type Mnist, pixels } from '../../inference/datasets/mnist.ts'
 import type { TensorRuntime } from '../../inference/port.ts'
 import type { RuntimeOptions } from '../../inference/runtime/open.ts'
+import { valueOf } from './metric-value.ts'
+import { modelContract } from './runtime-models.ts'
 
 const modelsDir = fileURLToPath(new URL('../../inference/models/', import.meta.url))
 const log = pino({ level: 'silent' })
@@ -30,6 +32,7 @@ export function runtimeContract(backend: string, open: OpenRuntime): void {
     batches(open, first)
     bounds(open, first)
     closes(open, first)
+    modelContract(open)
   })
 }
 
@@ -69,7 +72,7 @@ function describesModels(backend: string, open: OpenRuntime): void {
     })
   })
 
-  test('refuses to open on weights that differ by one bit, and leaves no tensor behind', async () => {
+  test('refuses to open on weights that differ by one bit, and ends its threads', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'cordon-models-'))
     try {
       await cp(modelsDir, folder, { recursive: true })
@@ -77,9 +80,9 @@ function describesModels(backend: string, open: OpenRuntime): void {
       const weights = await readFile(file)
       weights[1_000] = (weights[1_000] ?? 0) ^ 1
       await writeFile(file, weights)
-      const held = memory().numTensors
+      const threads = countThreads()
       await assert.rejects(open(options({ modelsDir: folder })), { code: 'MODEL_CORRUPT' })
-      assert.equal(memory().numTensors, held)
+      assert.deepEqual(threads(), { started: 2, ended: 2 })
     } finally {
       await rm(folder, { recursive: true })
     }
@@ -137,7 +140,7 @@ function answers(open: OpenRuntime, images: () => Mnist, first: (items: number) 
 function batches(open: OpenRuntime, first: (items: number) => Float32Array): void {
   test('requests of one tick share batches of at most maxItems, by version and pool', async () => {
     const registry = new Registry()
-    await withRuntime(open, { registry, batching: { maxItems: 8, maxWaitMicros: 0 } }, async (runtime) => {
+    await withRuntime(open, { registry, configurationOf: () => ({ batching: { maxItems: 8, maxWaitMicros: 0 } }) }, async (runtime) => {
       const image = first(1)
       const ask = (version: string, pool: string, times: number) =>
         Array.from({ length: times }, () => classify(runtime, { model: 'digits', version: version, pool: pool }, image, 1))
@@ -148,20 +151,21 @@ function batches(open: OpenRuntime, first: (items: number) => Float32Array): voi
   })
 
   test('memory is flat over 300 requests of changing size', async () => {
-    await withRuntime(open, {}, async (runtime) => {
+    const registry = new Registry()
+    await withRuntime(open, { registry }, async (runtime) => {
       await classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(32), 32)
-      const held = { bytes: runtime.tensorBytes(), tensors: memory().numTensors }
-      assert.ok(held.bytes > 0)
+      const held = { bytes: runtime.tensorBytes(), tensors: await valueOf(registry, 'cordon_runtime_tensors', { pool: 'a' }) }
+      assert.ok(held.bytes > 0 && held.tensors > 0)
       for (let i = 0; i < 300; i++) await classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(1 + (i % 40)), 1 + (i % 40))
-      assert.deepEqual({ bytes: runtime.tensorBytes(), tensors: memory().numTensors }, held)
+      assert.deepEqual({ bytes: runtime.tensorBytes(), tensors: await valueOf(registry, 'cordon_runtime_tensors', { pool: 'a' }) }, held)
     })
   })
 
-  test('opening and closing leaves no tensor and no metric behind', async () => {
+  test('opening and closing leaves no thread and no metric behind', async () => {
     const registry = new Registry()
-    const held = memory().numTensors
+    const threads = countThreads()
     for (let i = 0; i < 2; i++) await withRuntime(open, { registry }, async (runtime) => assert.ok(runtime.tensorBytes() > 0))
-    assert.equal(memory().numTensors, held)
+    assert.deepEqual(threads(), { started: 4, ended: 4 })
     assert.deepEqual(registry.getMetricsAsArray(), [])
   })
 }
@@ -208,7 +212,7 @@ function bounds(open: OpenRuntime, first: (items: number) => Float32Array): void
 
 function closes(open: OpenRuntime, first: (items: number) => Float32Array): void {
   test('requests that wait when it closes are rejected with CLOSED, and none hangs', async () => {
-    const runtime = await open(options({ batching: { maxItems: 4, maxWaitMicros: 0 } }))
+    const runtime = await open(options({ configurationOf: () => ({ batching: { maxItems: 4, maxWaitMicros: 0 } }) }))
     const waiting = Array.from({ length: 30 }, () => classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(1), 1))
     const settled = Promise.allSettled(waiting)
     const closing = runtime.close()
@@ -220,7 +224,7 @@ function closes(open: OpenRuntime, first: (items: number) => Float32Array): void
   })
 
   test('a request of several batches that is cut off by closing is rejected whole', async () => {
-    const runtime = await open(options({ batching: { maxItems: 4, maxWaitMicros: 0 } }))
+    const runtime = await open(options({ configurationOf: () => ({ batching: { maxItems: 4, maxWaitMicros: 0 } }) }))
     const small = classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(4), 4)
     const large = assert.rejects(classify(runtime, { model: 'digits', version: '1', pool: 'a' }, first(40), 40), { code: 'CLOSED' })
     assert.equal((await small).length, 40)
@@ -236,6 +240,20 @@ function item(images: Float32Array, index: number): Float32Array {
 function classOf(output: Float32Array, index: number): number {
   const row = output.subarray(index * 10, index * 10 + 10)
   return row.indexOf(Math.max(...row))
+}
+
+/** Threads that were started and ended since. */
+function countThreads(): () => { started: number; ended: number } {
+  const counts = { started: 0, ended: 0 }
+  const watch = (thread: Worker) => {
+    counts.started++
+    thread.once('exit', () => counts.ended++)
+  }
+  process.on('worker', watch)
+  return () => {
+    process.off('worker', watch)
+    return counts
+  }
 }
 
 /** From the exported histogram: `version pool` to how many runs of how many items in all. */

@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import { pino } from 'pino'
 import { openBackend } from '../../inference/runtime/backend.ts'
-
-const log = pino({ level: 'silent' })
 
 function installed(module: string): boolean {
   try {
@@ -15,21 +12,20 @@ function installed(module: string): boolean {
   }
 }
 
-// A process of its own: tfjs's current backend is global.
-test('auto takes the best backend that is there, and an absent one is refused by name', async () => {
-  const lines: { msg: string; passed?: { name: string; why: string }[] }[] = []
-  const chosen = await openBackend('auto', pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) }))
-  const passed = lines[0]?.passed ?? []
-  if (!installed('@tensorflow/tfjs-node') && !installed('@tensorflow/tfjs-node-gpu')) {
+// A process of its own: tfjs's current backend is global to the thread.
+test('auto takes the best backend that is there, and an absent one is refused by name, with what to do', async () => {
+  const { name: chosen, passed } = await openBackend('auto')
+  if (!installed('@tensorflow/tfjs-node') && !installed('@tensorflow/tfjs-node-gpu') && !installed('webgpu')) {
     assert.equal(chosen, 'wasm')
     assert.deepEqual(passed, [
       { name: 'tensorflow-gpu', why: 'not installed' },
       { name: 'tensorflow', why: 'not installed' },
+      { name: 'webgpu', why: 'not installed' },
     ])
   }
-  for (const { name } of passed) {
-    assert.ok(name === 'tensorflow-gpu' || name === 'tensorflow')
-    await assert.rejects(openBackend(name, log), { code: 'BACKEND_UNAVAILABLE' })
+  for (const { name, why } of passed) {
+    assert.ok(name === 'tensorflow-gpu' || name === 'tensorflow' || name === 'webgpu')
+    if (why === 'not installed') await assert.rejects(openBackend(name), { code: 'BACKEND_UNAVAILABLE', message: /npm run setup:/ })
   }
-  assert.equal(await openBackend('wasm', log), 'wasm')
+  assert.equal((await openBackend('wasm')).name, 'wasm')
 })

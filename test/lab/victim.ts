@@ -27,7 +27,7 @@ export async function openVictim(version = '1'): Promise<Victim> {
   const runtime = await openRuntime({
     modelsDir,
     pools: [{ name: 'lab', models: ['digits'] }],
-    batching: { maxItems: 256, maxWaitMicros: 0 },
+    configurationOf: () => ({ batching: { maxItems: 256, maxWaitMicros: 0 } }),
     maxQueueItems: 1_024,
     registry: new Registry(),
     log: pino({ level: 'silent' }),
