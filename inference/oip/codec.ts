@@ -1,6 +1,6 @@
 import type { RawInference, Tensor } from '../port.ts'
 import type { Range } from './datatype.ts'
-import { type CodecLimits, headersOf, openAnswer, openRequest, type TensorHeader } from './envelope.ts'
+import { type CodecLimits, checkSizes, headersOf, openAnswer, openRequest, type TensorHeader } from './envelope.ts'
 import { OipError } from './errors.ts'
 import { readBinary } from './read-binary.ts'
 import { readJson } from './read-json.ts'
@@ -49,6 +49,7 @@ export function decodeRequest(raw: RawInference, limits: CodecLimits, admit?: Ad
   const binary = flagOf(parameters ?? {}, 'binary_data_output', false, 'parameters')
   const wanted = (outputs ?? []).map((output, index) => wantedOutput(output.name, output.parameters ?? {}, binary, index))
   const ranges = admit?.(headers) ?? []
+  checkSizes(raw, headers, limits)
   const tensors = headers.map((header, index) => tensorOf(header, ranges[index], true, limits))
   return { id: id ?? null, parameters: parameters ?? {}, inputs: tensors, outputs: wanted, binary }
 }
@@ -56,21 +57,24 @@ export function decodeRequest(raw: RawInference, limits: CodecLimits, admit?: Ad
 /** @throws OipError, each of its codes. Floats of binary data may be infinite, or NaN. */
 export function decodeAnswer(raw: RawInference, limits: CodecLimits): OipAnswer {
   const { id, model_name, model_version, parameters, outputs } = openAnswer(raw)
-  const tensors = headersOf(raw, outputs, 'outputs', limits).map((header) => tensorOf(header, undefined, false, limits))
+  const headers = headersOf(raw, outputs, 'outputs', limits)
+  checkSizes(raw, headers, limits)
+  const tensors = headers.map((header) => tensorOf(header, undefined, false, limits))
   return { id: id ?? null, modelName: model_name ?? '', modelVersion: model_version ?? null, parameters: parameters ?? {}, tensors }
 }
 
 /**
  * @param binary whether the data of an output goes after the JSON
+ * @param decimals digits after the point that JSON shows of a float; undefined for all of them
  * @throws OipError `VALUE_INVALID` where JSON does not have a value
  */
-export function encodeAnswer(answer: OipAnswer, binary: (name: string) => boolean): RawInference {
+export function encodeAnswer(answer: OipAnswer, binary: (name: string) => boolean, decimals?: number): RawInference {
   const { id, modelName, modelVersion, parameters, tensors } = answer
   const fields = [`"model_name":${JSON.stringify(modelName)}`]
   if (modelVersion !== null) fields.push(`"model_version":${JSON.stringify(modelVersion)}`)
   if (id !== null) fields.push(`"id":${JSON.stringify(id)}`)
   if (!isEmpty(parameters)) fields.push(`"parameters":${JSON.stringify(parameters)}`)
-  return assemble(fields, 'outputs', tensors, binary)
+  return assemble(fields, 'outputs', tensors, binary, decimals)
 }
 
 /** A request of our own, where the client's cannot be passed on as it is. */
@@ -80,19 +84,25 @@ export function encodeRequest(request: OipRequest, binary: (name: string) => boo
   const fields = id === null ? [] : [`"id":${JSON.stringify(id)}`]
   if (!isEmpty(parameters)) fields.push(`"parameters":${JSON.stringify(parameters)}`)
   if (outputs.length > 0) fields.push(`"outputs":${JSON.stringify(outputs.map(wantedFields))}`)
-  return assemble(fields, 'inputs', inputs, binary)
+  return assemble(fields, 'inputs', inputs, binary, undefined)
 }
 
 function wantedFields({ name, binary, classes }: WantedOutput): object {
   return { name, parameters: classes === 0 ? { binary_data: binary } : { binary_data: binary, classification: classes } }
 }
 
-function assemble(fields: string[], field: string, tensors: readonly Tensor[], binary: (name: string) => boolean): RawInference {
+function assemble(
+  fields: string[],
+  field: string,
+  tensors: readonly Tensor[],
+  binary: (name: string) => boolean,
+  decimals: number | undefined,
+): RawInference {
   const parts: Uint8Array[] = []
   const described = tensors.map((tensor) => {
     const { name, datatype, shape } = tensor
     const head = `{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape.join(',')}]`
-    if (!binary(name)) return `${head},"data":${writeJson(tensor)}}`
+    if (!binary(name)) return `${head},"data":${writeJson(tensor, decimals)}}`
     const bytes = writeBinary(tensor)
     parts.push(bytes)
     return `${head},"parameters":{"binary_data_size":${bytes.length}}}`

@@ -70,24 +70,18 @@ export function openAnswer(raw: RawInference): AnswerEnvelope {
   return check(AnswerFields, jsonOf(raw))
 }
 
-/** Gives each tensor its data, or its part of the bytes after the JSON, once all sizes are known to agree. */
+/** Gives each tensor its JSON, or its part of the bytes after the JSON; nothing of either is read. */
 export function headersOf(raw: RawInference, tensors: readonly TensorFields[], field: string, limits: CodecLimits): TensorHeader[] {
   if (tensors.length > limits.maxTensors) throw new OipError('TOO_LARGE', `${field}: at most ${limits.maxTensors}`)
-  const jsonEnd = raw.jsonBytes ?? raw.body.length
   const headers: TensorHeader[] = []
-  let at = jsonEnd
-  let held = 0
+  let at = raw.jsonBytes ?? raw.body.length
   for (const [index, tensor] of tensors.entries()) {
     const where = `${field}[${index}]`
     const { name, datatype, shape } = tensor
     if (!isDatatype(datatype)) throw new OipError('DATATYPE_UNSUPPORTED', `${where}.datatype: BOOL, BYTES, and the INT, UINT and FP types`)
     const size = sizeOf(shape)
     const length = binaryLength(tensor, where)
-    held += size * heldBytes(datatype)
-    if (held > limits.maxBytes) throw new OipError('TOO_LARGE', `${where}.shape: more values than one message may hold`)
     if (length === null) {
-      // A value of JSON takes a character and a comma: what says more than that is not even tried.
-      if (size * 2 > jsonEnd) throw new OipError('SIZE_MISMATCH', `${where}.data: the shape says ${size} values`)
       headers.push({ name, datatype, shape, size, where, json: tensor.data ?? [], bytes: null })
       continue
     }
@@ -97,6 +91,17 @@ export function headersOf(raw: RawInference, tensors: readonly TensorFields[], f
   }
   if (at !== raw.body.length) throw new OipError('SIZE_MISMATCH', `body: ${raw.body.length - at} bytes belong to none of ${field}`)
   return headers
+}
+
+/** To be called before anything is allocated for the tensors. */
+export function checkSizes({ body }: RawInference, headers: readonly TensorHeader[], { maxBytes }: CodecLimits): void {
+  let held = 0
+  for (const { datatype, size, json, where } of headers) {
+    held += size * heldBytes(datatype)
+    if (held > maxBytes) throw new OipError('TOO_LARGE', `${where}.shape: more values than one message may hold`)
+    // A value of JSON takes a character and a comma.
+    if (json !== null && size * 2 > body.length) throw new OipError('SIZE_MISMATCH', `${where}.data: the shape says ${size} values`)
+  }
 }
 
 /** `Inference-Header-Content-Length` as a number; null where there is none. */

@@ -4,11 +4,19 @@ import { numberTypes } from './datatype.ts'
 import { OipError } from './errors.ts'
 import { toHalf } from './half.ts'
 
-/** The values as a JSON array, flat. Integers of 64 bits are written whole, whoever reads them. */
-export function writeJson({ name, datatype, data }: Tensor): string {
+/**
+ * The values as a JSON array, flat. Integers of 64 bits are written whole, whoever reads them.
+ *
+ * @param decimals digits after the point of a float: one of FP32 would else show seventeen, whatever it was rounded to
+ */
+export function writeJson({ name, datatype, data }: Tensor, decimals?: number): string {
   if (!ArrayBuffer.isView(data)) return `[${data.map((value) => JSON.stringify(textOf(value, name))).join(',')}]`
-  if (datatype === 'BOOL' && data instanceof Uint8Array) return `[${Array.from(data, (value) => (value === 0 ? 'false' : 'true')).join(',')}]`
-  if (data instanceof Float32Array || data instanceof Float64Array) checkFinite(data, name)
+  if (datatype === 'BOOL' && data instanceof Uint8Array)
+    return `[${Array.from(data, (value) => (value === 0 ? 'false' : 'true')).join(',')}]`
+  if (data instanceof Float32Array || data instanceof Float64Array) {
+    checkFinite(data, name)
+    if (decimals !== undefined) return `[${Array.from(data, (value) => Number(value.toFixed(decimals))).join(',')}]`
+  }
   // Four times as fast as JSON.stringify, which needs an array first.
   return `[${data.join(',')}]`
 }

@@ -1,3 +1,5 @@
+import type { Tensor } from '../port.ts'
+
 /** How the answers of a principal, or of a model, are made less telling. */
 export interface Hardener {
   readonly level: 'rounded' | 'label-only'
@@ -12,8 +14,24 @@ export function stricter(a: Hardener, b: Hardener): Hardener {
 }
 
 /**
- * Hardened probabilities. A function of the answer alone, so that asking again teaches nothing; the top class
- * stays the top class.
+ * A hardened output. A function of the answer alone, so that asking again teaches nothing.
+ *
+ * Of probabilities the top class stays the top class. Other floats are rounded; under `label-only`, whatever is no
+ * probabilities says nothing at all: zeros, or empty strings.
+ *
+ * @param classes how many values a row of probabilities has; null where these are none
+ */
+export function hardenTensor(tensor: Tensor, classes: number | null, hardener: Hardener): Tensor {
+  const { data } = tensor
+  if (classes !== null && data instanceof Float32Array) return { ...tensor, data: Float32Array.from(harden(data, classes, hardener)) }
+  if (hardener.level === 'label-only') return { ...tensor, data: silenced(data) }
+  const scale = 10 ** hardener.decimals
+  if (data instanceof Float32Array || data instanceof Float64Array) return { ...tensor, data: data.map((value) => rounded(value, scale)) }
+  return tensor
+}
+
+/**
+ * Hardened probabilities.
  *
  * @param output `[items, classes]`, row-major
  */
@@ -23,11 +41,37 @@ export function harden(output: Float32Array, classes: number, { level, decimals 
   for (let row = 0; row < output.length; row += classes) {
     const top = topOf(output, row, classes)
     for (let i = row; i < row + classes; i++) {
-      hardened[i] = level === 'label-only' ? Number(i === top) : Math.round((output[i] ?? 0) * scale) / scale
+      hardened[i] = level === 'label-only' ? Number(i === top) : rounded(output[i] ?? 0, scale)
     }
     if (level === 'rounded') keepTop(hardened, row, classes, top, scale)
   }
   return hardened
+}
+
+/** Text of a classification that an upstream made, `value:index:label`, the largest of each row first. */
+export function hardenText(tensor: Tensor, perRow: number, { level, decimals }: Hardener): Tensor {
+  const { data } = tensor
+  if (ArrayBuffer.isView(data)) return { ...tensor, data: silenced(data) }
+  const hardened = data.map((text, index) => {
+    const [, value, rest] = /^([-+.\deE]+)(:.*)$/s.exec(Buffer.from(text).toString()) ?? []
+    if (value === undefined || rest === undefined) return new Uint8Array(0)
+    if (level === 'rounded') return Buffer.from(`${rounded(Number(value), 10 ** decimals)}${rest}`)
+    return index % perRow === 0 ? Buffer.from(`1.000000${rest}`) : new Uint8Array(0)
+  })
+  return { ...tensor, data: hardened }
+}
+
+function silenced(data: Tensor['data']): Tensor['data'] {
+  if (!ArrayBuffer.isView(data)) return data.map(() => new Uint8Array(0))
+  const silent = data.slice()
+  if (silent instanceof BigInt64Array || silent instanceof BigUint64Array) return silent.fill(0n)
+  return silent.fill(0)
+}
+
+/** What is too large for that many digits has none after the point. */
+function rounded(value: number, scale: number): number {
+  const scaled = value * scale
+  return Number.isFinite(scaled) ? Math.round(scaled) / scale : value
 }
 
 function topOf(output: ArrayLike<number>, row: number, classes: number): number {

@@ -16,9 +16,12 @@ export interface OpenRoutes {
  */
 const told = /^cordon_(process|nodejs|runtime|requests?|fingerprint)_/
 
+/** Of the Open Inference Protocol; those that `oip/routes.ts` has. */
+const extensions = ['binary_tensor_data', 'classification', 'model_configuration', 'model_repository', 'statistics']
+
 /** What needs no key: it says nothing about models, clients or containment. */
 export function openRoutes(app: FastifyInstance, { version, backend, registry, ready, status }: OpenRoutes): void {
-  app.get('/v2', async () => ({ name: 'cordon', version, extensions: [], backend }))
+  app.get('/v2', async () => ({ name: 'cordon', version, extensions, backend }))
   app.get('/v2/health/live', async () => ({ live: true }))
   app.get('/v2/health/ready', async () => {
     if (!ready()) throw busy('OVERLOADED', 1)

@@ -32,7 +32,8 @@ function assertProblem(reply: LightMyRequestResponse, status: number): Record<st
 
 test('the routes of the Open Inference Protocol', async () => {
   const get = async (url: string, headers = {}) => (await fixture.node.app.inject({ url, headers })).json()
-  assert.deepEqual(await get('/v2'), { name: 'cordon', version: '0.1.0', extensions: [], backend: 'test' })
+  const extensions = ['binary_tensor_data', 'classification', 'model_configuration', 'model_repository', 'statistics']
+  assert.deepEqual(await get('/v2'), { name: 'cordon', version: '0.1.0', extensions, backend: 'test' })
   assert.deepEqual(await get('/v2/health/live'), { live: true })
   assert.deepEqual(await get('/v2/health/ready'), { ready: true })
   const tiny = {
@@ -130,7 +131,7 @@ test('400, 413 and 415 for bodies that are not a bounded JSON document', async (
   for (const body of ['{', '', '{"__proto__":{"a":1}}', '{"constructor":{"prototype":{}}}']) assertProblem(await post(body, json), 400)
   assertProblem(await post(JSON.stringify({ a: 'x'.repeat(4_194_304) }), json), 413)
   assertProblem(await post('a=1', { 'content-type': 'application/x-www-form-urlencoded' }), 415)
-  assertProblem(await post(Buffer.from([1]), { 'content-type': 'application/octet-stream', 'inference-header-content-length': '1' }), 415)
+  assertProblem(await post(Buffer.from([1]), { 'content-type': 'application/octet-stream', 'inference-header-content-length': '1' }), 400)
   assertProblem(await post(JSON.stringify(inferBody()), { ...json, 'content-encoding': 'gzip' }), 400)
   assertProblem(await post(JSON.stringify(inferBody()), { ...json, 'content-encoding': 'br' }), 415)
 })

@@ -1,118 +1,101 @@
-import { z } from 'zod'
-import type { ModelInfo, TensorSpec } from '../../port.ts'
+import { decodeRequest, type OipRequest } from '../../oip/codec.ts'
+import type { Range } from '../../oip/datatype.ts'
+import type { CodecLimits, TensorHeader } from '../../oip/envelope.ts'
+import { OipError } from '../../oip/errors.ts'
+import type { ModelInfo, RawInference, Tensor, TensorSpec } from '../../port.ts'
+import type { NodeLimits } from '../options.ts'
 import { Refusal } from '../refusal.ts'
 
-const Parameters = z.record(z.string().max(64), z.unknown()).optional()
-
-/** The envelope of an inference request; tensors' data are checked by hand, number by number. */
-const Envelope = z.object({
-  id: z.string().max(128).optional(),
-  parameters: Parameters,
-  inputs: z
-    .array(
-      z.object({
-        name: z.string().max(128),
-        shape: z.array(z.int().min(0)).min(1).max(16),
-        datatype: z.string().max(16),
-        parameters: Parameters,
-        // Not z.array: it would look at each of a hundred thousand numbers, and so do we, once.
-        data: z.custom<readonly unknown[]>(Array.isArray, 'expected an array'),
-      }),
-    )
-    .min(1)
-    .max(16),
-  outputs: z
-    .array(z.object({ name: z.string().max(128), parameters: Parameters }))
-    .max(16)
-    .optional(),
-})
+/** More than any model has; a request is bounded by its body anyway. */
+const maxTensors = 64
 
 export interface InferRequest {
-  readonly id: string | undefined
-  /** `[items, …shape]`, row-major, each value finite and in the model's range. */
-  readonly tensor: { readonly name: string; readonly datatype: 'FP32'; readonly shape: readonly number[]; readonly data: Float32Array }
+  readonly raw: RawInference
+  readonly asked: OipRequest
+  /** In the model's order. */
+  readonly inputs: readonly Tensor[]
   readonly items: number
-  readonly outputs: readonly TensorSpec[]
+  /** In the request's order, or the model's; never empty. */
+  readonly outputs: OipRequest['outputs']
 }
 
 /**
  * Reads the body of an inference request for a model.
  *
- * @throws Refusal `INPUT_INVALID`, with a message that says where; it never repeats the input
+ * @throws Refusal `MALFORMED`, or `INPUT_INVALID` with a message that says where; it never repeats the input
  */
-export function readInferRequest(body: unknown, model: ModelInfo, maxItems: number): InferRequest {
-  const parsed = Envelope.safeParse(body)
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    throw invalid(`${issue === undefined ? 'body' : pathOf(issue.path)}: ${issue?.message ?? 'unreadable'}`)
+export function readInferRequest(raw: RawInference, model: ModelInfo, { maxItems, maxBodyBytes }: NodeLimits): InferRequest {
+  if (!model.operations.includes('infer')) throw new Refusal('NOT_FOUND', 'The model cannot be asked like this.')
+  // What JSON says in two characters takes eight bytes as FP64.
+  const limits: CodecLimits = { maxTensors, maxBytes: 4 * maxBodyBytes }
+  let items = 1
+  try {
+    const asked = decodeRequest(raw, limits, (headers) => {
+      const specs = specsOf(headers, model)
+      items = itemsOf(headers, specs, maxItems)
+      return specs.map((spec) => spec?.range)
+    })
+    return { raw, asked, inputs: inOrder(asked.inputs, model), items, outputs: selectOutputs(asked, model) }
+  } catch (error) {
+    if (!(error instanceof OipError)) throw error
+    throw new Refusal(error.code === 'MALFORMED' ? 'MALFORMED' : 'INPUT_INVALID', error.message, { cause: error })
   }
-  const { id, inputs, outputs } = parsed.data
-  const [spec] = model.inputs
-  const [tensor] = inputs
-  if (spec === undefined || spec.datatype !== 'FP32') throw new Refusal('NOT_FOUND', 'The model cannot be asked like this.')
-  if (inputs.length !== 1 || tensor?.name !== spec.name) throw invalid(`inputs: the model takes one input, ${spec.name}`)
-  if (tensor.datatype !== spec.datatype) throw invalid(`inputs[0].datatype: ${spec.name} is ${spec.datatype}`)
-  const items = itemsOf(tensor.shape, spec, maxItems)
-  const data = readData(tensor.data, tensor.shape, spec.range ?? [-Number.MAX_VALUE, Number.MAX_VALUE])
-  return { id, tensor: { name: spec.name, datatype: 'FP32', shape: tensor.shape, data }, items, outputs: selectOutputs(outputs, model) }
 }
 
-function itemsOf(shape: readonly number[], spec: TensorSpec, maxItems: number): number {
-  const fits = shape.length === spec.shape.length && shape.every((size, axis) => axis === 0 || size === spec.shape[axis])
-  if (!fits) throw invalid(`inputs[0].shape: ${spec.name} has the shape [${spec.shape.join(', ')}], where -1 is the number of items`)
-  const items = shape[0] ?? 0
-  if (items < 1 || items > maxItems) throw invalid(`inputs[0].shape: a request has 1 to ${maxItems} items`)
-  return items
+/** What the model says of each input; undefined where it says nothing of its inputs at all, as some upstreams do. */
+function specsOf(headers: readonly TensorHeader[], { inputs: specs }: ModelInfo): readonly (TensorSpec | undefined)[] {
+  const names = new Set(headers.map(({ name }) => name))
+  if (specs.length === 0) {
+    if (names.size !== headers.length) throw invalid('inputs: one of them comes twice')
+    return headers.map(() => undefined)
+  }
+  if (headers.length !== specs.length || specs.some(({ name }) => !names.has(name))) {
+    const taken = specs.length === 1 ? 'one input' : `${specs.length} inputs`
+    throw invalid(`inputs: the model takes ${taken}, ${specs.map(({ name }) => name).join(', ')}`)
+  }
+  return headers.map((header) => {
+    const spec = specs.find(({ name }) => name === header.name)
+    if (spec !== undefined) checkHeader(header, spec)
+    return spec
+  })
 }
 
-function selectOutputs(wanted: readonly { name: string }[] | undefined, model: ModelInfo): readonly TensorSpec[] {
-  if (wanted === undefined || wanted.length === 0) return model.outputs
+function checkHeader({ where, datatype, shape }: TensorHeader, spec: TensorSpec): void {
+  if (datatype !== spec.datatype) throw invalid(`${where}.datatype: ${spec.name} is ${spec.datatype}`)
+  const fits = shape.length === spec.shape.length && shape.every((size, axis) => fitsAxis(size, spec.shape[axis], axis))
+  if (!fits) throw invalid(`${where}.shape: ${spec.name} has the shape [${spec.shape.join(', ')}], where -1 is the number of items`)
+}
+
+/** The batch is counted for itself. */
+function fitsAxis(size: number, declared: number | undefined, axis: number): boolean {
+  return declared === -1 ? axis === 0 || size > 0 : size === declared
+}
+
+/** Size of the batch dimension, the first where it is free; one item where no input has any. */
+function itemsOf(headers: readonly TensorHeader[], specs: readonly (TensorSpec | undefined)[], maxItems: number): number {
+  let items: number | undefined
+  for (const [index, { where, shape }] of headers.entries()) {
+    const spec = specs[index]
+    const [size] = shape
+    if (size === undefined || (spec !== undefined && spec.shape[0] !== -1)) continue
+    if (size < 1 || size > maxItems) throw invalid(`${where}.shape: a request has 1 to ${maxItems} items`)
+    if (spec !== undefined && items !== undefined && size !== items) throw invalid(`${where}.shape: all inputs have as many items`)
+    items ??= size
+  }
+  return items ?? 1
+}
+
+function inOrder(inputs: readonly Tensor[], { inputs: specs }: ModelInfo): readonly Tensor[] {
+  if (specs.length <= 1) return inputs
+  return specs.flatMap(({ name }) => inputs.find((input) => input.name === name) ?? [])
+}
+
+function selectOutputs({ outputs, binary }: OipRequest, model: ModelInfo): OipRequest['outputs'] {
   const known = model.outputs.map(({ name }) => name)
-  if (wanted.some(({ name }) => !known.includes(name))) throw invalid(`outputs: the model has ${known.join(', ')}`)
-  return model.outputs.filter(({ name }) => wanted.some((one) => one.name === name))
-}
-
-/** Data may be flat, or nested as the shape says; nothing between. */
-function readData(data: readonly unknown[], shape: readonly number[], range: readonly [number, number]): Float32Array {
-  const size = shape.reduce((product, length) => product * length, 1)
-  const values = new Float32Array(size)
-  const depth = Array.isArray(data[0]) ? 0 : shape.length - 1
-  const end = fill(values, 0, data, depth === 0 ? shape : [size], 0, range)
-  if (end !== size) throw invalid(`inputs[0].data: the shape says ${size} values`)
-  return values
-}
-
-function fill(
-  values: Float32Array,
-  at: number,
-  data: readonly unknown[],
-  shape: readonly number[],
-  axis: number,
-  range: readonly [number, number],
-): number {
-  if (data.length !== shape[axis]) throw invalid(`inputs[0].data: the shape says ${shape[axis]} values in dimension ${axis}`)
-  if (axis === shape.length - 1) return fillRow(values, at, data, range)
-  let next = at
-  for (const part of data) {
-    if (!Array.isArray(part)) throw invalid(`inputs[0].data: expected an array in dimension ${axis}`)
-    next = fill(values, next, part, shape, axis + 1, range)
-  }
-  return next
-}
-
-function fillRow(values: Float32Array, at: number, row: readonly unknown[], [low, high]: readonly [number, number]): number {
-  for (let i = 0; i < row.length; i++) {
-    const value = row[i]
-    // Written so that NaN fails too.
-    if (typeof value !== 'number' || !(value >= low && value <= high))
-      throw invalid(`inputs[0].data: value ${at + i} is not a number from ${low} to ${high}`)
-    values[at + i] = value
-  }
-  return at + row.length
-}
-
-function pathOf(path: readonly PropertyKey[]): string {
-  return path.length === 0 ? 'body' : path.map(String).join('.').slice(0, 128)
+  if (outputs.length === 0) return known.map((name) => ({ name, binary, classes: 0 }))
+  if (known.length > 0 && outputs.some(({ name }) => !known.includes(name))) throw invalid(`outputs: the model has ${known.join(', ')}`)
+  if (new Set(outputs.map(({ name }) => name)).size !== outputs.length) throw invalid('outputs: one of them comes twice')
+  return outputs
 }
 
 function invalid(message: string): Refusal {

@@ -1,93 +1,111 @@
 import type { Logger } from 'pino'
 import { newEventId } from '../../../bus/event-id.ts'
-import { InferenceError } from '../../errors.ts'
-import type { Fingerprint, Fingerprinter, ModelInfo, TensorRuntime } from '../../port.ts'
+import type { ServedConfiguration } from '../../configuration.ts'
+import { encodeRequest } from '../../oip/codec.ts'
+import type { Fingerprinter, Inference, ModelInfo, RawInference, TensorRuntime } from '../../port.ts'
 import type { Exchange } from '../exchange.ts'
-import { harden } from '../harden.ts'
+import { refusalOf } from '../failures.ts'
 import type { NodeMetrics } from '../metrics.ts'
 import type { NodeLimits } from '../options.ts'
-import type { Service } from '../service.ts'
+import type { Service, Slot } from '../service.ts'
+import { answerOf } from './answer.ts'
 import { type InferRequest, readInferRequest } from './infer-request.ts'
+import { confidenceOf, fingerprint, probabilitiesOutput, readProbabilities } from './watch.ts'
 
 export interface OipParts {
   readonly service: Service
   readonly runtime: TensorRuntime
   readonly limits: NodeLimits
   readonly metrics: NodeMetrics
+  readonly configurationOf: (model: string) => ServedConfiguration
   readonly fingerprinterOf: (model: string, version: string) => Fingerprinter | undefined
   readonly log: Logger
 }
 
 export interface InferAnswer {
-  readonly body: string
+  readonly raw: RawInference
+  /** Of the quota. */
   readonly headers: Readonly<Record<string, string>>
 }
 
+/** What is asked of the runtime: what the client wants, and what the node must see of a watched model. */
+interface Question {
+  readonly outputs: readonly string[]
+  readonly raw: RawInference
+  /** The node asks for something else than the client: the answer cannot be passed on as it is. */
+  readonly own: boolean
+}
+
+interface Asked {
+  readonly exchange: Exchange
+  readonly model: ModelInfo
+  readonly request: InferRequest
+  readonly question: Question
+}
+
 /** Reads, admits, runs, fingerprints, hardens: one request of the Open Inference Protocol. */
-export async function infer(parts: OipParts, exchange: Exchange, model: ModelInfo, json: unknown, bytes: Buffer): Promise<InferAnswer> {
-  const { service, runtime, limits } = parts
-  const request = readInferRequest(json, model, limits.maxItems)
+export async function infer(parts: OipParts, exchange: Exchange, model: ModelInfo, raw: RawInference): Promise<InferAnswer> {
+  const { service, limits, fingerprinterOf } = parts
+  const request = readInferRequest(raw, model, limits)
   const slot = await service.admit(exchange, model, request.items)
   try {
-    const inference = await service.within(
-      exchange,
-      runtime.infer({
-        model: model.name,
-        version: model.version,
-        pool: slot.pool,
-        inputs: [request.tensor],
-        items: request.items,
-        outputs: request.outputs.map(({ name }) => name),
-        raw: { body: bytes, jsonBytes: null },
-        headers: exchange.trace.headers,
-        cancellation: exchange.cancellation,
-      }),
-    )
-    exchange.queueMs += inference.queueMs
-    exchange.endpoint = inference.endpoint
-    exchange.id = newEventId(exchange.arrivedAt)
-    const output = inference.tensors()[0]?.data
-    if (!(output instanceof Float32Array))
-      throw new InferenceError('INFERENCE_FAILED', `${model.name} answered with something else than FP32`)
-    summarise(parts, exchange, model, request, output)
-    return { body: render(service, exchange, model, request, output), headers: slot.headers }
+    const fingerprinter = fingerprinterOf(model.name, model.version)
+    const asked = { exchange, model, request, question: questionOf(request, model, fingerprinter !== undefined) }
+    const inference = await run(parts, asked, slot)
+    watch(parts, asked, inference, fingerprinter)
+    return { raw: answer(service, asked, inference), headers: slot.headers }
+  } catch (error) {
+    throw refusalOf(error)
   } finally {
     slot.leave()
   }
 }
 
-/** Fingerprints and confidence come from what the model said, not from what the client is shown. */
-function summarise(parts: OipParts, exchange: Exchange, model: ModelInfo, { tensor, items }: InferRequest, output: Float32Array): void {
-  const { fingerprinterOf, metrics, log } = parts
-  const classes = output.length / items
-  const input = tensor.data
-  const width = input.length / items
-  const fingerprinter = fingerprinterOf(model.name, model.version)
-  const fingerprints: Fingerprint[] = []
-  let confidence = 0
-  if (!output.every(Number.isFinite)) throw new InferenceError('INFERENCE_FAILED', `${model.name} answered with a number that is none`)
-  for (let item = 0; item < items; item++) {
-    const row = output.subarray(item * classes, (item + 1) * classes)
-    confidence += row.reduce((top, p) => Math.max(top, p), 0) / items
-    if (fingerprinter === undefined) continue
-    try {
-      fingerprints.push(fingerprinter.fingerprint(input.subarray(item * width, (item + 1) * width), row))
-    } catch (error) {
-      metrics.fingerprintFailed()
-      log.error({ err: error, model: model.name }, 'node: an input left no fingerprint')
-    }
-  }
-  exchange.confidence = Math.min(1, confidence)
-  exchange.fingerprints = fingerprints
+/**
+ * A watched model is asked for its probabilities whether the client wants them or not, or wants them as text only: else leaving
+ * them out were a way not to be watched.
+ */
+function questionOf({ raw, asked, inputs, outputs }: InferRequest, model: ModelInfo, watched: boolean): Question {
+  const names = outputs.map(({ name }) => name)
+  const watching = watched ? probabilitiesOutput(model) : undefined
+  if (watching === undefined || outputs.some(({ name, classes }) => name === watching && classes === 0))
+    return { outputs: names, raw, own: false }
+  const all = names.includes(watching) ? names : [...names, watching]
+  // An upstream reads the request itself.
+  const wanted = all.map((name) => ({ name, binary: true, classes: 0 }))
+  const forwarded = model.digest === null ? encodeRequest({ ...asked, inputs, outputs: wanted }, () => true) : raw
+  return { outputs: all, raw: forwarded, own: true }
 }
 
-function render(service: Service, exchange: Exchange, model: ModelInfo, request: InferRequest, output: Float32Array): string {
+async function run({ service, runtime }: OipParts, { exchange, model, request, question }: Asked, { pool }: Slot): Promise<Inference> {
+  const { name, version } = model
+  const { inputs, items } = request
+  const { outputs, raw } = question
+  const { cancellation, trace } = exchange
+  const call = { model: name, version, pool, inputs, items, outputs, raw, headers: trace.headers, cancellation }
+  const inference = await service.within(exchange, runtime.infer(call))
+  exchange.queueMs += inference.queueMs
+  exchange.endpoint = inference.endpoint
+  return inference
+}
+
+/** Only a model that is watched, or names its classes, has its answer read: an upstream's is bytes until then. */
+function watch(parts: OipParts, asked: Asked, inference: Inference, fingerprinter: Fingerprinter | undefined): void {
+  const { exchange, model, request, question } = asked
+  const output = probabilitiesOutput(model)
+  const classifier = fingerprinter !== undefined || model.labels.length > 0
+  if (!classifier || output === undefined || !question.outputs.includes(output)) return
+  const asText = request.outputs.some(({ name, classes }) => name === output && classes > 0)
+  // What an upstream answers with as text has no number for every class.
+  if (asText && inference.raw !== null && !question.own) return
+  const probabilities = readProbabilities(model, inference, output, request.items)
+  exchange.confidence = confidenceOf(probabilities)
+  if (fingerprinter !== undefined) fingerprint(parts, fingerprinter, request, probabilities, exchange)
+}
+
+function answer(service: Service, { exchange, model, request, question }: Asked, inference: Inference): RawInference {
   const hardener = service.hardening(exchange)
-  const data = hardener === undefined ? Array.from(output) : harden(output, output.length / request.items, hardener)
-  return JSON.stringify({
-    model_name: model.name,
-    model_version: model.version,
-    id: request.id ?? exchange.id,
-    outputs: request.outputs.map(({ name, datatype, shape }) => ({ name, datatype, shape: [request.items, ...shape.slice(1)], data })),
-  })
+  if (inference.raw !== null && hardener === undefined && !question.own) return inference.raw
+  exchange.id ??= newEventId(exchange.arrivedAt)
+  return answerOf({ model, request, inference, hardener, id: exchange.id })
 }

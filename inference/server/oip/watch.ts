@@ -1,0 +1,85 @@
+import type { Logger } from 'pino'
+import { InferenceError } from '../../errors.ts'
+import type { Fingerprint, Fingerprinter, Inference, ModelInfo, Tensor } from '../../port.ts'
+import type { Exchange } from '../exchange.ts'
+import type { NodeMetrics } from '../metrics.ts'
+import type { InferRequest } from './infer-request.ts'
+
+/** Probabilities of one answer. */
+export interface Probabilities {
+  readonly data: Float32Array
+  readonly classes: number
+}
+
+/** The output that probabilities are expected in: the first, if it is FP32 of two dimensions. */
+export function probabilitiesOutput({ outputs }: ModelInfo): string | undefined {
+  const [first] = outputs
+  return first !== undefined && first.datatype === 'FP32' && first.shape.length === 2 ? first.name : undefined
+}
+
+/** `[items, classes]` of FP32; null for any other tensor. */
+export function probabilitiesOf({ shape, data }: Tensor, items: number): Probabilities | null {
+  if (!(data instanceof Float32Array) || shape.length !== 2 || shape[0] !== items) return null
+  const classes = data.length / items
+  return classes >= 1 && classes === shape[1] ? { data, classes } : null
+}
+
+/**
+ * Reads the probabilities of a model that is watched, or names its classes.
+ *
+ * @throws InferenceError `INFERENCE_FAILED` or `UPSTREAM_FAILED` where the answer has none, or something that is no number
+ */
+export function readProbabilities(model: ModelInfo, inference: Inference, output: string, items: number): Probabilities {
+  const tensor = inference.tensors().find(({ name }) => name === output)
+  const probabilities = tensor === undefined ? null : probabilitiesOf(tensor, items)
+  if (probabilities === null || !allFinite(probabilities.data)) {
+    const code = inference.raw === null ? 'INFERENCE_FAILED' : 'UPSTREAM_FAILED'
+    throw new InferenceError(code, `${model.name} answered with something else than finite FP32 for each item and class`)
+  }
+  return probabilities
+}
+
+function allFinite(data: Float32Array): boolean {
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return false
+  return true
+}
+
+/** Mean of the top class, which is what events call confidence. */
+export function confidenceOf({ data, classes }: Probabilities): number {
+  let sum = 0
+  for (let row = 0; row < data.length; row += classes) {
+    let top = 0
+    for (let i = row; i < row + classes; i++) top = Math.max(top, data[i] ?? 0)
+    sum += top
+  }
+  return Math.min(1, (sum * classes) / data.length)
+}
+
+export interface Watch {
+  readonly metrics: NodeMetrics
+  readonly log: Logger
+}
+
+/** Fingerprints come from what the model said, not from what the client is shown; one that fails costs no answer. */
+export function fingerprint(
+  { metrics, log }: Watch,
+  fingerprinter: Fingerprinter,
+  { inputs, items }: InferRequest,
+  { data, classes }: Probabilities,
+  exchange: Exchange,
+): void {
+  const input = inputs[0]?.data
+  if (!(input instanceof Float32Array)) return
+  const width = input.length / items
+  const fingerprints: Fingerprint[] = []
+  for (let item = 0; item < items; item++) {
+    const row = data.subarray(item * classes, (item + 1) * classes)
+    try {
+      fingerprints.push(fingerprinter.fingerprint(input.subarray(item * width, (item + 1) * width), row))
+    } catch (error) {
+      metrics.fingerprintFailed()
+      log.error({ err: error, model: exchange.model }, 'node: an input left no fingerprint')
+    }
+  }
+  exchange.fingerprints = fingerprints
+}
