@@ -3,7 +3,7 @@ import { type Failure, failureOf, failureOfHead } from './failure.ts'
 import { type Patience, Reception } from './reception.ts'
 
 /** How much of an answer that nobody reads is read anyway, so that its connection can be used again; and for how long. */
-const unread = { bytes: 65_536, ms: 1_000 }
+const unread = { bytes: 65_536, ms: 250 }
 
 /** One endpoint's answer to one request, its failures in this room's words. */
 export class Answer {
@@ -34,9 +34,9 @@ export class Answer {
     return this.status >= 400
   }
 
+  /** A header that came twice is both, which is never what is wanted. */
   header(name: string): string | undefined {
-    const value = this.reception.headers[name]
-    return typeof value === 'string' ? value : undefined
+    return this.reception.headers[name]?.toString()
   }
 
   /** Nobody waits any more: ends it at once. */

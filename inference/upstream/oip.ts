@@ -105,19 +105,15 @@ class OipUpstream implements TensorRuntime {
   }
 
   #pathOf({ model, version }: InferCall): string {
-    const path = `/v2/models/${encodeURIComponent(this.#nameOf(model))}`
+    const path = `/v2/models/${encodeURIComponent(this.#upstream.nameOf(model))}`
     return this.#surveyed.get(model)?.versioned === true ? `${path}/versions/${encodeURIComponent(version)}/infer` : `${path}/infer`
-  }
-
-  #nameOf(model: string): string {
-    return this.#upstream.settings.names[model] ?? model
   }
 
   #survey(endpoint: Endpoint): Promise<void> {
     const { pool } = this.#options
     const { version, health } = this.#upstream.settings
     return this.#refresh.when(pool.models, async (model) => {
-      const question = { model, named: this.#nameOf(model), version, headers: this.#standing, timeoutMs: health.timeoutMs }
+      const question = { model, named: this.#upstream.nameOf(model), version, headers: this.#standing, timeoutMs: health.timeoutMs }
       const surveyed = await survey(endpoint, question)
       this.#surveyed.set(model, surveyed)
       for (const declared of this.#declared) {

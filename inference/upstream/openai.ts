@@ -83,19 +83,19 @@ class OpenaiUpstream implements TextRuntime {
 
   /** The bytes as they came, but for a model that is called otherwise there. */
   #bodyOf({ model, request, body }: TextCall): Uint8Array {
-    const named = this.#upstream.settings.names[model]
-    return named === undefined || named === model ? body : Buffer.from(JSON.stringify({ ...request, model: named }))
+    const named = this.#upstream.nameOf(model)
+    return named === model ? body : Buffer.from(JSON.stringify({ ...request, model: named }))
   }
 
   /** llama.cpp answers to any name, so a model that is not listed is odd and no more. */
   #survey(endpoint: Endpoint): Promise<void> {
-    const { names, health } = this.#upstream.settings
+    const { health } = this.#upstream.settings
     let listed: ReadonlySet<string> | undefined
     return this.#refresh.when(
       this.#infos.map(({ name }) => name),
       async (model) => {
         listed ??= await listOf(endpoint, this.#standing, health.timeoutMs)
-        return listed.has(names[model] ?? model) ? undefined : 'the upstream does not list it'
+        return listed.has(this.#upstream.nameOf(model)) ? undefined : 'the upstream does not list it'
       },
     )
   }

@@ -94,6 +94,12 @@ export class Upstream {
     return this.#waiters.size + this.#outstanding
   }
 
+  /** What a model is called there. */
+  nameOf(model: string): string {
+    const { names } = this.settings
+    return (Object.hasOwn(names, model) ? names[model] : undefined) ?? model
+  }
+
   /**
    * Sends a request; the answer's head is there and is 2xx, or a refusal of this very request. Its body must be read, or given up.
    *

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { openOipUpstream } from '../../../inference/upstream/oip.ts'
+import { inferBody, openFixture } from '../node-fixture.ts'
+import { codeOf, inferCall, opening } from './fake-upstream.ts'
+
+test('a pool before another Cordon node: its models, its answers, and its refusals', async (context) => {
+  const fixture = await openFixture()
+  const { key } = await fixture.keys.create({ principal: 'front' })
+  const { url } = await fixture.node.start({ host: '127.0.0.1', port: 0 })
+  const { options } = opening('oip', [url])
+  const runtime = await openOipUpstream({ ...options, token: key })
+  const stranger = await openOipUpstream({ ...options, token: 'wrong', pool: { ...options.pool, name: 'stranger' } })
+  context.after(async () => {
+    await runtime.close()
+    await stranger.close()
+    await fixture.close()
+  })
+
+  assert.deepEqual(
+    runtime.list().map(({ name, version, inputs }) => [name, version, inputs[0]?.shape]),
+    [
+      ['tiny', '1', [-1, 2, 2, 1]],
+      ['tiny', '2', [-1, 2, 2, 1]],
+    ],
+  )
+  const raw = { body: Buffer.from(JSON.stringify(inferBody(1, 0.25))), jsonBytes: null }
+  const inference = await runtime.infer(inferCall({ version: '1', outputs: ['probabilities'], raw }))
+  assert.deepEqual(inference.tensors()[0]?.data, new Float32Array([0.25, 0.5625, 0.1875]))
+  assert.deepEqual(
+    fixture.runtime.ran.map(({ version }) => version),
+    ['1'],
+  )
+
+  const bad = { body: Buffer.from(JSON.stringify(inferBody(1, 7))), jsonBytes: null }
+  await assert.rejects(runtime.infer(inferCall({ raw: bad })), { code: 'UPSTREAM_REFUSED', message: /inputs\[0\]/ })
+  assert.equal(await codeOf(stranger.infer(inferCall({ pool: 'stranger', raw }))), 'UPSTREAM_FAILED')
+})
