@@ -24,6 +24,7 @@ example: { by: organization }
 SELECT
   multiIf({by:String} = 'key', coalesce(keyId, 'none'), {by:String} = 'organization', coalesce(organization, 'none'), {by:String} = 'model', model, principal) AS subject,
   count() AS requests, countIf(outcome = 'served') AS served, sum(items) AS inputs, sum(requests.tokensIn) AS tokensIn, sum(requests.tokensOut) AS tokensOut,
+  countIf(tokenCount = 'estimated') AS estimated,
   sum(requests.cost) AS cost, sum(requests.bytesIn) AS bytesIn, sum(requests.bytesOut) AS bytesOut, min(time) AS firstSeen, max(time) AS lastSeen
 FROM requests
 WHERE ({since:Nullable(DateTime64(3, 'UTC'))} IS NULL OR time >= {since:Nullable(DateTime64(3, 'UTC'))})

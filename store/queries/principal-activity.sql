@@ -31,7 +31,9 @@ SELECT * FROM
 (
   SELECT
     r.time AS time, 'request' AS what, r.outcome AS outcome, r.model AS model, r.version AS version,
-    concat('status ', toString(r.status), ', ', toString(r.items), ' items', if(a.labels = '', '', concat(', answered ', a.labels))) AS detail,
+    concat('status ', toString(r.status), ', ', if(r.operation = 'infer', concat(toString(r.items), ' items'),
+      concat(r.operation, if(r.streamed, ' streamed', ''), ', ', toString(r.tokensIn), ' tokens in, ', toString(r.tokensOut), ' out',
+        if(empty(r.finishReasons), '', concat(', ', arrayStringConcat(arrayMap(reason -> toString(reason), r.finishReasons), ' '))))), if(a.labels = '', '', concat(', answered ', a.labels))) AS detail,
     r.keyId AS keyId, r.lease AS lease, toString(r.id) AS id
   FROM requests AS r
   LEFT JOIN answers AS a ON a.request = r.id

@@ -1,5 +1,6 @@
 import { after, before } from 'node:test'
 import { storeContract } from '../contracts/store.ts'
+import { generationContract } from '../store/generation-answers.ts'
 import { libraryContract } from '../store/library-answers.ts'
 import { storesOn } from './factory.ts'
 import { type ClickHouseServer, startClickHouse } from './server.ts'
@@ -16,6 +17,10 @@ storeContract(
   storesOn(() => server.url),
 )
 libraryContract(
+  'ClickHouse',
+  storesOn(() => server.url),
+)
+generationContract(
   'ClickHouse',
   storesOn(() => server.url),
 )
