@@ -45,6 +45,8 @@ export interface Parts {
   readonly byPart: Readonly<Record<string, number>>
   /** The node less the same node without the part, measured by itself: what leaving it out would save. */
   readonly saved: Readonly<Record<string, number>>
+  /** What sending the trace of every request costs on top; the node above sends none. */
+  readonly tracing: number
 }
 
 export interface AblationBench {
@@ -64,10 +66,11 @@ interface Scale {
   readonly clients: readonly number[]
 }
 
-const full: Variant = { name: 'node', without: [], bus: 'null' }
-const embedded: Variant = { name: 'embedded', without: [], bus: 'embedded' }
+const full: Variant = { name: 'node', bus: 'null' }
+const embedded: Variant = { name: 'embedded', bus: 'embedded' }
 const lessened: readonly Variant[] = [
   full,
+  { name: 'tracing', tracing: true, bus: 'null' },
   { name: 'keys', without: ['keys'], bus: 'null' },
   { name: 'fingerprints', without: ['fingerprints'], bus: 'null' },
   { name: 'events', without: ['events'], bus: 'null' },
@@ -83,8 +86,8 @@ export async function benchAblation(short: boolean): Promise<AblationBench> {
   try {
     const proxy = await openProxy(bare.port)
     sides.push(proxy)
-    const [node] = await openNodes({ upstream: bare.port, variants: [full] })
-    const [inProcess] = await openNodes({ upstream: bare.port, variants: [embedded] })
+    const [node] = await openNodes({ upstream: bare.port, local: false, variants: [full] })
+    const [inProcess] = await openNodes({ upstream: bare.port, local: false, variants: [embedded] })
     if (node === undefined || inProcess === undefined) throw new Error('no node was opened')
     sides.push(node, inProcess)
     const infer = inferKind(inferBodies(200))
@@ -167,16 +170,18 @@ async function partsOf(generator: Child, proxy: Side, node: Side, upstream: numb
   const byPart = [...names].map((name) => [name, (more[name] ?? 0) - (less[name] ?? 0)] as const).sort(([, a], [, b]) => b - a)
   const sum = (parts: Readonly<Record<string, number>>) => Object.values(parts).reduce((total, micros) => total + micros, 0)
   const [proxyMicros, nodeMicros] = [sum(less), sum(more)]
-  const variants = await openNodes({ upstream, variants: lessened })
+  const variants = await openNodes({ upstream, local: false, variants: lessened })
   try {
     const found = await compare(generator, variants, { kind, clients: 16, ms, rounds })
-    const saved = lessened.slice(1).map(({ name }) => [name, paired(found, 'node', name, (a, b) => a.cpuMicros - b.cpuMicros)])
+    const cost = (name: string) => paired(found, 'node', name, (a, b) => a.cpuMicros - b.cpuMicros)
+    const saved = lessened.filter(({ without }) => without !== undefined).map(({ name }) => [name, cost(name)])
     return {
       proxyMicros,
       nodeMicros,
       differenceMicros: nodeMicros - proxyMicros,
       byPart: Object.fromEntries(byPart),
       saved: Object.fromEntries(saved),
+      tracing: -cost('tracing'),
     }
   } finally {
     await variants[0]?.child.close()

@@ -5,12 +5,11 @@ export const chatModel = 'echo'
 const created = 1_800_000_000
 const words = Array.from({ length: 32 }, (_, index) => ` word${index}`)
 
-export const inferAnswer = Buffer.from(
-  JSON.stringify({
-    ...{ model_name: 'digits', model_version: '2', id: 'answer' },
-    outputs: [{ name: 'probabilities', datatype: 'FP32', shape: [1, 10], data: probabilities }],
-  }),
-)
+export function inferAnswer(items: number): Buffer {
+  const data = Array.from({ length: items }, () => probabilities).flat()
+  const outputs = [{ name: 'probabilities', datatype: 'FP32', shape: [items, 10], data }]
+  return Buffer.from(JSON.stringify({ model_name: 'digits', model_version: '2', id: 'answer', outputs }))
+}
 
 export const inferMetadata = {
   ...{ name: 'digits', versions: ['2'], platform: 'fixed' },

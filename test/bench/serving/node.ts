@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { createEmbeddedBus } from '../../../bus/embedded/bus.ts'
@@ -11,37 +11,48 @@ import { configurations } from '../../../inference/configuration.ts'
 import { type Emitter, openEmitter } from '../../../inference/emitter/emitter.ts'
 import { openFingerprinter } from '../../../inference/fingerprint/fingerprint.ts'
 import { createNode } from '../../../inference/server/node.ts'
-import type { NodeOptions } from '../../../inference/server/options.ts'
 import { passThrough } from '../../../inference/server/tracing.ts'
+import { openTracing } from '../../../inference/telemetry/tracing.ts'
 import { topics } from '../../../schemas/index.ts'
 import { MemoryBus } from '../../inference/memory-bus.ts'
-import { noText } from '../../inference/node-fixture.ts'
 import { openTestKeys } from '../../inference/test-keys.ts'
-import { chatModel } from './answers.ts'
 import { argumentOf, obey } from './child.ts'
-import { openTensors, openText } from './upstream-runtime.ts'
+import { modelsDir, openRuntimes, type Served } from './runtimes.ts'
 import { usageOrders } from './usage.ts'
 
-/** What is left out of a node, to see what it costs. */
+/** A node, and what is left out of it to see what that costs. */
 export interface Variant {
   readonly name: string
-  readonly without: readonly ('keys' | 'fingerprints' | 'events' | 'tracing')[]
+  readonly without?: readonly ('keys' | 'fingerprints' | 'events')[]
   /** `null`: a bus that takes everything and keeps nothing, as if it were elsewhere; `embedded`: LMDB in this process. */
   readonly bus: 'null' | 'embedded'
+  /** Every trace is sent, to the upstream, which takes it. Default false. */
+  readonly tracing?: boolean
 }
 
 export interface NodeArgument {
-  /** Port of the upstream; null serves the digits here, on tfjs. */
+  /** Port of what serves digits and chats; null for none. */
   readonly upstream: number | null
+  /** Whether every model of the repository is served here too. */
+  readonly local: boolean
   readonly variants: readonly Variant[]
 }
 
 export interface NodeReady {
   readonly ports: Readonly<Record<string, number>>
   readonly authorization: Readonly<Record<string, string>>
+  readonly languages: readonly string[]
 }
 
-const modelsDir = fileURLToPath(new URL('../../../inference/models/', import.meta.url))
+/** Of all variants together. */
+export interface NodeState {
+  readonly tensorBytes: number
+  readonly spoolBytes: number
+  readonly dropped: number
+  /** Since the last time it was asked for, milliseconds. */
+  readonly loopP99Ms: number
+}
+
 const log = pino({ level: 'silent' })
 const version = '2'
 const control: ReadonlySet<string> = new Set([topics.keys.name, topics.containments.name, topics.models.name])
@@ -62,20 +73,6 @@ const nullEmitter: Emitter = {
   close: async () => {},
 }
 
-async function openParts(upstream: number | null) {
-  if (upstream === null) {
-    // Only then: what is before an upstream loads no TensorFlow.
-    const { openRuntime } = await import('../../../inference/runtime/open.ts')
-    const pools = [{ name: 'a', models: ['digits'], concurrency: 4_096 }]
-    return { pools, runtime: await openRuntime({ modelsDir, pools, maxQueueItems: 4_096, registry: new Registry(), log }), text: noText }
-  }
-  const pools = [
-    { name: 'a', models: ['digits'], concurrency: 4_096 },
-    { name: 'b', models: [chatModel], concurrency: 4_096 },
-  ]
-  return { pools, runtime: openTensors(upstream), text: openText(upstream) }
-}
-
 async function openBus(kind: Variant['bus'], dir: string): Promise<EventBus> {
   if (kind === 'null') return new NullBus()
   const bus = await createEmbeddedBus({ path: join(dir, 'bus') })
@@ -83,7 +80,16 @@ async function openBus(kind: Variant['bus'], dir: string): Promise<EventBus> {
   return bus
 }
 
-async function openVariant({ name, without, bus: kind }: Variant, parts: Pick<NodeOptions, 'pools' | 'runtime' | 'text'>, dir: string) {
+function openTraces(registry: Registry, { runtime, text, pools }: Served) {
+  return openTracing({
+    ...{ endpoint: `http://127.0.0.1:${argument.upstream}`, headers: {}, sampleRatio: 1, intervalMs: 10_000, node: 'bench' },
+    models: [...runtime.list(), ...text.list()].map(({ name }) => name),
+    forwards: (pool) => pools.some(({ name, upstream }) => name === pool && upstream !== null),
+    ...{ addressKey: new Uint8Array(32), clock: Date.now, registry, log },
+  })
+}
+
+async function openVariant({ name, without = [], bus: kind, tracing = false }: Variant, served: Served, dir: string) {
   const bus = await openBus(kind, join(dir, name))
   const registry = new Registry()
   const emitter = without.includes('events')
@@ -94,36 +100,48 @@ async function openVariant({ name, without, bus: kind }: Variant, parts: Pick<No
   const anyone = { ok: true, principal: 'bench', organization: null, keyId: 'bench' } as const
   const profile = readFileSync(join(modelsDir, 'digits', version, 'profile.bin'))
   const fingerprinter = without.includes('fingerprints') ? undefined : openFingerprinter({ profile, key: new Uint8Array(32), epoch: 0 })
+  const { pools, runtime, text } = served
   const node = await createNode({
-    ...parts,
-    name: 'bench',
+    ...{ name: 'bench', pools, runtime, text, emitter, registry, log },
     configurationOf: configurations({}),
-    tracing: passThrough,
+    tracing: tracing ? openTraces(registry, served) : passThrough,
     fingerprinterOf: (model) => (model === 'digits' ? fingerprinter : undefined),
     keys: without.includes('keys') ? { verify: () => anyone } : keys.registry,
     containments: await openView(bus, 'containments'),
     models: await openView(bus, 'models'),
-    emitter,
     clock: Date.now,
-    registry,
-    log,
     control: { boundMs: 15_000, lost: 'last-known' },
     addressKey: new Uint8Array(32),
     prices: { perItem: 0.0001 },
+    limits: { maxInFlight: 4_096, maxConnections: 8_192 },
   })
   const { port } = await node.start({ host: '127.0.0.1', port: 0 })
-  return { name, port, key, close: () => node.close() }
+  return { name, port, key, emitter, close: () => node.close() }
 }
 
-const { upstream, variants } = argumentOf<NodeArgument>()
+const argument = argumentOf<NodeArgument>()
 const dir = mkdtempSync(join(tmpdir(), 'cordon-bench-node-'))
-const parts = await openParts(upstream)
-const nodes = await Promise.all(variants.map((variant) => openVariant(variant, parts, dir)))
+const served = await openRuntimes(argument.upstream, argument.local)
+const nodes = await Promise.all(argument.variants.map((variant) => openVariant(variant, served, dir)))
+const loop = monitorEventLoopDelay({ resolution: 10 })
+loop.enable()
+
+function state(): NodeState {
+  const emitters = nodes.map(({ emitter }) => emitter.state())
+  const loopP99Ms = loop.percentile(99) / 1e6
+  loop.reset()
+  const sum = (of: (one: (typeof emitters)[number]) => number) => emitters.reduce((total, one) => total + of(one), 0)
+  const spool = { spoolBytes: sum(({ spoolBytes }) => spoolBytes), dropped: sum(({ dropped }) => dropped) }
+  return { tensorBytes: served.runtime.tensorBytes(), ...spool, loopP99Ms }
+}
+
 const ready: NodeReady = {
   ports: Object.fromEntries(nodes.map(({ name, port }) => [name, port])),
   authorization: Object.fromEntries(nodes.map(({ name, key }) => [name, `Bearer ${key}`])),
+  languages: served.languages,
 }
-obey(ready, { ...usageOrders(), tensors: () => parts.runtime.tensorBytes() }, async () => {
+obey(ready, { ...usageOrders(), state }, async () => {
   await Promise.all(nodes.map(({ close }) => close()))
+  await Promise.all([served.runtime.close(), served.text.close()])
   rmSync(dir, { recursive: true, force: true })
 })

@@ -41,11 +41,19 @@ export async function openProxy(upstream: number): Promise<Side> {
 /** A process with a node for each variant. */
 export async function openNodes(argument: NodeArgument): Promise<readonly Side[]> {
   const child = await openChild(new URL('node.ts', import.meta.url), argument)
+  return argument.variants.map(({ name }) => sideOf(name, child))
+}
+
+/** A node that serves every model of the repository, and what is behind it. */
+export async function openLocalNode(upstream: number): Promise<Side & { readonly languages: readonly string[] }> {
+  const argument: NodeArgument = { upstream, local: true, variants: [{ name: 'node', bus: 'null' }] }
+  const child = await openChild(new URL('node.ts', import.meta.url), argument)
+  return { ...sideOf('node', child), languages: (child.ready as NodeReady).languages }
+}
+
+function sideOf(name: string, child: Child): Side {
   const { ports, authorization } = child.ready as NodeReady
-  return argument.variants.map(({ name }) => ({
-    ...{ name, child, port: ports[name] ?? 0 },
-    headers: { authorization: authorization[name] ?? '' },
-  }))
+  return { name, child, port: ports[name] ?? 0, headers: { authorization: authorization[name] ?? '' } }
 }
 
 function portOf({ ready }: Child): number {
@@ -100,13 +108,13 @@ export function inferBodies(count: number, items = 1): Uint8Array[] {
 }
 
 /** A chat of two messages, with the usage of streams asked for. */
-export function chatBody(stream: boolean): Uint8Array {
+export function chatBody(stream: boolean, model = chatModel, max_tokens = 64): Uint8Array {
   const messages = [
     { role: 'system', content: 'You answer in one sentence.' },
     { role: 'user', content: 'What does a proxy cost?' },
   ]
   return Buffer.from(
-    JSON.stringify({ model: chatModel, messages, max_tokens: 64, ...(stream ? { stream, stream_options: { include_usage: true } } : {}) }),
+    JSON.stringify({ model, messages, max_tokens, ...(stream ? { stream, stream_options: { include_usage: true } } : {}) }),
   )
 }
 

@@ -7,6 +7,7 @@ import { listen, usageOrders } from './usage.ts'
 // A model server that computes nothing: node:http alone. The argument: how long it takes between the tokens of a stream.
 
 const { tokenMs } = argumentOf<{ readonly tokenMs: number }>()
+const [one, eight] = [inferAnswer(1), inferAnswer(8)]
 const json = { 'content-type': 'application/json' }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
@@ -33,7 +34,7 @@ function answer(response: ServerResponse, bytes: Uint8Array): void {
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = request.url ?? ''
   const body = request.method === 'POST' ? await bodyOf(request) : undefined
-  if (path.endsWith('/infer')) return answer(response, inferAnswer)
+  if (path.endsWith('/infer')) return answer(response, body?.includes('"shape":[8,') ? eight : one)
   if (path.endsWith('/chat/completions')) return body?.includes('"stream":true') ? stream(response) : answer(response, chatAnswer)
   if (path.endsWith('/models'))
     return answer(response, Buffer.from(JSON.stringify({ object: 'list', data: [{ id: chatModel, object: 'model' }] })))

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Sample, theilSen, verdictOf } from './soak-verdict.ts'
+
+const mebibyte = 1_048_576
+const rest = { tensorBytes: 4_096, spoolBytes: 0, dropped: 0 }
+const flat = { before: rest, after: rest }
+
+/** Sixty slices of ten seconds; memory goes up and down by a sawtooth of 20 MiB, as a garbage collector's does. */
+function soak(change: (sample: Sample, slice: number) => Partial<Sample> = () => ({})): Sample[] {
+  return Array.from({ length: 60 }, (_, slice) => {
+    const sample: Sample = { minute: slice / 6, rssBytes: (200 + 4 * (slice % 5)) * mebibyte, p50Ms: 2, p99Ms: 10, kept: 1 }
+    return { ...sample, ...change(sample, slice) }
+  })
+}
+
+const failed = (checks: ReturnType<typeof verdictOf>) => checks.flatMap(({ ok }, index) => (ok ? [] : [index]))
+
+test('a flat soak passes every rule', () => {
+  assert.deepEqual(failed(verdictOf(soak(), flat, new Map())), [])
+})
+
+test('a sawtooth is no leak; 3 MiB a minute under it is', () => {
+  const leaking = soak(({ minute, rssBytes }) => ({ rssBytes: rssBytes + 3 * minute * mebibyte }))
+  assert.deepEqual(failed(verdictOf(leaking, flat, new Map())), [0])
+})
+
+test('growth in the first fifth is warm-up', () => {
+  const warming = soak(({ rssBytes }, slice) => (slice < 12 ? { rssBytes: rssBytes / 2 + slice * 8 * mebibyte } : {}))
+  assert.deepEqual(failed(verdictOf(warming, flat, new Map())), [])
+})
+
+test('a soak of two slices proves no growth', () => {
+  const [first, second] = soak()
+  assert.ok(first !== undefined && second !== undefined)
+  assert.deepEqual(failed(verdictOf([first, { ...second, rssBytes: 2 * first.rssBytes }], flat, new Map())), [])
+})
+
+test('answers that become slower fail, one slow slice does not', () => {
+  assert.deepEqual(
+    failed(
+      verdictOf(
+        soak((_, slice) => ({ p99Ms: slice >= 40 ? 13.1 : 10 })),
+        flat,
+        new Map(),
+      ),
+    ),
+    [2],
+  )
+  assert.deepEqual(
+    failed(
+      verdictOf(
+        soak((_, slice) => ({ p99Ms: slice === 50 ? 500 : 10 })),
+        flat,
+        new Map(),
+      ),
+    ),
+    [],
+  )
+})
+
+test('tensors, a rate that was not kept, the spool, and answers that nobody expected', () => {
+  assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, tensorBytes: 4_100 } }, new Map())), [1])
+  assert.deepEqual(
+    failed(
+      verdictOf(
+        soak(() => ({ kept: 0.9 })),
+        flat,
+        new Map(),
+      ),
+    ),
+    [3],
+  )
+  assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, spoolBytes: 1 } }, new Map())), [4])
+  assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, dropped: 1 } }, new Map())), [4])
+  assert.deepEqual(failed(verdictOf(soak(), flat, new Map([['infer 500', 1]]))), [5])
+})
+
+test('the slope of a line is the line, whatever one point says', () => {
+  const points = Array.from({ length: 20 }, (_, x) => [x, x === 7 ? 900 : 2 * x + 5] as const)
+  const { perMinute, low, high } = theilSen(points)
+  assert.equal(perMinute, 2)
+  // 190 pairs, of which 19 have the odd point: the interval is within the others'.
+  assert.deepEqual([low, high], [2, 2])
+})

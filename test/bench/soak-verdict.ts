@@ -1,0 +1,113 @@
+import { quantile } from './quantile.ts'
+
+/** One slice of the soak. */
+export interface Sample {
+  /** Minutes since the load began. */
+  readonly minute: number
+  readonly rssBytes: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  /** Requests that began, over those that should have. */
+  readonly kept: number
+}
+
+/** Before and after the load, once the node was let rest. */
+export interface Rest {
+  readonly tensorBytes: number
+  readonly spoolBytes: number
+  readonly dropped: number
+}
+
+export interface Slope {
+  /** Median of the slopes between all pairs of samples, and its interval at 95 %, bytes a minute. */
+  readonly perMinute: number
+  readonly low: number
+  readonly high: number
+}
+
+export interface Check {
+  readonly ok: boolean
+  readonly rule: string
+  readonly found: string
+}
+
+const mebibyte = 1_048_576
+/** Share of the samples that are warm-up: compilers, pools and caches fill. */
+const warmShare = 0.2
+const mostGrowth = mebibyte
+const mostSlowing = 1.3
+const leastKept = 0.95
+
+/**
+ * What a soak must fulfil. Growth fails only where it is certain, so that a short soak is not failed by a garbage
+ * collection at the wrong moment: give it ten minutes to be sure.
+ *
+ * @param unexpected answers of a status that their kind should not have, by `kind status`
+ */
+export function verdictOf(
+  samples: readonly Sample[],
+  rest: { before: Rest; after: Rest },
+  unexpected: ReadonlyMap<string, number>,
+): readonly Check[] {
+  const warm = samples.slice(Math.floor(samples.length * warmShare))
+  const slope = theilSen(warm.map(({ minute, rssBytes }) => [minute, rssBytes] as const))
+  const third = Math.max(1, Math.floor(warm.length / 3))
+  const p99 = (some: readonly Sample[]) =>
+    quantile(
+      some.map(({ p99Ms }) => p99Ms),
+      0.5,
+    )
+  const [first, last] = [p99(warm.slice(0, third)), p99(warm.slice(-third))]
+  const kept = quantile(
+    warm.map((sample) => sample.kept),
+    0.5,
+  )
+  const { before, after } = rest
+  const of = (bytes: number) => (bytes / mebibyte).toFixed(2)
+  return [
+    {
+      rule: `memory grows by less than ${of(mostGrowth)} MiB a minute: lower end of the Theil–Sen slope's interval at 95 %`,
+      ok: slope.low < mostGrowth,
+      found: `${of(slope.perMinute)} (${of(slope.low)} to ${of(slope.high)}) MiB a minute`,
+    },
+    {
+      rule: 'no more bytes of tensors at rest than before',
+      ok: after.tensorBytes <= before.tensorBytes,
+      found: `${before.tensorBytes} before, ${after.tensorBytes} after`,
+    },
+    {
+      rule: `p99 of the last third within ${mostSlowing} times that of the first, medians of slices`,
+      ok: last <= first * mostSlowing,
+      found: `${first.toFixed(1)} ms, then ${last.toFixed(1)} ms`,
+    },
+    { rule: `at least ${leastKept} of the rate were sent`, ok: kept >= leastKept, found: kept.toFixed(3) },
+    {
+      rule: 'the spool is empty at rest, and no event was dropped',
+      ok: after.spoolBytes === 0 && after.dropped === 0,
+      found: `${after.spoolBytes} bytes, ${after.dropped} dropped`,
+    },
+    {
+      rule: 'every answer has a status that its kind should have',
+      ok: unexpected.size === 0,
+      found: unexpected.size === 0 ? 'so' : JSON.stringify(Object.fromEntries(unexpected)),
+    },
+  ]
+}
+
+/** Sen's slope with its interval from Kendall's variance (Sen 1968; Gilbert 1987, 16.5.1), without ties. */
+export function theilSen(points: readonly (readonly [x: number, y: number])[]): Slope {
+  const slopes: number[] = []
+  points.forEach(([x, y], index) => {
+    for (const [later, value] of points.slice(index + 1)) if (later !== x) slopes.push((value - y) / (later - x))
+  })
+  slopes.sort((a, b) => a - b)
+  const n = points.length
+  const spread = 1.96 * Math.sqrt((n * (n - 1) * (2 * n + 5)) / 18)
+  const at = (rank: number) => slopes[Math.floor(rank)]
+  return {
+    perMinute: quantile(slopes, 0.5),
+    // Beyond the outermost slopes nothing is certain.
+    low: at((slopes.length - spread) / 2 - 1) ?? Number.NEGATIVE_INFINITY,
+    high: at(Math.ceil((slopes.length + spread) / 2)) ?? Number.POSITIVE_INFINITY,
+  }
+}
