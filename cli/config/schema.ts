@@ -59,6 +59,12 @@ export const Config = z.strictObject({
         .default(1_024)
         .describe('bytes a second that a body must arrive with after its first second; slower is 408'),
       generateMs: z.int().min(1_000).default(600_000).describe('how long a generation may take, its stream included'),
+      announceMs: z
+        .int()
+        .min(0)
+        .default(0)
+        .describe('how long a stopping node goes on serving while /v2/health/ready says 503, for load balancers to see it'),
+      drainMs: z.int().min(0).default(10_000).describe('and then: how long what runs may take to finish, streams too'),
       limit: rate.nullable().default(null).describe('ordinary limit for each principal, counted in inputs'),
       spoolBytes: z.int().min(65_536).default(268_435_456).describe('events kept on disk while the bus is away'),
       telemetryMs: z.int().min(100).default(5_000).describe('interval of telemetry events'),
@@ -165,7 +171,10 @@ export const Config = z.strictObject({
         .describe('OpenTelemetry collector (OTLP over HTTP) for spans and metrics; null sends none'),
       otlpHeaders: z.record(z.string(), z.string()).default({}).describe('headers for it; prefer the environment variable'),
       sampleRatio: z.number().min(0).max(1).default(1).describe("share of traces that are sent where the client's trace does not say"),
-      content: z.boolean().default(false).describe('put prompts and answers into spans; they leave the node then'),
+      namePrincipals: z
+        .boolean()
+        .default(false)
+        .describe('spans name principals as they are; else by a keyed pseudonym. Prompts and answers are in none'),
       intervalMs: z.int().min(1_000).default(30_000).describe('between exports of metrics'),
     })
     .prefault({}),

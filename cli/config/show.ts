@@ -28,6 +28,8 @@ export function shownSettings(loaded: LoadedConfig): readonly ShownSetting[] {
 /** A password has a setting of its own, and some write it into the address all the same. */
 function masked(setting: string, value: unknown): unknown {
   if (secret.test(setting) && value !== null) return '********'
+  // A collector's headers are how one logs in to it.
+  if (setting === 'telemetry.otlpHeaders') return Object.fromEntries(Object.keys(value as object).map((name) => [name, '********']))
   return typeof value === 'string' ? value.replace(/^(\w+:\/\/[^/?#]*?:)[^/?#]*@/, '$1********@') : value
 }
 

@@ -82,6 +82,12 @@ describe('configuration', () => {
     assert.equal(shownSettings(loaded).find((s) => s.setting === 'store.password')?.value, '********')
   })
 
+  it('masks the headers for a collector, and shows which there are', (t) => {
+    const loaded = loadConfig({ ...none, file: file(t, 'telemetry:\n  otlpHeaders: { authorization: Bearer abc }\n') })
+    const shown = shownSettings(loaded).find((s) => s.setting === 'telemetry.otlpHeaders')
+    assert.deepEqual(shown?.value, { authorization: '********' })
+  })
+
   it('masks a password that stands in an address', () => {
     const shown = (url: string) =>
       shownSettings(loadConfig({ environment: { CORDON_STORE_URL: url }, flags: new Map() })).find((s) => s.setting === 'store.url')?.value

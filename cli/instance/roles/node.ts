@@ -5,14 +5,15 @@ import { openView } from '../../../bus/view.ts'
 import { configurations } from '../../../inference/configuration.ts'
 import { openEmitter } from '../../../inference/emitter/emitter.ts'
 import { fingerprintKeyId } from '../../../inference/fingerprint/keystream.ts'
-import { PooledTensorRuntime, PooledTextRuntime } from '../../../inference/pooled.ts'
-import { openRuntime } from '../../../inference/runtime/open.ts'
+import { openRegistry } from '../../../inference/registry.ts'
 import { createNode } from '../../../inference/server/node.ts'
-import { passThrough } from '../../../inference/server/tracing.ts'
+import { passThrough, type Tracing } from '../../../inference/server/tracing.ts'
+import { openTracing } from '../../../inference/telemetry/tracing.ts'
 import type { Context } from '../context.ts'
 import { openFingerprinters } from '../fingerprinters.ts'
 import { listening } from '../listen.ts'
 import type { NodeSecrets } from '../secrets.ts'
+import { openServing } from '../serving.ts'
 
 /** How long a stopping node waits for its events to reach the bus; what is left waits in the spool. */
 const drainMs = 5_000
@@ -30,18 +31,16 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     await emitter.drain(drainMs)
     await emitter.close()
   })
-  const { backend, maxQueueItems } = inference
-  const own = await openRuntime({ modelsDir, pools, backend, maxQueueItems, registry, log })
-  const runtime = new PooledTensorRuntime(new Map(pools.map(({ name }) => [name, own])))
-  closers.add('runtime', () => runtime.close())
+  const declared = await openRegistry(modelsDir)
+  const { runtime, text } = await openServing(context, modelsDir, declared)
   const node = await createNode({
     name: inference.node,
     pools,
     runtime,
-    text: new PooledTextRuntime(new Map()),
+    text,
     configurationOf: configurations(config.models),
-    tracing: passThrough,
-    fingerprinterOf: await openFingerprinters(modelsDir, runtime.list(), secrets, log),
+    tracing: tracingOf(context, secrets),
+    fingerprinterOf: await openFingerprinters(declared, pools, secrets, log),
     keys,
     containments,
     models,
@@ -55,6 +54,11 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
       ordinary: inference.limit,
       telemetryMs: inference.telemetryMs,
       generateMs: inference.generateMs,
+      maxBufferedBytes: inference.maxBufferedBytes,
+      maxQueueMs: inference.maxQueueMs,
+      minBodyRate: inference.minBodyRate,
+      announceMs: inference.announceMs,
+      drainMs: inference.drainMs,
     },
     control: { boundMs: inference.controlBoundMs, lost: inference.controlLost },
     addressKey: secrets.addressKey,
@@ -65,4 +69,18 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
   const { url } = await listening('inference', inference, () => node.start(inference))
   await context.heart('node', () => node.pulse())
   return { url }
+}
+
+function tracingOf({ config, clock, registry, log, closers }: Context, { addressKey }: NodeSecrets): Tracing {
+  const { inference, pools, telemetry } = config
+  const { otlpEndpoint: endpoint, otlpHeaders: headers, sampleRatio, intervalMs, namePrincipals } = telemetry
+  if (endpoint === null) return passThrough
+  const behind = new Set(pools.flatMap(({ name, upstream }) => (upstream === null ? [] : [name])))
+  const tracing = openTracing({
+    ...{ endpoint, headers, sampleRatio, intervalMs, namePrincipals, addressKey, clock, registry, log },
+    node: inference.node,
+    models: pools.flatMap(({ models }) => models),
+    forwards: (pool) => behind.has(pool),
+  })
+  return closers.keep('telemetry', tracing)
 }
