@@ -21,7 +21,7 @@ export interface OipUpstreamOptions extends UpstreamOptions {
 /**
  * A pool whose models run behind the Open Inference Protocol: Triton, KServe, Seldon, another Cordon node.
  *
- * Opens whether or not the upstream is there; waits for one check of each endpoint, `health.timeoutMs` at most.
+ * Opens whether or not the upstream is there; waits for one check of each endpoint, three times `health.timeoutMs` at most.
  */
 export async function openOipUpstream(options: OipUpstreamOptions): Promise<TensorRuntime> {
   const runtime = new OipUpstream(options)
@@ -162,6 +162,8 @@ function blank(byte: number | undefined): boolean {
 
 function tensorsOf(raw: RawInference, outputs: readonly string[], endpoint: string): readonly Tensor[] {
   const { tensors } = decoded(raw, endpoint)
+  // A model that declares no outputs was asked for all it has.
+  if (outputs.length === 0) return tensors
   return outputs.map((name) => {
     const tensor = tensors.find((one) => one.name === name)
     if (tensor === undefined) throw new InferenceError('UPSTREAM_FAILED', `${endpoint} left out an output that was asked for`)
