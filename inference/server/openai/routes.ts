@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ModelInfo } from '../../port.ts'
 import { exchangeOf, recordExchanges } from '../model-routes.ts'
-import { Refusal, refusalType } from '../refusal.ts'
+import { Refusal } from '../refusal.ts'
 import { complete, resolve } from './complete.ts'
 import type { OpenaiParts } from './parts.ts'
 
@@ -27,13 +27,13 @@ const operations = {
  * ```
  */
 export async function openaiRoutes(app: FastifyInstance, parts: OpenaiParts): Promise<void> {
-  await app.register(elsewhere, { prefix: '/v1' })
   recordExchanges(app, parts, {
     dialect: 'openai',
     withinMs: parts.limits.generateMs,
     operationOf: ({ routeOptions: { url } }) => Object.entries(operations).find(([path]) => path === url)?.[1] ?? 'chat',
     modelOf: () => null,
   })
+  await app.register(elsewhere, { prefix: '/v1' })
   for (const [path, operation] of Object.entries(operations)) {
     app.post(path, (request, reply) => complete(parts, operation, request, reply))
   }
@@ -47,14 +47,10 @@ export async function openaiRoutes(app: FastifyInstance, parts: OpenaiParts): Pr
   )
 }
 
-/** The API has more than this: what is not here is said in its own words. */
+/** The API has more than this: who asks for that needs a key too, and reads an error of the API. */
 async function elsewhere(app: FastifyInstance): Promise<void> {
-  app.setNotFoundHandler((_request, reply) => {
-    const refusal = new Refusal(
-      'NOT_FOUND',
-      'There is nothing here: of the OpenAI API, the node has chat, completions, embeddings and models.',
-    )
-    return reply.code(refusal.status).type(refusalType.openai).send(refusal.body('openai'))
+  app.setNotFoundHandler(() => {
+    throw new Refusal('NOT_FOUND', 'There is nothing here: of the OpenAI API, the node has chat, completions, embeddings and models.')
   })
 }
 

@@ -29,9 +29,9 @@ export async function wholeAnswer(service: Service, exchange: Exchange, asked: T
   else {
     value = parseAnswer(bytes)
     tap.answer(value)
-    if (asked.tools !== undefined) checkCalls(value, asked.tools)
   }
   note(exchange, tap.tally)
+  if (value !== undefined && asked.tools !== undefined) checkCalls(value, asked.tools)
   const hardener = service.hardening(exchange)
   return hardener === undefined ? bytes : Buffer.from(JSON.stringify(hardenAnswer(value ?? parseAnswer(bytes), hardener)))
 }
