@@ -11,6 +11,9 @@ import { admits, type Bucket, fullBucket, take } from './throttle.ts'
 /** As the contract of events has it. */
 const longestReason = 32
 
+/** What of the node's options a recorder uses. */
+type RecorderOptions = Pick<NodeOptions, 'name' | 'emitter' | 'clock' | 'addressKey' | 'configurationOf' | 'prices'>
+
 export interface Peer {
   readonly address: string
   readonly agent: string
@@ -22,13 +25,13 @@ export interface Peer {
  * kill -9 after the answer loses nothing of it. That costs the answer some microseconds (test/bench/node.ts).
  */
 export class Recorder {
-  readonly #options: NodeOptions
-  readonly #metrics: NodeMetrics
+  readonly #options: RecorderOptions
+  readonly #metrics: Pick<NodeMetrics, 'observe' | 'unrecorded'>
   readonly #pseudonym: ReturnType<typeof openPseudonyms>
   readonly #anonymous: Bucket
   #requests = 0
 
-  constructor(options: NodeOptions, metrics: NodeMetrics, anonymousEvents: number) {
+  constructor(options: RecorderOptions, metrics: Pick<NodeMetrics, 'observe' | 'unrecorded'>, anonymousEvents: number) {
     this.#options = options
     this.#metrics = metrics
     this.#pseudonym = openPseudonyms(options.addressKey)
