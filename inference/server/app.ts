@@ -61,7 +61,7 @@ export function openApp({ limits, bodies, connections, leaving, log }: AppParts)
   app.server.maxHeadersCount = limits.maxHeaders + 1
   boundConnections(app, limits, connections)
   const continued = answerExpectations(app)
-  app.addHook('onRequest', (request, _reply, done) => done(checkHeaders(request.raw, limits.maxHeaders)))
+  refuseFramings(app, limits.maxHeaders)
   app.addHook('onSend', (_request, reply, _payload, done) => {
     // Else the client keeps an idle connection that closing would wait for.
     if (leaving()) reply.header('connection', 'close')
@@ -82,6 +82,20 @@ export function openApp({ limits, bodies, connections, leaving, log }: AppParts)
   })
   takeBytes(app, bodies, continued)
   return app
+}
+
+/** What comes behind a request that can be read in two ways may be a part of it: it is not run, and the connection is closed. */
+function refuseFramings(app: FastifyInstance, maxHeaders: number): void {
+  const closing = new WeakSet<Socket>()
+  app.addHook('onRequest', (request, reply, done) => {
+    const { socket } = request.raw
+    const refusal = closing.has(socket) ? refusalOfStatus(400, undefined) : checkHeaders(request.raw, maxHeaders)
+    if (refusal !== undefined) {
+      closing.add(socket)
+      reply.header('connection', 'close')
+    }
+    done(refusal)
+  })
 }
 
 /** Which words an address that leads nowhere is refused in. */
@@ -116,7 +130,7 @@ function takeBytes(app: FastifyInstance, bodies: Bodies, continued: WeakMap<Inco
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', async (request: FastifyRequest, payload: IncomingMessage) => {
     const { exchange } = request
-    if (exchange === null) return undefined
+    if (exchange === null || request.hold === null) return undefined
     continued.get(request.raw)?.writeContinue()
     return bodies.read(request, payload, exchange)
   })
@@ -143,6 +157,8 @@ function boundConnections({ server }: FastifyInstance, { maxConnections }: NodeL
   server.maxConnections = maxConnections + toldConnections
   server.on('connection', (socket: Socket) => {
     open++
+    // It is known only while the connection is there, but to whom it was asked once it stays known: events of who left have it too.
+    void socket.remoteAddress
     socket.once('close', () => open--)
     if (open > maxConnections) endWith(socket, busy('OVERLOADED', 1))
   })

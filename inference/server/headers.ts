@@ -12,6 +12,8 @@ const longest = 17
  * framings that a proxy before it may read otherwise (RFC 9112, sections 3.2, 6.1 and 6.3).
  */
 export function checkHeaders({ rawHeaders, headers, httpVersion }: IncomingMessage, maxHeaders: number): Refusal | undefined {
+  // HTTP/0.9, which knows no headers, is answered by nobody else any more.
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return refusalOfStatus(400, undefined)
   if (rawHeaders.length > maxHeaders * 2) return refusalOfStatus(431, undefined)
   let seen = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {

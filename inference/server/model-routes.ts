@@ -95,7 +95,9 @@ export function finish(parts: ModelRoutes, request: FastifyRequest, status: numb
   if (request.call !== null) connections.delete(request.raw.socket, request.call)
   bodies.release(request)
   try {
-    recorder.record(exchange, status, { address: request.ip, agent: request.headers['user-agent'] ?? '' })
+    // Who was gone before it was accepted has no address.
+    const address: string | undefined = request.ip
+    recorder.record(exchange, status, { address: address ?? '', agent: request.headers['user-agent'] ?? '' })
   } catch (error) {
     onRecordError(error)
   }

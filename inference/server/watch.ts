@@ -8,6 +8,8 @@ export interface Timed {
 
 /** How often it looks: a deadline is kept to within so many milliseconds. */
 const everyMs = 50
+/** When the timer is so much late, the process stood still, and what came meanwhile has not been read: nobody is to be blamed for that. */
+const stallMs = 100
 
 /**
  * One timer for everything that has a deadline: a timer and its closure for each request would cost more than looking through
@@ -16,6 +18,9 @@ const everyMs = 50
 export class Watch {
   readonly #timed = new Set<Timed>()
   #running = false
+  #dueAt = 0
+  /** Whether the last turn was left out for a stall; two in a row are not. */
+  #spared = false
 
   get size(): number {
     return this.#timed.size
@@ -25,7 +30,7 @@ export class Watch {
     this.#timed.add(timed)
     if (this.#running) return
     this.#running = true
-    setTimeout(this.#look, everyMs)
+    this.#arm(performance.now())
   }
 
   delete(timed: Timed): void {
@@ -37,9 +42,16 @@ export class Watch {
     for (const timed of this.#timed) timed.look(now)
   }
 
+  #arm(now: number): void {
+    this.#dueAt = now + everyMs
+    setTimeout(this.#look, everyMs)
+  }
+
   readonly #look = () => {
-    this.lookAt(performance.now())
+    const now = performance.now()
+    this.#spared = !this.#spared && now - this.#dueAt > stallMs
+    if (!this.#spared) this.lookAt(now)
     this.#running = this.#timed.size > 0
-    if (this.#running) setTimeout(this.#look, everyMs)
+    if (this.#running) this.#arm(now)
   }
 }

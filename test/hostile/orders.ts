@@ -1,0 +1,41 @@
+import type { NodeLimits } from '../../inference/server/options.ts'
+
+/** Bounds of the node that is attacked: short, so that whoever dawdles is seen to be cut off. */
+export const limits = {
+  maxBodyBytes: 1_048_576,
+  maxBufferedBytes: 33_554_432,
+  headersMs: 2_000,
+  requestMs: 3_000,
+  keepAliveMs: 1_000,
+  inferMs: 5_000,
+  generateMs: 5_000,
+  maxQueueMs: 1_000,
+  maxConnections: 200,
+  maxHeaderBytes: 16_384,
+} as const satisfies Partial<NodeLimits>
+
+/** Stand in bodies, headers and addresses of the attack, and must not be seen anywhere else. */
+export const secrets = ['hostile-marker-7d1f', 'hostile-credential-93ab']
+
+export type Order = 'report' | 'close'
+
+export interface Ready {
+  readonly port: number
+  readonly hostile: string
+  readonly ordinary: string
+}
+
+export interface Report {
+  readonly begun: number
+  readonly ended: number
+  /** Exchanges that ended more than once. */
+  readonly twice: number
+  readonly events: number
+  /** Events with a secret in them. */
+  readonly leaks: number
+  /** Requests without a key beyond the rate that is recorded. */
+  readonly unrecorded: number
+  readonly rss: number
+  readonly heapUsed: number
+  readonly inFlight: number
+}
