@@ -253,7 +253,9 @@ test('requests without a key are recorded at a bounded rate', async () => {
   for (let i = 0; i < 10; i++) await infer(inferBody(), {})
   // 50 a second are 5 in 100 ms.
   assert.equal((await fixture.eventsOf('requests')).length, 55)
-  assert.match((await fixture.node.app.inject({ url: '/metrics' })).body, /cordon_requests_unrecorded_total 15/)
+  assert.match(await fixture.registry.metrics(), /cordon_requests_unrecorded_total 15/)
+  // Who asks without a key is not told that it can ask unseen.
+  assert.doesNotMatch((await fixture.node.app.inject({ url: '/metrics' })).body, /unrecorded/)
 })
 
 test('a fingerprint that fails costs no answer', async () => {

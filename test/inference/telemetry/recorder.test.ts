@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decode, encode, newEvent } from '../../../bus/codec.ts'
+import { decode, encode } from '../../../bus/codec.ts'
 import type { BusRecord } from '../../../bus/port.ts'
 import { configurations, ModelConfiguration } from '../../../inference/configuration.ts'
 import type { Emitter } from '../../../inference/emitter/emitter.ts'
