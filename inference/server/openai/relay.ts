@@ -153,7 +153,8 @@ class Relay {
   }
 
   #breakOff(error: unknown): void {
-    if (this.#broken || this.#raw.destroyed || this.#raw.writableEnded) return
+    // A client that is gone is written down as such, by whoever saw it leave.
+    if (this.#broken || this.#exchange.cancellation.left || this.#raw.destroyed || this.#raw.writableEnded) return
     this.#broken = true
     const known = refusalOf(error)
     const refusal =

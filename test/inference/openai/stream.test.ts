@@ -71,32 +71,34 @@ test('each word passes when it comes, and the event is on the log before [DONE] 
   await fixture.close()
 })
 
-test('a client that leaves half-way: its upstream is told at once, and what it got is recorded', async () => {
-  const fixture = await listen()
-  const [role, word] = spoken('hi')
-  let stopped = false
-  fixture.text.script = ({ cancellation: { signal } }) => ({
-    body: (async function* () {
-      yield role as Buffer
-      yield word as Buffer
-      yield word as Buffer
-      await once(signal, 'abort')
-      stopped = true
-      throw new InferenceError('CANCELLED', 'the client went away')
-    })(),
+for (const way of ['resetting the connection', 'ending its side'] as const)
+  test(`a client that leaves half-way, ${way}: its upstream is told at once, and what it got is recorded`, async () => {
+    const fixture = await listen()
+    const [role, word] = spoken('hi')
+    let stopped = false
+    fixture.text.script = ({ cancellation: { signal } }) => ({
+      body: (async function* () {
+        yield role as Buffer
+        yield word as Buffer
+        yield word as Buffer
+        await once(signal, 'abort')
+        stopped = true
+        throw new InferenceError('CANCELLED', 'the client went away')
+      })(),
+    })
+    const { sent, response } = await fixture.stream()
+    const seen = collect(response)
+    await until(() => seen.text === `${role}${word}${word}`)
+    if (way === 'ending its side') sent.socket?.end()
+    else sent.socket?.resetAndDestroy()
+    await until(() => stopped && fixture.text.ended === 1)
+    const { outcome, status, tokensOut, tokenCount, bytesOut, streamed, cost } = await fixture.event()
+    assert.deepEqual([outcome, status, tokensOut, tokenCount, bytesOut, streamed], ['aborted', 499, 2, 'estimated', seen.text.length, true])
+    // What ran is paid for.
+    assert.equal(cost, 0.5)
+    assert.equal(fixture.node.pulse().ok, true)
+    await fixture.close()
   })
-  const { sent, response } = await fixture.stream()
-  const seen = collect(response)
-  await until(() => seen.text === `${role}${word}${word}`)
-  sent.destroy()
-  await until(() => stopped && fixture.text.ended === 1)
-  const { outcome, status, tokensOut, tokenCount, bytesOut, streamed, cost } = await fixture.event()
-  assert.deepEqual([outcome, status, tokensOut, tokenCount, bytesOut, streamed], ['aborted', 499, 2, 'estimated', seen.text.length, true])
-  // What ran is paid for.
-  assert.equal(cost, 0.5)
-  assert.equal(fixture.node.pulse().ok, true)
-  await fixture.close()
-})
 
 test('a client that leaves before the first word', async () => {
   const fixture = await listen()
