@@ -7,12 +7,12 @@ import { flatten } from './template.ts'
 
 const content = z.union([z.string(), z.array(z.object({ type: z.literal('text'), text: z.string() }))]).nullish()
 const calls = z.array(z.object({ function: z.object({ name: z.string(), arguments: z.string() }) })).nullish()
-const Tool = z.object({ type: z.literal('function'), function: z.object({ name: z.string().min(1), parameters: z.unknown() }) })
+const Tool = z.object({ type: z.literal('function'), function: z.object({ name: z.string().min(1), parameters: z.unknown().optional() }) })
 const Named = z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) })
 const Format = z.discriminatedUnion('type', [
   z.object({ type: z.literal('text') }),
   z.object({ type: z.literal('json_object') }),
-  z.object({ type: z.literal('json_schema'), json_schema: z.object({ schema: z.unknown() }) }),
+  z.object({ type: z.literal('json_schema'), json_schema: z.object({ schema: z.unknown().optional() }) }),
 ])
 
 const Chat = z.object({

@@ -5,7 +5,7 @@ import { textsOf } from './texts.ts'
 
 const Completion = z.object({
   ...generation,
-  prompt: z.unknown(),
+  prompt: z.unknown().optional(),
   echo: z.boolean().nullish(),
   suffix: z.literal('').nullish(),
   best_of: z.int().min(1).nullish(),

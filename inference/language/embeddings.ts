@@ -12,7 +12,7 @@ const maxWindows = 64
 const perRun = 32
 
 const Embedding = z.object({
-  input: z.unknown(),
+  input: z.unknown().optional(),
   dimensions: z.int().min(1).max(65_536).nullish(),
   encoding_format: z.enum(['float', 'base64']).nullish(),
 })

@@ -80,7 +80,8 @@ function scatter({ columns, values }: Matrix, windows: Int32Array, slopes: Float
 }
 
 function dense(inputs: tf.Tensor2D, { kernel, bias }: Layer, activation: 'relu' | 'linear'): tf.Tensor2D {
-  return tf.fused.matMul({ a: inputs, b: toTensor(kernel), bias: tf.tensor1d(bias.values.slice()), activation })
+  const outputs = tf.fused.matMul({ a: inputs, b: toTensor(kernel), bias: tf.tensor1d(bias.values.slice()), activation })
+  return tf.reshape(outputs, [inputs.shape[0], kernel.columns])
 }
 
 /** Of a dense layer, from the slope of its sums: the slopes of its weights and of its inputs. */

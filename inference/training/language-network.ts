@@ -1,4 +1,4 @@
-import { tensor2d } from '@tensorflow/tfjs-core'
+import { dispose, tensor1d, tensor2d } from '@tensorflow/tfjs-core'
 import * as tf from '@tensorflow/tfjs-layers'
 import { type LanguageShape, type LanguageWeights, matricesOf } from './language-weights.ts'
 
@@ -14,13 +14,12 @@ export function languageNetwork(shape: LanguageShape, weights: LanguageWeights):
   const hidden = apply(tf.layers.dense({ name: 'hidden', units: shape.hidden[1], activation: 'relu' }), first)
   const logits = apply(tf.layers.dense({ name: 'logits', units: shape.vocabulary }), hidden)
   const model = tf.model({ inputs: tokens, outputs: [logits, hidden], name: shape.name })
-  model.setWeights(
-    matricesOf(weights).map(({ rows, columns, values }, i) => {
-      const matrix = tensor2d(values, [rows, columns])
-      // Biases are vectors there: every second one after the embedding.
-      return i > 0 && i % 2 === 0 ? matrix.reshape([columns]) : matrix
-    }),
+  const tensors = matricesOf(weights).map(({ rows, columns, values }, i) =>
+    // Biases are vectors there: every second one after the embedding.
+    i > 0 && i % 2 === 0 ? tensor1d(values) : tensor2d(values, [rows, columns]),
   )
+  model.setWeights(tensors)
+  dispose(tensors)
   return model
 }
 

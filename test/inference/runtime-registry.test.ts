@@ -31,8 +31,8 @@ test('finds models and versions in natural order and reads verified files', asyn
   await writeFile(join(root, 'models', 'digits', '10', 'manifest.json'), JSON.stringify({ ...manifest, version: '10' }))
   const registry = await open()
   assert.deepEqual(
-    registry.list().map((info) => info.version),
-    ['1', '2', '10'],
+    registry.list().map((info) => `${info.name} ${info.version}`),
+    ['digits 1', 'digits 2', 'digits 10', 'language 1'],
   )
   const content = await registry.read('digits', '1')
   assert.deepEqual(Buffer.from(content.weights), await readFile(join(version1(), 'weights.bin')))
