@@ -19,7 +19,7 @@ export function kindsOf(authorization: Readonly<Record<string, string>>, languag
     { ...infer, ...served, name: 'infer 8', bodies: inferBodies(20, 8), weight: 1 },
     { ...binaryKind(authorization), expected: ['200'], weight: 3 },
     { ...chatKind(false), ...served, weight: 1 },
-    { ...chatKind(true), ...served, name: 'stream', weight: 2 },
+    { ...chatKind(true), ...served, weight: 2 },
     // A status comes before the first byte; who hangs up at that has seen it.
     { ...chatKind(true), ...served, name: 'stream left', leaves: true, weight: 1 },
     ...languages.map((model) => ({ ...chatKind(true), ...served, name: model, bodies: [chatBody(true, model, 8)], weight: 1 })),

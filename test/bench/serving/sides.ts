@@ -11,6 +11,8 @@ export interface Side {
   readonly port: number
   readonly child: Child
   readonly headers: Readonly<Record<string, string>>
+  /** Kinds of requests that it has answered enough of to be warm. */
+  readonly warm: Set<string>
 }
 
 export interface Round extends LoadResult {
@@ -30,12 +32,12 @@ export const openGenerator = () => openChild(new URL('generator.ts', import.meta
 
 export async function openUpstream(tokenMs = 0): Promise<Side> {
   const child = await openChild(new URL('upstream.ts', import.meta.url), { tokenMs })
-  return { name: 'bare', child, headers: {}, port: portOf(child) }
+  return { name: 'bare', child, headers: {}, port: portOf(child), warm: new Set() }
 }
 
 export async function openProxy(upstream: number): Promise<Side> {
   const child = await openChild(new URL('proxy.ts', import.meta.url), { upstream })
-  return { name: 'proxy', child, headers: {}, port: portOf(child) }
+  return { name: 'proxy', child, headers: {}, port: portOf(child), warm: new Set() }
 }
 
 /** A process with a node for each variant. */
@@ -53,7 +55,7 @@ export async function openLocalNode(upstream: number): Promise<Side & { readonly
 
 function sideOf(name: string, child: Child): Side {
   const { ports, authorization } = child.ready as NodeReady
-  return { name, child, port: ports[name] ?? 0, headers: { authorization: authorization[name] ?? '' } }
+  return { name, child, port: ports[name] ?? 0, headers: { authorization: authorization[name] ?? '' }, warm: new Set() }
 }
 
 function portOf({ ready }: Child): number {
@@ -69,9 +71,12 @@ export async function compare(
   sides: readonly Side[],
   comparison: Comparison,
 ): Promise<ReadonlyMap<string, readonly Round[]>> {
-  const { rounds, ms } = comparison
+  const { rounds } = comparison
   const found = new Map(sides.map(({ name }): [string, Round[]] => [name, []]))
-  for (const side of sides) await load(generator, side, { ...comparison, ms: Math.max(ms / 2, warmMs) })
+  for (const side of sides.filter(({ warm }) => !warm.has(comparison.kind.name))) {
+    await load(generator, side, { ...comparison, clients: 16, ms: warmMs })
+    side.warm.add(comparison.kind.name)
+  }
   for (let round = 0; round < rounds; round++) {
     for (const side of round % 2 === 0 ? sides : sides.toReversed()) found.get(side.name)?.push(await load(generator, side, comparison))
   }
@@ -125,6 +130,6 @@ export const inferKind = (bodies: readonly Uint8Array[]) => ({
   bodies,
 })
 export const chatKind = (stream: boolean) => ({
-  ...{ name: 'chat', method: 'POST' as const, path: '/v1/chat/completions' },
+  ...{ name: stream ? 'stream' : 'chat', method: 'POST' as const, path: '/v1/chat/completions' },
   bodies: [chatBody(stream)],
 })
