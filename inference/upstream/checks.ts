@@ -11,7 +11,7 @@ export interface CheckOptions {
   readonly intervalMs: number
   readonly timeoutMs: number
   readonly onResult: (index: number, well: boolean, reason: string) => void
-  /** After each check that went well: a place for what else is to be asked now and then. Never throws. */
+  /** After each check that went well: a place for what else is to be asked now and then; no check waits for it. Never throws. */
   readonly afterwards: (index: number) => Promise<void>
 }
 
@@ -25,9 +25,13 @@ export class Checks {
     this.#options = options
   }
 
-  /** Resolves after the first check of each, however it went. */
+  /** Resolves after the first check of each, and what is asked afterwards, however it went; after three times `timeoutMs` at the latest. */
   async start(): Promise<void> {
-    await Promise.all(this.#options.endpoints.map((_, index) => this.#round(index)))
+    const late = Promise.withResolvers<void>()
+    const timer = setTimeout(late.resolve, 3 * this.#options.timeoutMs)
+    const rounds = Promise.all(this.#options.endpoints.map((_, index) => this.#round(index)))
+    await Promise.race([rounds, late.promise])
+    clearTimeout(timer)
   }
 
   close(): void {
@@ -40,10 +44,9 @@ export class Checks {
     const reason = await this.#check(index)
     if (this.#closed) return
     this.#options.onResult(index, reason === undefined, reason ?? '')
-    if (reason === undefined) await this.#options.afterwards(index)
-    if (this.#closed) return
     const ms = this.#options.intervalMs * (0.9 + 0.2 * Math.random())
     this.#timers.set(index, setTimeout(() => void this.#round(index), ms).unref())
+    if (reason === undefined) await this.#options.afterwards(index)
   }
 
   /** @returns what was wrong */
@@ -67,7 +70,7 @@ export async function ask(
 ): Promise<{ status: number; body: Buffer }> {
   if (endpoint === undefined) throw new RangeError('There is no such endpoint')
   const reception = new Reception({ connectMs: timeoutMs, firstByteMs: timeoutMs, idleMs: timeoutMs }, () => {})
-  endpoint.send({ method: 'GET', path, headers, body: null }, reception)
+  endpoint.sendAside({ method: 'GET', path, headers: [...headers], body: null }, reception)
   const timer = setTimeout(() => reception.giveUp('late'), timeoutMs)
   try {
     await reception.head

@@ -6,7 +6,7 @@ export interface Outgoing {
   readonly method: 'GET' | 'POST'
   /** Below the endpoint's base address, with its slash. */
   readonly path: string
-  readonly headers: readonly string[]
+  readonly headers: string[]
   readonly body: Uint8Array | null
 }
 
@@ -21,29 +21,41 @@ export class Endpoint {
   readonly label: string
   readonly #prefix: string
   readonly #pool: Pool
+  /** For checks and questions about models, so that they never wait behind requests. */
+  readonly #aside: Pool
 
-  constructor(address: string, settings: EndpointSettings) {
+  constructor(address: string, { connections, ca }: EndpointSettings) {
     const { origin, protocol, hostname, port, pathname } = new URL(address)
     this.label = `${hostname}:${port === '' ? (protocol === 'https:' ? '443' : '80') : port}`
     this.#prefix = pathname.replace(/\/+$/, '')
-    this.#pool = new Pool(origin, {
-      connections: settings.connections,
+    const options = {
       pipelining: 1,
       // The reception's own patience comes first.
-      connect: { timeout: 60_000, ...(settings.ca === null ? {} : { ca: settings.ca }) },
+      connect: { timeout: 60_000, ...(ca === null ? {} : { ca }) },
       headersTimeout: 0,
       bodyTimeout: 0,
       maxHeaderSize: 16_384,
-    })
+    }
+    this.#pool = new Pool(origin, { ...options, connections })
+    this.#aside = new Pool(origin, { ...options, connections: 2 })
   }
 
   /** Sends a request; whatever comes of it comes to the reception, even what undici throws at once. */
-  send({ method, path, headers, body }: Outgoing, reception: Reception): void {
-    this.#pool.dispatch({ method, path: this.#prefix + path, headers: headers as string[], body }, reception)
+  send(outgoing: Outgoing, reception: Reception): void {
+    this.#dispatch(this.#pool, outgoing, reception)
+  }
+
+  /** The same, on connections that requests do not use. */
+  sendAside(outgoing: Outgoing, reception: Reception): void {
+    this.#dispatch(this.#aside, outgoing, reception)
   }
 
   /** Ends every connection, and every request on one. */
-  close(): Promise<void> {
-    return this.#pool.destroy()
+  async close(): Promise<void> {
+    await Promise.all([this.#pool.destroy(), this.#aside.destroy()])
+  }
+
+  #dispatch(pool: Pool, { method, path, headers, body }: Outgoing, reception: Reception): void {
+    pool.dispatch({ method, path: this.#prefix + path, headers, body }, reception)
   }
 }

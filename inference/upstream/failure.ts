@@ -96,6 +96,11 @@ export function retryAfterOf(header: string | string[] | undefined, now: number)
   return Number.isFinite(seconds) ? Math.min(longestRetrySeconds, Math.max(1, Math.ceil(seconds))) : undefined
 }
 
+/** This request is refused: the one failure whose message clients are shown, so it names no endpoint. */
+export function refused(status: number, text?: unknown): InferenceError {
+  return new InferenceError('UPSTREAM_REFUSED', reasonOf(text) ?? `The model's server refuses the request with status ${status}`)
+}
+
 /** What a client may be shown of an upstream's refusal: printable, at most 300 characters. */
 export function reasonOf(text: unknown): string | undefined {
   if (typeof text !== 'string') return undefined

@@ -4,7 +4,7 @@ import type { InferCall, Inference, ModelInfo, RawInference, Tensor, TensorRunti
 import type { ModelRegistry } from '../registry.ts'
 import type { Answer } from './answer.ts'
 import type { Endpoint } from './endpoint.ts'
-import { reasonOf } from './failure.ts'
+import { refused } from './failure.ts'
 import { headersOf, standingHeaders } from './headers.ts'
 import { differenceOf, type Surveyed, survey } from './oip-metadata.ts'
 import { Refresh } from './refresh.ts'
@@ -94,7 +94,7 @@ class OipUpstream implements TensorRuntime {
     if (jsonBytes !== null) headers.push('inference-header-content-length', String(jsonBytes))
     const answer = await this.#upstream.send({ method: 'POST', path: this.#pathOf(call), headers, body }, call.cancellation)
     const bytes = await answer.collect(answer.refuses ? most.refusal : most.answer)
-    if (answer.refuses) throw refusal(answer, bytes)
+    if (answer.refuses) throw refused(answer.status, errorOf(bytes))
     const raw = rawOf(answer, bytes)
     let tensors: readonly Tensor[] | undefined
     const decode = () => {
@@ -123,10 +123,6 @@ class OipUpstream implements TensorRuntime {
       return undefined
     })
   }
-}
-
-function refusal({ endpoint, status }: Answer, bytes: Buffer): InferenceError {
-  return new InferenceError('UPSTREAM_REFUSED', reasonOf(errorOf(bytes)) ?? `${endpoint} refuses the request with status ${status}`)
 }
 
 /** `error` of an answer in the protocol's form. */

@@ -1,8 +1,8 @@
-import { InferenceError } from '../errors.ts'
 import type { ModelInfo, TextAnswer, TextCall, TextRuntime } from '../port.ts'
 import type { Answer } from './answer.ts'
 import { ask } from './checks.ts'
 import type { Endpoint } from './endpoint.ts'
+import { refused } from './failure.ts'
 import { headersOf, standingHeaders } from './headers.ts'
 import { Refresh } from './refresh.ts'
 import { configured, Upstream, type UpstreamOptions } from './upstream.ts'
@@ -15,7 +15,7 @@ const paths = { chat: '/v1/chat/completions', completion: '/v1/completions', emb
 /**
  * A pool whose models run behind the OpenAI API: vLLM, llama.cpp, LiteLLM.
  *
- * Opens whether or not the upstream is there; waits for one check of each endpoint, `health.timeoutMs` at most.
+ * Opens whether or not the upstream is there; waits for one check of each endpoint, three times `health.timeoutMs` at most.
  */
 export async function openOpenaiUpstream(options: UpstreamOptions): Promise<TextRuntime> {
   const runtime = new OpenaiUpstream(options)
@@ -74,7 +74,7 @@ class OpenaiUpstream implements TextRuntime {
     const contentType = answer.header('content-type') ?? 'application/json'
     if (answer.refuses) {
       const body = await answer.collect(most.refusal)
-      if (!isJsonObject(body)) throw new InferenceError('UPSTREAM_REFUSED', `${endpoint} refuses the request with status ${status}`)
+      if (!isJsonObject(body)) throw refused(status)
       return { status, contentType: 'application/json', body: whole(body), endpoint, queueMs }
     }
     if (!/^text\/event-stream/i.test(contentType)) answer.reception.limit = most.answer

@@ -60,8 +60,7 @@ export class Upstream {
     this.settings = settings
     this.#options = options
     this.#monotonic = options.monotonic ?? (() => performance.now())
-    // One more than requests may use, so that a check never waits behind them.
-    this.#endpoints = settings.endpoints.map((address) => new Endpoint(address, { connections: settings.maxConnections + 1, ca }))
+    this.#endpoints = settings.endpoints.map((address) => new Endpoint(address, { connections: settings.maxConnections, ca }))
     this.#complained = this.#endpoints.map(() => Number.NEGATIVE_INFINITY)
     this.#balancer = new Balancer(this.#endpoints.length, settings)
     this.#metrics = upstreamMetrics(options.metrics, pool.name)
@@ -80,7 +79,7 @@ export class Upstream {
     })
   }
 
-  /** Resolves after the first check of each endpoint, however it went. */
+  /** Resolves after the first check of each endpoint, however it went; after three times `health.timeoutMs` at the latest. */
   start(): Promise<void> {
     return this.#checks.start()
   }

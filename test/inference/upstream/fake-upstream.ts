@@ -31,6 +31,8 @@ export class FakeUpstream {
   health = 200
   /** Bodies of GET, by path. */
   readonly documents = new Map<string, unknown>()
+  /** Paths of GET that are never answered. */
+  readonly hanging = new Set<string>()
   readonly #server: Server
   #waiting: ((asked: Asked) => void)[] = []
 
@@ -87,6 +89,7 @@ export class FakeUpstream {
   /** Closes the connection after each, so that what a test then closes leaves no idle connection that nobody was told about yet. */
   #document(url: string, response: ServerResponse): void {
     response.setHeader('connection', 'close')
+    if (this.hanging.has(url)) return
     const document = this.documents.get(url)
     if (document !== undefined) return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(document))
     if (this.health === 0) return

@@ -118,7 +118,7 @@ test('a refusal is told in the words of the upstream, printable and bounded', as
   server.answer = json({ error: `unexpected\u001b[31m shape ${'x'.repeat(1_000)}` }, 400)
   await assert.rejects(infer(), ({ message }: Error) => message.startsWith('unexpected [31m shape x') && message.length === 300)
   server.answer = ({ response }) => response.writeHead(400).end('<html>')
-  await assert.rejects(infer(), /127\.0\.0\.1:\d+ refuses the request with status 400/)
+  await assert.rejects(infer(), { message: "The model's server refuses the request with status 400" })
 })
 
 test('503: another endpoint is asked, at most as often as is set, and the answer is that of the one that is well', async (context) => {
@@ -239,7 +239,7 @@ test('no more connections than are set: the others wait their turn, and too many
   server.answer = json(fine)
   for (const asked of running) json(fine)(asked)
   for (const call of calls) assert.equal(await codeOf(call), 'none')
-  assert.ok((await server.connections()) <= 3, 'two for requests, one for checks')
+  assert.ok((await server.connections()) <= 2)
 })
 
 test('who leaves while waiting is not sent', async (context) => {

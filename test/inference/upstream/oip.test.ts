@@ -207,3 +207,20 @@ test('two pools share a registry of metrics, and a pool answers for itself alone
   assert.match(await options.metrics.metrics(), /healthy_endpoints\{pool="p"\} 1[^]*healthy_endpoints\{pool="q"\} 1/)
   assert.deepEqual([runtime.ready('p'), runtime.ready('q'), second.ready('q'), runtime.depth('q')], [true, false, true, 0])
 })
+
+test('an upstream that hangs when it is asked about its models holds up neither the opening nor its checks', async (context) => {
+  const server = await FakeUpstream.open()
+  server.hanging.add('/v2/models/tiny')
+  const { options } = opening('oip', [server.url], { health: { timeoutMs: 100, intervalMs: 10 } })
+  const runtime = await openOipUpstream({ ...options, pool: { ...options.pool, models: Array.from({ length: 200 }, () => 'tiny') } })
+  context.after(async () => {
+    await runtime.close()
+    await server.close()
+  })
+  const checks = () => server.paths.filter((path) => path.endsWith('/ready')).length
+  const questions = () => server.paths.length - checks()
+  const before = questions()
+  while (checks() < 8) await new Promise((resolve) => setImmediate(resolve))
+  assert.ok(runtime.ready('p'))
+  assert.ok(questions() - before < 8)
+})

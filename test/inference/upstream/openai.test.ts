@@ -178,6 +178,24 @@ test('a client that leaves mid-stream ends it: the upstream sees it at once, and
   await (await arrived).closed
 })
 
+test('a stream that begins brings an ejected endpoint back, however long it goes on', async (context) => {
+  const { runtime, server, clock } = await bench(context, { outlier: { consecutiveFailures: 1, baseEjectionMs: 1_000 } })
+  const { port } = server
+  await server.close()
+  while (runtime.ready('p')) await codeOf(runtime.generate(textCall()))
+  const again = await FakeUpstream.open(port)
+  context.after(() => again.close())
+  again.answer = ({ response }) => {
+    streaming(response)
+    response.write(event)
+  }
+  clock.now = 1_000
+  await runtime.generate(textCall({ stream: true }))
+  assert.ok(runtime.ready('p'))
+  await runtime.generate(textCall({ stream: true }))
+  assert.equal(runtime.depth('p'), 2)
+})
+
 test('a reader that is slow slows the upstream down, instead of filling the memory', async (context) => {
   const { runtime, server } = await bench(context, { idleMs: 250 })
   const piece = Buffer.alloc(65_536, 0x61)
@@ -211,7 +229,7 @@ test('a refusal of this request is passed on, where it is JSON; anything else is
   server.answer = ({ response }) => response.writeHead(404, { 'content-type': 'text/html' }).end('<h1>internal host 10.0.0.7</h1>')
   await assert.rejects(runtime.generate(textCall()), {
     code: 'UPSTREAM_REFUSED',
-    message: /^127\.0\.0\.1:\d+ refuses the request with status 404$/,
+    message: /^The model's server refuses the request with status 404$/,
   })
   server.answer = json({ error: 'x'.repeat(70_000) }, 400)
   assert.equal(await codeOf(runtime.generate(textCall())), 'UPSTREAM_FAILED')
