@@ -142,7 +142,7 @@ export function opening(protocol: 'oip' | 'openai', endpoints: readonly string[]
     name: 'p',
     models: ['tiny'],
     concurrency: 4,
-    upstream: { protocol, endpoints, ...settings, health: { intervalMs: 3_600_000, ...settings.health } },
+    upstream: { protocol, endpoints, ...settings, health: { intervalMs: 3_600_000, timeoutMs: 10_000, ...settings.health } },
   })
   const options = { pool, token: 'upstream-secret', ca: null, clock: () => 1_800_000_000_000, monotonic: () => clock.now, log, metrics }
   return { options, clock, lines, metrics }

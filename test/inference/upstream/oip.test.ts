@@ -211,7 +211,7 @@ test('two pools share a registry of metrics, and a pool answers for itself alone
 test('an upstream that hangs when it is asked about its models holds up neither the opening nor its checks', async (context) => {
   const server = await FakeUpstream.open()
   server.hanging.add('/v2/models/tiny')
-  const { options } = opening('oip', [server.url], { health: { timeoutMs: 100, intervalMs: 10 } })
+  const { options } = opening('oip', [server.url], { health: { timeoutMs: 200, intervalMs: 10 } })
   const runtime = await openOipUpstream({ ...options, pool: { ...options.pool, models: Array.from({ length: 200 }, () => 'tiny') } })
   context.after(async () => {
     await runtime.close()
