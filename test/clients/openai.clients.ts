@@ -24,13 +24,13 @@ before(async () => {
 after(() => fixture.close())
 
 const messages = [{ role: 'user', content: 'say it again' }] as const
-const weather = {
+const weather: OpenAI.ChatCompletionTool = {
   type: 'function',
   function: {
     name: 'weather',
     parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'], additionalProperties: false },
   },
-} as const
+}
 const ask = { model: 'parrot', messages: [...messages] }
 
 /** What an SDK threw. */
@@ -59,14 +59,17 @@ test('npm openai: chat, whole and streamed, with usage', async () => {
 })
 
 test('npm openai: tools that it must call, and their answer sent back', async () => {
-  const forced = { ...ask, tools: [weather], tool_choice: { type: 'function', function: { name: 'weather' } } } as const
+  const choice: OpenAI.ChatCompletionToolChoiceOption = { type: 'function', function: { name: 'weather' } }
+  const forced = { ...ask, tools: [weather], tool_choice: choice }
   const { choices } = await client.chat.completions.create(forced)
   const message = choices[0]?.message
   const call = message?.tool_calls?.[0]
   assert(message !== undefined && call?.type === 'function')
   assert.deepEqual([call.function.name, JSON.parse(call.function.arguments)], ['weather', { city: 'Paris' }])
   const streamed = await client.chat.completions.stream(forced).finalChatCompletion()
-  assert.equal(streamed.choices[0]?.message.tool_calls?.[0]?.function.arguments, '{"city":"Paris"}')
+  const [again] = streamed.choices[0]?.message.tool_calls ?? []
+  assert(again?.type === 'function')
+  assert.equal(again.function.arguments, '{"city":"Paris"}')
   const told = [...messages, message, { role: 'tool', tool_call_id: call.id, content: 'rain' } as const]
   assert.equal((await client.chat.completions.create({ ...ask, messages: told })).choices[0]?.message.content, 'rain')
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import Ajv from 'ajv'
+import { Ajv } from 'ajv'
 import fc from 'fast-check'
 import { fits, newSchemaBudget, strictnessOf } from '../../../inference/server/openai/tool-schema.ts'
 
