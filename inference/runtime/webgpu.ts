@@ -23,7 +23,8 @@ export async function offerWebGpu(real: boolean): Promise<void> {
   const adapter = await gpu.requestAdapter()
   if (adapter === null) throw new Error('no WebGPU device was found')
   const about = ['vendor', 'architecture', 'device', 'description'].map((key) => String(adapter.info[key] ?? '')).join(' ')
-  if (real && /llvmpipe|lavapipe|swiftshader|software|basic render/i.test(about)) throw new Error(`its device is software: ${about.trim()}`)
+  const software = adapter.info['isFallbackAdapter'] === true || /llvmpipe|lavapipe|swiftshader|software|basic render/i.test(about)
+  if (real && software) throw new Error(`its device is software: ${about.trim()}`)
   Object.assign(globalThis, dawn.globals)
   Object.defineProperty(globalThis.navigator, 'gpu', { value: gpu, configurable: true })
 }
