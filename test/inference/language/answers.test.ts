@@ -154,10 +154,16 @@ const clock = { type: 'function', function: { name: 'clock' } }
 
 test('a call that is asked for fits its schema, and streams its arguments', async () => {
   const { language } = openAlphabet()
-  const request = { messages, ...greedy, tools: [clock, weather], tool_choice: { type: 'function', function: { name: 'weather' } } }
+  const request = {
+    messages,
+    ...greedy,
+    logprobs: true,
+    tools: [clock, weather],
+    tool_choice: { type: 'function', function: { name: 'weather' } },
+  }
   const whole = await readJson(await language.generate(textCall('chat', request)))
   const [choice] = whole.choices
-  assert.deepEqual([choice.message.content, choice.finish_reason], [null, 'tool_calls'])
+  assert.deepEqual([choice.message.content, choice.finish_reason, choice.logprobs], [null, 'tool_calls', null])
   // The line before a string begins anew, so its first letter is a.
   assert.deepEqual(choice.message.tool_calls, [
     { id: 'call_2', type: 'function', function: { name: 'weather', arguments: '{"city":"abc"}' } },
