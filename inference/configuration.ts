@@ -63,13 +63,20 @@ export const ModelConfiguration = z.strictObject({
 })
 export type ModelConfiguration = z.infer<typeof ModelConfiguration>
 
+function withoutLogin(address: string): boolean {
+  const { username, password } = new URL(address)
+  return username === '' && password === ''
+}
+
 /** How a pool's upstream is watched and spared. Names and meanings are Envoy's, of outlier detection and circuit breakers. */
 export const UpstreamConfiguration = z.strictObject({
   protocol: z
     .enum(['oip', 'openai'])
     .describe('Open Inference Protocol v2 (Triton, KServe, Seldon), or the OpenAI API (vLLM, llama.cpp, LiteLLM)'),
   endpoints: z
-    .array(z.url({ protocol: /^https?$/ }))
+    .array(
+      z.url({ protocol: /^https?$/ }).refine(withoutLogin, 'write no user and password into the address; the token stands in tokenFile'),
+    )
     .min(1)
     .max(64)
     .describe('base addresses, without /v2 or /v1'),

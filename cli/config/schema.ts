@@ -42,7 +42,11 @@ export const Config = z.strictObject({
         .enum(['auto', 'tensorflow-gpu', 'tensorflow', 'webgpu', 'wasm'])
         .default('auto')
         .describe('TensorFlow.js backend; auto takes the best present'),
-      modelsDir: z.string().nullable().default(null).describe('folder of models; null serves the built-in digits model'),
+      modelsDir: z
+        .string()
+        .nullable()
+        .default(null)
+        .describe('folder of models; null serves the built-in ones: digits, and language, a small model of characters'),
       maxItems: z.int().min(1).max(1_024).default(128).describe('inputs in one request'),
       maxBodyBytes: z.int().min(1_024).max(67_108_864).default(4_194_304).describe('bytes of one request body'),
       maxQueueItems: z.int().min(1).default(2_048).describe('inputs waiting in one pool before 503'),
@@ -80,7 +84,7 @@ export const Config = z.strictObject({
     .array(PoolConfiguration)
     .min(1)
     .max(256)
-    .default(['gpu-a', 'gpu-b'].map((name) => PoolConfiguration.parse({ name, models: ['digits'] })))
+    .default(['gpu-a', 'gpu-b'].map((name) => PoolConfiguration.parse({ name, models: ['digits', 'language'] })))
     .describe('groups of workers, or of upstream endpoints; a quarantined pool leaves its models to the others'),
   models: z.record(Name, ModelConfiguration).default({}).describe('by model: how it is batched, bounded and priced'),
   console: z

@@ -48,13 +48,17 @@ function behind({ log, clock, registry: metrics }: Context, pool: PoolConfigurat
   const { tokenFile = null, caFile = null } = pool.upstream ?? {}
   const token = tokenFile === null ? null : fileOf(pool, 'tokenFile', tokenFile).trim()
   const ca = caFile === null ? null : fileOf(pool, 'caFile', caFile)
-  return { pool, registry, token, ca, clock, log: log.child({ pool: pool.name }), metrics }
+  return { pool, registry, token, ca, clock, log, metrics }
 }
 
 function fileOf({ name }: PoolConfiguration, setting: string, path: string): string {
+  const refuse = (why: string, cause?: unknown) => new CliError('CONFIG_INVALID', `pools: ${setting} of ${name} ${why}: ${path}`, { cause })
+  let text: string
   try {
-    return readFileSync(path, 'utf8')
+    text = readFileSync(path, 'utf8')
   } catch (cause) {
-    throw new CliError('CONFIG_INVALID', `pools: ${setting} of ${name} cannot be read: is ${path} there, and ours to read?`, { cause })
+    throw refuse('cannot be read; is it there, and ours to read?', cause)
   }
+  if (text.trim() === '') throw refuse('is an empty file')
+  return text
 }
