@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ordinaryInfer } from './bodies.ts'
 import { limits, type Order, type Ready, type Report, secrets } from './orders.ts'
@@ -120,7 +123,7 @@ function fireOne(port: number, shot: Shot): Promise<string> {
     const socket = connect(port, '127.0.0.1')
     const timer = setTimeout(() => {
       socket.destroy()
-      reject(new Error(`a connection was open after ${boundMs} ms: ${describe(shot)}`))
+      reject(new Error(`a connection was open after ${boundMs} ms: ${describe(shot)}\nso far: ${answer.slice(-2_000)}`))
     }, boundMs)
     socket.setNoDelay(true)
     socket.on('data', (chunk) => {
@@ -220,13 +223,11 @@ function checkReport(last: Report, first: Report, node: Attacked): void {
   assert.ok(grown('heapUsed') < heapGrowthBytes + 0.5 * growthBytes, `the heap grew by ${Math.round(grown('heapUsed') / mebibyte)} MiB`)
 }
 
+/** The request lines, and a file with the bytes. */
 function describe({ pieces, end }: Shot): string {
   const bytes = Buffer.concat(pieces.map((piece) => piece.bytes))
-  return `${bytes.length} bytes, then ${end}: ${JSON.stringify(
-    bytes
-      .toString('latin1')
-      .replaceAll(/(\d,){20,}/g, '0,…')
-      .replaceAll(/(.{40,300}?)\1{2,}/g, '$1…')
-      .slice(0, 6_000),
-  )}`
+  const path = join(tmpdir(), `hostile-${process.pid}.bin`)
+  writeFileSync(path, bytes)
+  const lines = bytes.toString('latin1').match(/[A-Z]+ [^ \r\n]{1,100} HTTP\/[\d.]+/g) ?? []
+  return `${bytes.length} bytes in ${path}, then ${end}: ${lines.join(' | ')}`
 }
