@@ -18,7 +18,7 @@ function tell(): Story {
   story.tell('request', start, chat, 'g1')
   story.tell('request', start + second, { ...chat, firstTokenMs: 40, toolCalls: 2, finishReasons: ['tool_calls'] }, 'g2')
   story.tell('request', start + 2 * second, { ...chat, firstTokenMs: 60, tokenCount: 'estimated', endpoint: 'gpu-2' }, 'g3')
-  const left = { outcome: 'aborted', status: 499, tokensOut: 5, firstTokenMs: null, finishReasons: [] } as const
+  const left: Partial<DataOf<'request'>> = { outcome: 'aborted', status: 499, tokensOut: 5, firstTokenMs: null, finishReasons: [] }
   story.tell('request', start + 3 * second, { ...chat, ...left }, 'g4')
   const sampling = { temperature: 0, topP: null, maxTokens: null, choices: 2, topLogprobs: 5 }
   const both = { streamed: false, firstTokenMs: null, finishReasons: ['stop', 'length'], sampling }

@@ -276,6 +276,7 @@ test('a collector that never answers holds up neither requests nor the end, and 
   const before = performance.now()
   await tracing.close()
   assert.ok(performance.now() - before < 2_000)
+  await tracing.close()
   assert.deepEqual(await count('cordon_telemetry_spans_dropped_total'), [
     { reason: 'queue', value: 20 },
     { reason: 'closing', value: 100 },
