@@ -62,8 +62,9 @@ function portOf({ ready }: Child): number {
   return (ready as { readonly port: number }).port
 }
 
-/** How long a side is loaded before it counts: a cold process takes three times the CPU time of a warm one. */
-const warmMs = 1_500
+/** Requests before a side counts, in turns of half a second, ten at most: a cold process takes three times the CPU time of a warm one. */
+const warmRequests = 3_000
+const warmTurns = { ms: 500, most: 10 }
 
 /** Loads each side in turn, each round in the other order, once all are warm. */
 export async function compare(
@@ -73,14 +74,20 @@ export async function compare(
 ): Promise<ReadonlyMap<string, readonly Round[]>> {
   const { rounds } = comparison
   const found = new Map(sides.map(({ name }): [string, Round[]] => [name, []]))
-  for (const side of sides.filter(({ warm }) => !warm.has(comparison.kind.name))) {
-    await load(generator, side, { ...comparison, clients: 16, ms: warmMs })
-    side.warm.add(comparison.kind.name)
-  }
+  for (const side of sides) await warmUp(generator, side, comparison.kind)
   for (let round = 0; round < rounds; round++) {
     for (const side of round % 2 === 0 ? sides : sides.toReversed()) found.get(side.name)?.push(await load(generator, side, comparison))
   }
   return found
+}
+
+async function warmUp(generator: Child, side: Side, kind: Comparison['kind']): Promise<void> {
+  if (side.warm.has(kind.name)) return
+  side.warm.add(kind.name)
+  const { ms, most } = warmTurns
+  for (let turn = 0, asked = 0; turn < most && asked < warmRequests; turn++) {
+    asked += (await load(generator, side, { kind, clients: 16, ms })).requests
+  }
 }
 
 export async function load(
