@@ -73,6 +73,22 @@ test('bytes pass as they are, and what is learnt does not depend on where they w
   )
 })
 
+test('an event passes with its last byte, not with the next event', () => {
+  for (const feed of ['\n', '\r\n']) {
+    const bytes = Buffer.from(`data: {"a":1}${feed}${feed}data: {"b":2}${feed}${feed}`)
+    const stream = new AnswerStream({ tap: new AnswerTap(0), hardener: () => undefined, tools: undefined })
+    const passed = [...bytes].map((byte) => stream.push(Buffer.of(byte), 0).length)
+    const half = bytes.length / 2
+    assert.deepEqual(
+      passed.flatMap((length, i) => (length === 0 ? [] : [[i, length]])),
+      [
+        [half - 1, half],
+        [bytes.length - 1, half],
+      ],
+    )
+  }
+})
+
 test('text that looks like usage, an end or tool calls is only text', () => {
   const { tally, tap } = pass(
     events(delta({ content: 'a' }), ...tricky.map((content) => delta({ content })), delta({}, 'length'), '[DONE]'),
@@ -258,13 +274,14 @@ test('checked calls go out when they are complete, text at once', () => {
 })
 
 test('calls that were not offered, or do not fit, never pass', () => {
+  const again = delta({ tool_calls: [{ index: 0, function: { name: 'add', arguments: '{"a":2}' } }] })
   const rows: readonly (readonly [string, readonly unknown[]])[] = [
     ['another name', [begin(0, 'rm'), go(0, '{"a":1}'), delta({}, 'tool_calls')]],
     ['arguments that do not fit', [begin(0, 'add'), go(0, '{"a":"1"}'), delta({}, 'tool_calls')]],
     ['arguments that are no JSON', [begin(0, 'add'), go(0, '{"a":1'), delta({}, 'tool_calls')]],
     ['an end without a reason', [begin(0, 'add'), go(0, '{"a":1.5}'), '[DONE]']],
     ['a stream that just ends', [delta({}, 'stop', { index: 1 }), begin(0, 'add'), go(0, '{')]],
-    ['more for a call that passed', [begin(0, 'add'), go(0, '{"a":1}'), begin(1, 'add'), go(1, '{"a":1}'), go(0, '{"a":2}')]],
+    ['more for a call that passed', [begin(0, 'add'), go(0, '{"a":1}'), begin(1, 'add'), go(1, '{"a":1}'), again, delta({}, 'tool_calls')]],
     ['a number beyond all bounds', [begin(1_000_000, 'add')]],
     ['the older way to call', [delta({ function_call: { name: 'add', arguments: '{"a":1}' } })]],
     ['too much to hold', [begin(0, 'add'), ...Array.from({ length: 11 }, () => go(0, ' '.repeat(100_000)))]],

@@ -136,12 +136,17 @@ test('hardened: logprobs and embeddings tell less, text stays', async () => {
     local.text.script = () => json(value)
     return (await local.ask(path, body)).json() as never as { choices: [Record<string, unknown>]; data: [{ embedding: never }] }
   }
-  const chat = () => answer('/v1/chat/completions', hello, said('0.123456', { logprobs }))
+  const chat = () =>
+    answer(
+      '/v1/chat/completions',
+      hello,
+      said('0.123456', { logprobs, message: { role: 'assistant', content: '0.123456', top_logprobs: [-0.123456] } }),
+    )
   const embed = (embedding: unknown) =>
     answer('/v1/embeddings', { model: 'parrot', input: 'a' }, { data: [{ index: 0, embedding }], usage: { prompt_tokens: 1 } })
   await local.contain(targetOf('principal', 'alice'), 'harden-output', { level: 'rounded', decimals: 2 })
   const rounded = await chat()
-  assert.deepEqual(rounded.choices[0]['message'], { role: 'assistant', content: '0.123456' })
+  assert.deepEqual(rounded.choices[0]['message'], { role: 'assistant', content: '0.123456', top_logprobs: [-0.12] })
   assert.deepEqual(rounded.choices[0]['logprobs'], { content: [{ ...logprobs.content[0], logprob: -0.12 }], refusal: null })
   assert.equal((await local.event()).hardening, 'rounded')
   assert.deepEqual((await embed(vector)).data[0].embedding, [0.12, -0.5, 0, 0])
