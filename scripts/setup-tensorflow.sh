@@ -4,7 +4,7 @@
 # is TensorFlow 2.9, from a host that many networks do not let through.)
 #
 # `npm run setup:tensorflow -- --gpu` installs tfjs-node-gpu in the same way, against PyPI's tensorflow wheel and NVIDIA's CUDA
-# libraries, which TensorFlow looks for beside itself (6 GB in .tensorflow-gpu/); NVIDIA's driver is the machine's own.
+# libraries, which TensorFlow looks for beside itself (6 GB in .tensorflow/gpu/); NVIDIA's driver is the machine's own.
 #
 # Needs Linux on x64, g++, and Python 3 with pip. Writes to node_modules/ and .tensorflow/ (about 0.9 GB), both ignored by
 # git; package.json and package-lock.json stay as they are. Run again after `npm ci`, which removes the package:
@@ -27,7 +27,7 @@ if [ "${1:-}" = --gpu ]; then
   name=@tensorflow/tfjs-node-gpu
   wheel=tensorflow
   wheel_sha256=9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124
-  home=.tensorflow-gpu
+  home=.tensorflow/gpu
   # What tensorflow[and-cuda] 2.21.0 asks for.
   cuda=(
     nvidia-cublas-cu12==12.9.3.13:d7d51055f161b317c7105ddaae90e71eda059026074ffef93cf7cde2886bfe72
@@ -81,7 +81,8 @@ if [ "$(cat "$home/version" 2>/dev/null)" != "$tensorflow" ]; then
     echo "${pinned%:*} --hash=sha256:${pinned##*:}"
   done >"$home/requirements.txt"
   python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
-    --platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux_2_12_x86_64 --python-version "$python_version" --dest "$home" --requirement "$home/requirements.txt"
+    --platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux_2_12_x86_64 \
+    --python-version "$python_version" --dest "$home" --requirement "$home/requirements.txt"
   python3 - "$home" <<'PYTHON'
 import glob, sys, zipfile
 
@@ -101,6 +102,8 @@ if ! loads; then
   libraries=$PWD/$home/tensorflow
   rm -rf "$package/deps" && mkdir -p "$package/deps/lib" "$(dirname "$addon")"
   ln -s "$libraries/include" "$package/deps/include"
+  # TensorFlow looks for CUDA here, seen from deps/lib.
+  if [ ${#cuda[@]} -gt 0 ]; then ln -s "$PWD/$home/nvidia" "$package/deps/nvidia"; fi
   # The C API that libtensorflow would have lives in libtensorflow_cc in a wheel.
   ln -s "$libraries/libtensorflow_cc.so.2" "$package/deps/lib/libtensorflow.so"
   ln -s "$libraries/libtensorflow_cc.so.2" "$package/deps/lib/libtensorflow_cc.so.2"

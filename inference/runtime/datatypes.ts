@@ -53,7 +53,7 @@ export function valuesOf(spec: TensorSpec, tensor: Tensor, items: number): Value
   if (Array.isArray(data) !== (dtype === 'string')) throw invalid(`The input ${spec.name} takes ${spec.datatype}`)
   if (isList(data)) return data
   if (dtype === 'float32') return data instanceof Float32Array ? data : floats(data)
-  if (dtype === 'bool') return Uint8Array.from(data, (value) => (Number(value) === 0 ? 0 : 1))
+  if (dtype === 'bool') return Uint8Array.from(floats(data), (value) => (value === 0 ? 0 : 1))
   return data instanceof Int32Array ? data : toInt32(spec.name, data)
 }
 

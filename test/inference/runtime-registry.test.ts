@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { openRegistry } from '../../inference/registry.ts'
+import { openRegistry, readVersion } from '../../inference/registry.ts'
+import { entry, writeGraph, writeVersion } from '../contracts/models.ts'
 
 let root: string
 const version1 = () => join(root, 'models', 'digits', '1')
@@ -106,6 +107,82 @@ test('says what is not there', async () => {
   await assert.rejects(openRegistry(join(root, 'nowhere')), { code: 'MODEL_NOT_FOUND' })
   await mkdir(join(root, 'nothing'))
   await assert.rejects(openRegistry(join(root, 'nothing')), { code: 'MODEL_NOT_FOUND' })
+})
+
+const tensors = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }], outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, -1] }] }
+
+test('a graph model has several weight files, read as one in their order', async () => {
+  await writeGraph(join(root, 'models'), 'pair')
+  const registry = await open()
+  const { weights } = await registry.read('pair', '1')
+  // Six floats, then the integer 2.
+  assert.equal(weights.length, 28)
+  assert.equal(registry.weightBytes('pair', '1'), 28)
+  assert.equal(Buffer.from(weights).readInt32LE(24), 2)
+})
+
+test('a SavedModel is its files and those of its folders; a name that leads out of them is refused', async () => {
+  const [graph, variables] = ['saved_model.pb', 'variables/variables.index'].map((path) => ({ path, bytes: Buffer.from(path) }))
+  assert.ok(graph && variables)
+  const write = (...saved: (typeof graph)[]) =>
+    writeVersion(
+      join(root, 'models'),
+      'saved',
+      '1',
+      { platform: 'tensorflow-savedmodel', ...tensors, files: { saved: saved.map(entry) } },
+      [graph, variables],
+    )
+  await write(variables, graph)
+  const registry = await open()
+  const { saved, signature } = await registry.read('saved', '1')
+  assert.deepEqual(
+    saved.map(({ path, bytes }) => [path, Buffer.from(bytes).toString()]),
+    [
+      ['saved_model.pb', 'saved_model.pb'],
+      ['variables/variables.index', 'variables/variables.index'],
+    ],
+  )
+  assert.equal(signature, 'serving_default')
+  await flip(join(root, 'models', 'saved', '1', 'variables', 'variables.index'))
+  await assert.rejects(registry.read('saved', '1'), { code: 'MODEL_CORRUPT' })
+  for (const path of [
+    '../1/saved_model.pb',
+    'variables/../../../digits/1/weights.bin',
+    '/etc/hostname',
+    'other/file',
+    'variables/.hidden',
+  ]) {
+    await write(graph, { ...variables, path })
+    await assert.rejects(open(), { code: 'MODEL_CORRUPT' }, path)
+  }
+  await write(variables)
+  await assert.rejects(open(), { code: 'MODEL_CORRUPT' }, 'without saved_model.pb')
+})
+
+test('a model that runs elsewhere is described, without files and without a digest', async () => {
+  await writeVersion(join(root, 'models'), 'remote', '3', { platform: 'upstream', ...tensors, range: [0, 255], labels: ['a', 'b'] }, [])
+  const registry = await open()
+  const info = registry.info('remote', '3')
+  assert.deepEqual([info?.platform, info?.digest, info?.labels, info?.inputs[0]?.range], ['upstream', null, ['a', 'b'], [0, 255]])
+  assert.equal(registry.weightBytes('remote', '3'), 0)
+  assert.equal(await registry.readProfile('remote', '3'), null)
+  assert.ok(((await registry.readProfile('digits', '1'))?.length ?? 0) > 0)
+})
+
+test('a language model is asked for text, not for tensors', async () => {
+  await editManifest((manifest) => void (manifest['platform'] = 'cordon-language'))
+  const registry = await open()
+  assert.deepEqual(registry.info('digits', '1')?.operations, ['chat', 'completion', 'embedding'])
+})
+
+test('a version whose manifest changed after the start is not read', async () => {
+  const models = join(root, 'models')
+  const digest = (await open()).info('digits', '1')?.digest ?? null
+  assert.ok((await readVersion(models, 'digits', '1', digest)).weights.length > 0)
+  await editManifest((manifest) => {
+    manifest['files'] = { ...manifest.files, weights: { ...manifest.files.weights, sha256: '0'.repeat(64) } }
+  })
+  await assert.rejects(readVersion(models, 'digits', '1', digest), { code: 'MODEL_CORRUPT', message: /changed after the start/ })
 })
 
 async function flip(file: string): Promise<void> {
