@@ -98,7 +98,7 @@ test('aligned binary data is a view, and costs no memory', () => {
   const body = new Uint8Array(padded.length + 8)
   body.set(padded)
   const { inputs } = decodeRequest({ body, jsonBytes: padded.length }, limits)
-  assert.equal((inputs[0]?.data as Float32Array).buffer, body.buffer)
+  assert.equal(floatsOf(inputs[0]).buffer, body.buffer)
 })
 
 test('halves are the nearest ones, ties to even', () => {
@@ -208,7 +208,7 @@ test('what clients of Triton and KServe send besides is tolerated', () => {
   }
   const json = JSON.stringify({ ...about, inputs: [{ ...tensor, datatype: 'BOOL', data: [true, 0], parameters: { content_type: 'np' } }] })
   const { id, inputs, binary, outputs } = decodeRequest(assembled(json), limits)
-  assert.deepEqual([id, [...(inputs[0]?.data as Uint8Array)], binary, outputs], ['7', [1, 0], true, []])
+  assert.deepEqual([id, Array.from<unknown>(inputs[0]?.data ?? []), binary, outputs], ['7', [1, 0], true, []])
 })
 
 test('an upstream may leave out what it does not know, and answer with what is no number', () => {
@@ -218,7 +218,7 @@ test('an upstream may leave out what it does not know, and answer with what is n
     Uint8Array.of(0, 0, 128, 255),
   )
   const { tensors, modelVersion, id } = decodeAnswer(raw, limits)
-  assert.deepEqual([[...(tensors[0]?.data as Float32Array)], modelVersion, id], [[Number.NEGATIVE_INFINITY], null, null])
+  assert.deepEqual([[...floatsOf(tensors[0])], modelVersion, id], [[Number.NEGATIVE_INFINITY], null, null])
 })
 
 test('whatever comes, the codec answers with one of its own errors', () => {
@@ -249,6 +249,11 @@ test('whatever comes, the codec answers with one of its own errors', () => {
     { ...run, numRuns: 1_000 },
   )
 })
+
+function floatsOf(tensor: Tensor | undefined): Float32Array {
+  assert.ok(tensor?.data instanceof Float32Array)
+  return tensor.data
+}
 
 function assembled(json: string, bytes?: Uint8Array): RawInference {
   const head = Buffer.from(json)
