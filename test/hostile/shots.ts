@@ -51,7 +51,7 @@ const addresses = [
     'https:///v2',
     '*',
     'v2',
-    `/v2/models/${marker}/infer`,
+    '/v2/models/never-heard-of/infer',
     '/v2/models/stats',
   ],
   ...[
