@@ -1,6 +1,6 @@
 import { InferenceError } from '../errors.ts'
 import { assembled, type Chunk } from './assembly.ts'
-import type { Block, Values } from './protocol.ts'
+import type { Block } from './protocol.ts'
 
 export interface Batching {
   /** Most items in one run of the model. */
@@ -182,5 +182,3 @@ function fail(pending: Pending, error: InferenceError): void {
   pending.failed = true
   pending.reject(error)
 }
-
-export type { Values }

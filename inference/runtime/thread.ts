@@ -78,7 +78,7 @@ export class ModelThread {
 
   async close(): Promise<void> {
     const order: Order = { type: 'end' }
-    this.#worker.postMessage(order)
+    this.#worker.postMessage(order, [])
     const timer = setTimeout(() => void this.#worker.terminate(), endMs)
     await this.gone
     clearTimeout(timer)
