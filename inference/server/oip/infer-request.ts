@@ -1,5 +1,4 @@
 import { decodeRequest, type OipRequest } from '../../oip/codec.ts'
-import type { Range } from '../../oip/datatype.ts'
 import type { CodecLimits, TensorHeader } from '../../oip/envelope.ts'
 import { OipError } from '../../oip/errors.ts'
 import type { ModelInfo, RawInference, Tensor, TensorSpec } from '../../port.ts'
