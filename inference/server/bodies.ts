@@ -27,6 +27,7 @@ export class Hold {
   readonly #principal: string
   readonly #now: () => number
   #bytes = 0
+  #released = false
 
   constructor(budget: Budget, principal: string, now: () => number) {
     this.#budget = budget
@@ -34,8 +35,9 @@ export class Hold {
     this.#now = now
   }
 
-  /** @throws Refusal `OVERLOADED` where there is no room for so many more */
+  /** @throws Refusal `OVERLOADED` where there is no room for so many more; `ABORTED` where nobody would give them back */
   grow(bytes: number): void {
+    if (this.#released) throw new Refusal('ABORTED', 'The client went away.')
     if (!this.#budget.reserve(this.#principal, bytes, this.#now())) throw busy('OVERLOADED', 1)
     this.#bytes += bytes
   }
@@ -43,6 +45,7 @@ export class Hold {
   release(): void {
     this.#budget.release(this.#principal, this.#bytes)
     this.#bytes = 0
+    this.#released = true
   }
 }
 

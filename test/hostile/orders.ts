@@ -3,7 +3,7 @@ import type { NodeLimits } from '../../inference/server/options.ts'
 /** Bounds of the node that is attacked: short, so that whoever dawdles is seen to be cut off. */
 export const limits = {
   maxBodyBytes: 1_048_576,
-  maxBufferedBytes: 33_554_432,
+  maxBufferedBytes: 134_217_728,
   headersMs: 2_000,
   requestMs: 3_000,
   keepAliveMs: 1_000,

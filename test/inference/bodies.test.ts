@@ -118,6 +118,15 @@ test('a client that goes away leaves nothing behind', async () => {
   }
 })
 
+test('what is still being read when its request ended holds nothing any more', () => {
+  const budget = new Budget(1_000)
+  const hold = new Hold(budget, 'p', () => 0)
+  hold.grow(100)
+  hold.release()
+  assert.throws(() => hold.grow(100), { code: 'ABORTED' })
+  assert.equal(budget.total, 0)
+})
+
 test('one principal alone may hold three quarters, and a quarter while another wants some', () => {
   const budget = new Budget(1_000)
   for (let i = 0; i < 7; i++) assert.ok(budget.reserve('a', 100, 0))
