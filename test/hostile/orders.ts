@@ -14,8 +14,8 @@ export const limits = {
   maxHeaderBytes: 16_384,
 } as const satisfies Partial<NodeLimits>
 
-/** Stand in bodies, headers and addresses of the attack, and must not be seen anywhere else. */
-export const secrets = ['hostile-marker-7d1f', 'hostile-credential-93ab']
+/** Stand in bodies and headers of the attack, and must not be seen anywhere else. Neither can be a model's name, which events do name. */
+export const secrets = ['hostile marker 7d1f', 'hostile:credential:93ab']
 
 export type Order = 'report' | 'close'
 
