@@ -75,12 +75,13 @@ test('framings that two readers could read in two ways are refused, and the conn
     'content-type: text/plain\r\ncontent-type: application/json',
   ]
   for (const headers of rows) {
-    const smuggled = 'GET /v2 HTTP/1.1\r\nhost: smuggled\r\n\r\n'
+    const smuggled = post(body).toString()
     const head = `POST /v2/models/tiny/infer HTTP/1.1\r\nhost: a\r\n${authorization}\r\n${headers}\r\n\r\n`
     const [first, ...others] = statuses(await send(`${head}0\r\n\r\n${smuggled}`, 2))
     assert.equal(first, 400, headers)
     assert.ok(!others.includes(200) || !/coding|length/.test(headers), `what followed was read as a request: ${headers}`)
   }
+  assert.equal(fixture.runtime.ran.length, 0, 'and none of it was run')
   const lines = [
     'GET /v2\r\n\r\n',
     'GET /v2 HTTP/9.9\r\n\r\n',
@@ -197,6 +198,11 @@ test('the client goes away while its body is read, while it waits, and while the
   assert.equal(fixture.runtime.ran.length, 1, 'who left while it waited is not run')
   fixture.runtime.gate = undefined
   assert.deepEqual(statuses(await send(post(body.padEnd(2_900)), 1)), [200])
+  const served = (await fixture.eventsOf('requests')).at(-1)
+  assert.ok(
+    events.every(({ client }) => client === served?.client),
+    'who left has the address that it had',
+  )
 })
 
 test('an answer that takes too long is 503, though nobody has a timer for it', async () => {
