@@ -13,9 +13,10 @@ async function curlsOfReadme(): Promise<string[]> {
   const commands: string[] = []
   let open = false
   for (const line of text.split('\n')) {
-    if (line.startsWith('$ ')) commands.push(line.slice(2))
+    const begins = line.startsWith('$ ')
+    if (begins) commands.push(line.slice(2))
     else if (open) commands.push(`${commands.pop()}\n${line}`)
-    open = /[\\|]\s*$/.test(line)
+    open = (begins || open) && /[\\|]\s*$/.test(line)
   }
   return commands.filter((command) => command.includes('curl'))
 }
@@ -23,12 +24,14 @@ async function curlsOfReadme(): Promise<string[]> {
 describe('curl, as the README has it', () => {
   let instance: Instance
   let key: string
+  const dataDir = temporaryDataDir({ after })
   before(async () => {
-    const dataDir = temporaryDataDir({ after })
     instance = await startInstance({ dataDir })
     key = (await instance.createKey('reader')).key
   })
-  after(() => instance.stop())
+  after(async () => {
+    await instance.stop()
+  })
 
   const typed = async (command: string): Promise<string> => {
     const here = command.replaceAll('http://127.0.0.1:8080', instance.inference)
