@@ -25,7 +25,8 @@ interface Pot {
 /**
  * Shares partitions out: evenly in each topic (or, together, in each set of topics, where equal numbers stay with one
  * member); then what has an owner stays with it as far as that allows; then the rest goes to members that are warm
- * for it; then to those with the fewest. The same input gives the same shares.
+ * for it; then to those with the fewest. When a member leaves, nothing moves between those who stay, even where one of
+ * them then has more in all than another: whoever comes next takes that off it. The same input gives the same shares.
  *
  * @param counts partitions by topic
  * @returns places by the member's id
@@ -66,16 +67,18 @@ function giveExtras(pots: readonly Pot[]): void {
     had.set(reader, (had.get(reader) ?? 0) + 1)
   }
   const extrasOf = ({ units, readers }: Pot): number => units.length % readers.length
-  const evenly = (readers: readonly Sharer[]): number => {
+  // Over all topics extras are made even for those who come: when one leaves, the others go on with what they have.
+  const most = (readers: readonly Sharer[]): number => {
     const alike = pots.filter((pot) => pot.readers.length === readers.length && pot.readers.every((reader) => readers.includes(reader)))
+    if (readers.every((reader) => alike.some(({ units }) => units.some((unit) => countIn(reader.owned, unit) > 0)))) return Infinity
     return Math.ceil(alike.reduce((sum, pot) => sum + extrasOf(pot), 0) / readers.length)
   }
   for (const pot of pots) {
     const least = Math.floor(pot.units.length / pot.readers.length)
-    const most = evenly(pot.readers)
+    const bound = most(pot.readers)
     for (const reader of pot.readers) {
       if (pot.larger.size === extrasOf(pot)) break
-      if (pot.units.filter((unit) => ownerOf(unit, pot.readers) === reader).length > least && (had.get(reader) ?? 0) < most)
+      if (pot.units.filter((unit) => ownerOf(unit, pot.readers) === reader).length > least && (had.get(reader) ?? 0) < bound)
         give(pot, reader)
     }
   }

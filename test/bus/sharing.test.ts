@@ -81,7 +81,21 @@ test('leaves everything where it is when nobody came or went, and moves nothing 
         )
       }
     }),
+    // m1 has the only partitions of a and of c; then each of the three who stay has one of b, and m1 three in all.
+    { examples: [[{ b: 3, a: 1, c: 1 }, ['m4', 'm2', 'm5', 'm1'], false]] },
   )
+})
+
+test('takes what one has more of in all for those who come', () => {
+  const place = (topic: string, partition = 0): Place => ({ topic, partition })
+  const stayed = [
+    sharer('m1', ['a', 'b', 'c'], { owned: [place('a'), place('b', 0), place('c')] }),
+    sharer('m2', ['a', 'b', 'c'], { owned: [place('b', 1)] }),
+    sharer('m3', ['a', 'b', 'c'], { owned: [place('b', 2)] }),
+  ]
+  const sizes = (members: readonly Sharer[]) => [...shareAll(members, { a: 1, b: 3, c: 1 }).values()].map((places) => places.length)
+  assert.deepEqual(sizes(stayed), [3, 1, 1])
+  assert.deepEqual(sizes([...stayed, sharer('m4', ['a', 'b', 'c'])]).sort(), [1, 1, 1, 2])
 })
 
 test('gives what lost its owner to a member that is warm for it', () => {
