@@ -28,12 +28,15 @@ export interface AppParts {
   /** Whether clients are to come back over another connection. */
   readonly leaving: () => boolean
   readonly log: Logger
+  /** Whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[]
 }
 
 /** A Fastify application with our bounds, bytes as the body, and every error in the client's dialect. */
-export function openApp({ limits, bodies, connections, leaving, log }: AppParts): FastifyInstance {
+export function openApp({ limits, bodies, connections, leaving, log, trustedProxies }: AppParts): FastifyInstance {
   const app = Fastify({
     logger: false,
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     // An idle connection; what is at work on one is looked after below.
     connectionTimeout: limits.requestMs,
     // Bodies are timed by who reads them, and answered; this is for those that nobody reads.
@@ -88,7 +91,9 @@ export function openApp({ limits, bodies, connections, leaving, log }: AppParts)
 function refuseFramings(app: FastifyInstance, maxHeaders: number): void {
   const closing = new WeakSet<Socket>()
   app.addHook('onRequest', (request, reply, done) => {
-    const { socket } = request.raw
+    const { socket, httpVersion } = request.raw
+    // HTTP/1.0 knows no chunks, whatever `TE` says: a stream ends with its connection.
+    if (httpVersion !== '1.1') reply.raw.useChunkedEncodingByDefault = false
     const refusal = closing.has(socket) ? refusalOfStatus(400, undefined) : checkHeaders(request.raw, maxHeaders)
     if (refusal !== undefined) {
       closing.add(socket)
@@ -145,9 +150,10 @@ function answerExpectations({ server }: FastifyInstance): WeakMap<IncomingMessag
   })
   // Node would answer these by itself, with an empty body.
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
-    const refusal = refusalOfStatus(417, undefined)
-    const headers = { 'content-type': refusalType.oip, connection: 'close' }
-    response.writeHead(417, headers).end(refusal.body('oip'))
+    const body = refusalOfStatus(417, undefined).body('oip')
+    // Without its length it would be sent in chunks.
+    const headers = { 'content-type': refusalType.oip, 'content-length': Buffer.byteLength(body), connection: 'close' }
+    response.writeHead(417, headers).end(body)
   })
   return continued
 }

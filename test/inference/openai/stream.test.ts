@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import { InferenceError } from '../../../inference/errors.ts'
 import { targetOf } from '../../../schemas/index.ts'
@@ -8,6 +9,7 @@ import { until } from '../memory-bus.ts'
 import { delta, events, hello, openTextFixture, spoken, type TextFixture } from './scripted-text.ts'
 
 interface Listening extends TextFixture {
+  readonly url: string
   /** Asks for a stream over a socket. */
   stream(change?: object): Promise<{ readonly sent: ClientRequest; readonly response: IncomingMessage }>
 }
@@ -23,7 +25,7 @@ async function listen(bounds: object = {}, options: Parameters<typeof openTextFi
     const [response] = (await once(sent, 'response')) as [IncomingMessage]
     return { sent, response }
   }
-  return { ...fixture, stream }
+  return { ...fixture, url, stream }
 }
 
 /** What came so far. */
@@ -226,5 +228,24 @@ test('an upstream that goes on after [DONE] is not listened to', async () => {
   const { text, complete } = await readAll(response)
   assert.deepEqual([text, complete], [Buffer.concat(spoken('hi')).toString(), true])
   await until(() => fixture.text.ended === 1)
+  await fixture.close()
+})
+
+test('a client of HTTP/1.0 gets its stream as it is, until the connection closes, whatever it says of transfer codings', async () => {
+  const fixture = await listen()
+  fixture.text.script = () => ({ body: spoken('hi') })
+  const body = JSON.stringify({ ...hello, stream: true })
+  const head = [
+    'POST /v1/chat/completions HTTP/1.0',
+    `Authorization: Bearer ${fixture.key}`,
+    'Content-Type: application/json',
+    'TE: chunked',
+  ]
+  const socket = connect(Number(new URL(fixture.url).port), '127.0.0.1')
+  socket.write([...head, `Content-Length: ${body.length}`, '', body].join('\r\n'))
+  let answer = ''
+  for await (const piece of socket.setEncoding('latin1')) answer += piece
+  assert.doesNotMatch(answer, /^transfer-encoding/im)
+  assert.equal(answer.slice(answer.indexOf('\r\n\r\n') + 4), spoken('hi').join(''))
   await fixture.close()
 })
