@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { parse } from 'secure-json-parse'
 import { z } from 'zod'
+import { shapeOf } from '../json-scan.ts'
 import type { Datatype, RawInference } from '../port.ts'
 import { heldBytes, isDatatype } from './datatype.ts'
 import { OipError } from './errors.ts'
@@ -63,7 +64,9 @@ export type RequestEnvelope = z.infer<typeof RequestFields>
 export type AnswerEnvelope = z.infer<typeof AnswerFields>
 
 export function openRequest(raw: RawInference): RequestEnvelope {
-  return check(RequestFields, jsonOf(raw))
+  const json = jsonOf(raw)
+  checkNames(raw, json)
+  return check(RequestFields, json)
 }
 
 export function openAnswer(raw: RawInference): AnswerEnvelope {
@@ -143,6 +146,33 @@ function jsonOf({ body, jsonBytes }: RawInference): unknown {
   } catch (cause) {
     throw new OipError('MALFORMED', 'body: not JSON', { cause })
   }
+}
+
+const colon = 0x3a
+/** Of objects and lists beside data; whoever recurses through more runs out of stack. */
+const maxDepth = 48
+
+/**
+ * Of a name that comes twice we read the last, and other servers the first: they would run something else than was checked and
+ * seen. Most bodies have as many colons as names, and no other colon; only a text with more is looked through.
+ */
+function checkNames({ body, jsonBytes }: RawInference, json: unknown): void {
+  const bytes = jsonBytes === null ? body : body.subarray(0, jsonBytes)
+  const names = namesIn(json)
+  let colons = 0
+  for (let at = bytes.indexOf(colon); at !== -1; at = bytes.indexOf(colon, at + 1)) colons++
+  if (colons === names) return
+  if (shapeOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()).names !== names)
+    throw new OipError('MALFORMED', 'body: a name comes twice in an object')
+}
+
+/** Names of members. Those within data are not counted: nothing there may have any. */
+function namesIn(value: unknown, depth = 0): number {
+  if (typeof value !== 'object' || value === null) return 0
+  if (depth > maxDepth) throw new OipError('MALFORMED', 'body: nested too deep')
+  if (Array.isArray(value)) return value.reduce<number>((sum, one) => sum + namesIn(one, depth + 1), 0)
+  const members = Object.entries(value)
+  return members.reduce((sum, [name, one]) => (name === 'data' ? sum : sum + namesIn(one, depth + 1)), members.length)
 }
 
 function check<T extends z.ZodType>(schema: T, json: unknown): z.infer<T> {

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { parse } from 'secure-json-parse'
+import { namesIn, shapeOf } from '../../json-scan.ts'
 import { refusalOfStatus } from '../refusal.ts'
 import { invalid } from './invalid.ts'
-import { namesIn, shapeOf } from './json-scan.ts'
 
 /** Deeper is no request of the API; parsers that recurse would run out of stack. */
 const maxDepth = 48

@@ -1,6 +1,6 @@
+import { shapeOf } from '../../json-scan.ts'
 import type { AnswerObject } from './answer-object.ts'
 import { unusable } from './invalid.ts'
-import { shapeOf } from './json-scan.ts'
 import { isObject } from './open-body.ts'
 
 /** Deeper is no answer of the API. */

@@ -1,7 +1,7 @@
 import type { TextConfiguration } from '../../configuration.ts'
+import { shapeOf } from '../../json-scan.ts'
 import type { Chat } from './fields.ts'
 import { invalid, unusable } from './invalid.ts'
-import { shapeOf } from './json-scan.ts'
 import type { Tool } from './messages.ts'
 import { fits, newSchemaBudget, strictnessOf, type ToolSchema } from './tool-schema.ts'
 

@@ -259,3 +259,28 @@ function assembled(json: string, bytes?: Uint8Array): RawInference {
   const head = Buffer.from(json)
   return bytes === undefined ? { body: head, jsonBytes: null } : { body: Buffer.concat([head, bytes]), jsonBytes: head.length }
 }
+
+test('a name that comes twice is refused, wherever it stands: other servers would read the first', () => {
+  const open = (text: string) => decodeRequest({ body: Buffer.from(text), jsonBytes: null }, limits)
+  const input = (more: string) => `{"name":"a","datatype":"BYTES","shape":[1],${more}}`
+  const rows = [
+    `{"inputs":[${input('"data":["x"]')}],"inputs":[${input('"data":["y"]')}]}`,
+    `{"inputs":[${input('"data":["x"],"data":["y"]')}]}`,
+    `{"inputs":[${input('"data":["x"],"d\\u0061ta":["y"]')}]}`,
+    `{"inputs":[${input('"parameters":{"p":1,"p":2},"data":["a:b"]')}]}`,
+    `{"inputs":[${input('"data":["x"]')}],"parameters":{"shared_memory_region":"r"},"parameters":{}}`,
+  ]
+  for (const row of rows) assert.throws(() => open(row), { code: 'MALFORMED', message: 'body: a name comes twice in an object' }, row)
+  // Colons within texts, and quotes, are no names.
+  const plain = input(`"data":[${JSON.stringify('http://x "a":1 \\')}],"parameters":{"a:b":{"c":[{"d":1}]}}`)
+  assert.equal(open(`{"id":"x:y","inputs":[${plain}]}`).inputs.length, 1)
+})
+
+test('what is nested too deep to be looked through is refused', () => {
+  const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
+  const body = (depth: number) =>
+    Buffer.from(`{"inputs":[{"name":"a","datatype":"BOOL","shape":[1],"data":[true]}],"parameters":{"p":${nested(depth)}}}`)
+  assert.equal(decodeRequest({ body: body(40), jsonBytes: null }, limits).inputs.length, 1)
+  for (const depth of [60, 100_000])
+    assert.throws(() => decodeRequest({ body: body(depth), jsonBytes: null }, limits), { code: 'MALFORMED' })
+})
