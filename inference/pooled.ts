@@ -1,5 +1,16 @@
 import { InferenceError } from './errors.ts'
-import type { InferCall, Inference, ModelInfo, ModelStatistics, Runtime, TensorRuntime, TextAnswer, TextCall, TextRuntime } from './port.ts'
+import type {
+  EndpointCount,
+  InferCall,
+  Inference,
+  ModelInfo,
+  ModelStatistics,
+  Runtime,
+  TensorRuntime,
+  TextAnswer,
+  TextCall,
+  TextRuntime,
+} from './port.ts'
 
 /** Several runtimes as one: each pool has the one that runs it. A model that several pools serve is described by the first. */
 abstract class Pooled<R extends Runtime> implements Runtime {
@@ -33,6 +44,14 @@ abstract class Pooled<R extends Runtime> implements Runtime {
 
   ready(pool: string): boolean {
     return this.byPool.get(pool)?.ready(pool) ?? false
+  }
+
+  infoIn(pool: string, model: string, version: string): ModelInfo | undefined {
+    return this.byPool.get(pool)?.info(model, version)
+  }
+
+  endpoints(pool: string): EndpointCount | undefined {
+    return this.byPool.get(pool)?.endpoints?.(pool)
   }
 
   async close(): Promise<void> {

@@ -64,6 +64,12 @@ export interface ModelInfo {
   readonly digest: string | null
 }
 
+/** Endpoints of a pool. */
+export interface EndpointCount {
+  readonly healthy: number
+  readonly all: number
+}
+
 /** What runs models for pools. Errors: `InferenceErrorCode` (inference/errors.ts). */
 export interface Runtime {
   /** What can be asked for now, by name, versions in natural order. */
@@ -74,6 +80,10 @@ export interface Runtime {
   depth(pool: string): number
   /** Whether a pool takes work: its worker runs, or some endpoint of it answers. */
   ready(pool: string): boolean
+  /** A model as one pool serves it, undefined where that does not; left out by a runtime whose pools serve the same. */
+  infoIn?(pool: string, model: string, version: string): ModelInfo | undefined
+  /** Of a pool whose models run elsewhere: how many of its endpoints are well. Undefined for any other. */
+  endpoints?(pool: string): EndpointCount | undefined
   close(): Promise<void>
 }
 

@@ -69,6 +69,11 @@ export const Config = z.strictObject({
         .default(0)
         .describe('how long a stopping node goes on serving while /v2/health/ready says 503, for load balancers to see it'),
       drainMs: z.int().min(0).default(10_000).describe('and then: how long what runs may take to finish, streams too'),
+      trustedProxies: z
+        .array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'expected an address, or a network such as 10.0.0.0/8'))
+        .max(256)
+        .default([])
+        .describe('addresses and networks (CIDR) of proxies before the node; only their X-Forwarded-For is believed'),
       limit: rate.nullable().default(null).describe('ordinary limit for each principal, counted in inputs'),
       spoolBytes: z.int().min(65_536).default(268_435_456).describe('events kept on disk while the bus is away'),
       telemetryMs: z.int().min(100).default(5_000).describe('interval of telemetry events'),

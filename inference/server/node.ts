@@ -13,9 +13,9 @@ import { type NodeMetrics, openNodeMetrics } from './metrics.ts'
 import { oipRoutes } from './oip/routes.ts'
 import { openRoutes } from './open-routes.ts'
 import { openaiRoutes } from './openai/routes.ts'
-import { defaultLimits, type NodeLimits, type NodeOptions } from './options.ts'
-import { Pools } from './pools.ts'
-import { type NodePulse, pulseOf, summaryOf } from './pulse.ts'
+import { defaultLimits, type NodeLimits, type NodeOptions, type Pool } from './options.ts'
+import { type PoolLoad, Pools } from './pools.ts'
+import { type NodePulse, type PoolState, pulseOf, summaryOf } from './pulse.ts'
 import { Recorder } from './recorder.ts'
 import { Service } from './service.ts'
 import { openTelemetry } from './telemetry.ts'
@@ -78,22 +78,24 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
   const { runtime, text, tracing, fingerprinterOf, clock } = options
   const watch = new Watch()
   const gate = new Gate({ pools: options.pools, maxQueueMs: limits.maxQueueMs, maxWaiting: limits.maxInFlight, watch })
-  const pools = new Pools(
-    options.pools,
-    {
-      depth: (pool) => runtime.depth(pool) + text.depth(pool) + gate.waiting(pool),
-      ready: (pool) => runtime.ready(pool) || text.ready(pool),
-    },
-    (pool, now) => enforcement.quarantine(pool, now),
-  )
+  const load: PoolLoad = {
+    depth: (pool) => runtime.depth(pool) + text.depth(pool) + gate.waiting(pool),
+    ready: (pool) => runtime.ready(pool) || text.ready(pool),
+  }
+  const pools = new Pools(options.pools, load, (pool, now) => enforcement.quarantine(pool, now))
+  const stateOfPool = ({ name }: Pool): PoolState => {
+    const endpoints = runtime.endpoints?.(name) ?? text.endpoints?.(name)
+    return { name, ready: load.ready(name), depth: load.depth(name), endpoints }
+  }
   const recorder = new Recorder(options, metrics, limits.anonymousEvents)
   const service = new Service({ options, limits, enforcement, freshness, pools, gate })
   const bodies = new Bodies(limits, watch)
   const connections = new Connections()
-  const app = openApp({ limits, bodies, connections, leaving: () => leaving, log })
+  const app = openApp({ limits, bodies, connections, leaving: () => leaving, log, trustedProxies: options.trustedProxies ?? [] })
   const stateOf = () => {
     freshness.look()
-    return { options, freshness, requests: recorder.requests, inFlight: service.inFlight, closing: leaving }
+    const pools = options.pools.map(stateOfPool)
+    return { options, freshness, requests: recorder.requests, inFlight: service.inFlight, closing: leaving, pools }
   }
   const pulse = () => pulseOf(stateOf())
   openRoutes(app, {
@@ -101,7 +103,8 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
     backend: options.runtime.backend,
     registry: options.registry,
     ready: () => !leaving && service.list().length > 0 && freshness.look() !== 'fail-closed',
-    status: () => ({ ok: pulse().ok, summary: summaryOf(stateOf()) }),
+    // Which pools take work is for those alone who run the node.
+    status: () => ({ ok: pulseOf({ ...stateOf(), pools: [] }).ok, summary: summaryOf(stateOf()) }),
   })
   const onRecordError = (error: unknown) => log.error({ err: error }, 'node: a request could not be recorded')
   const held = { bodies, connections, watch, maxPipelined: limits.maxPipelined }

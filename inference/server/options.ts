@@ -115,6 +115,8 @@ export interface NodeOptions {
   readonly registry: Registry
   readonly log: Logger
   readonly limits?: Partial<NodeLimits>
+  /** Addresses and CIDRs of proxies whose `X-Forwarded-For` is believed; none where it is left out. */
+  readonly trustedProxies?: readonly string[]
   /** Key of the pseudonyms of addresses and agents: 32 secret bytes, the same on every node. */
   readonly addressKey: Uint8Array
   readonly prices: Prices

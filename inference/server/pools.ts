@@ -34,11 +34,15 @@ export class Pools {
   /**
    * The pool with the fewest requests among those that serve the model and take work; away is a pool whose worker or endpoints do not run.
    *
+   * @param has whether a pool has what is asked for: several pools may serve one model in different versions, or for different operations
    * @throws Refusal `NOT_FOUND` where no pool serves it, `QUARANTINED` where all are, `OVERLOADED` where some are away instead
    */
-  choose(model: string, now: Instant): string {
-    const pools = this.#byModel.get(model)
-    if (pools === undefined) throw new Refusal('NOT_FOUND', 'There is no such model.')
+  choose(model: string, now: Instant, has: (pool: string) => boolean = () => true): string {
+    const serving = this.#byModel.get(model)
+    if (serving === undefined) throw new Refusal('NOT_FOUND', 'There is no such model.')
+    const pools = serving.length === 1 ? serving : serving.filter(has)
+    // It was there a moment ago: its pool reads its models anew.
+    if (pools.length === 0) throw busy('OVERLOADED', awaySeconds)
     let chosen: string | undefined
     let least = Number.POSITIVE_INFINITY
     let lease: Containment | undefined

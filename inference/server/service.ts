@@ -19,6 +19,8 @@ const closedRetrySeconds = 5
 /** A request that may run, where it runs, and what its answer's headers say. */
 export interface Slot {
   readonly pool: string
+  /** The model runs elsewhere. */
+  readonly forwards: boolean
   readonly headers: Readonly<Record<string, string>>
   /** Gives the place back; harmless when repeated. */
   leave(): void
@@ -88,8 +90,8 @@ export class Service {
       if (!good || version === registered?.current)
         throw new Refusal('DENIED', 'This version is not available: leave the version out.', { lease: rollback.lease })
     }
-    const wanted = version ?? rollback?.version ?? registered?.current ?? this.versionsOf(name).at(-1)
-    const info = wanted === undefined ? undefined : this.#info(name, wanted)
+    const wanted = version ?? rollback?.version ?? registered?.current ?? this.#newest(exchange, name)
+    const info = wanted === undefined ? undefined : this.#info(exchange, name, wanted)
     if (info !== undefined) return info
     if (version !== undefined) throw new Refusal('NOT_FOUND', 'There is no such version of the model.')
     throw busy('OVERLOADED', 5, rollback?.lease)
@@ -102,12 +104,12 @@ export class Service {
   }
 
   versionsOf(name: string): readonly string[] {
-    return this.list().flatMap((info) => (info.name === name ? [info.version] : []))
+    return versionsIn(this.list(), name)
   }
 
   /** Whether the model would be run now: some pool that serves it takes work. */
   checkReady(model: ModelInfo): void {
-    this.#parts.pools.choose(model.name, this.#parts.options.clock())
+    this.#choose(model, this.#parts.options.clock())
   }
 
   /**
@@ -116,10 +118,10 @@ export class Service {
    * @throws Refusal `OVERLOADED`, `QUARANTINED`, `THROTTLED`
    */
   async admit(exchange: Exchange, model: ModelInfo, items: number): Promise<Slot> {
-    const { options, pools } = this.#parts
+    const { options } = this.#parts
     exchange.items = items
     const now = options.clock()
-    const pool = pools.choose(model.name, now)
+    const pool = this.#choose(model, now)
     const limits = this.#limitsOf(exchange, this.#standing(exchange, now), now)
     const headers = admit(limits, items, now)
     this.#inFlight++
@@ -128,7 +130,7 @@ export class Service {
       exchange.version = model.version
       exchange.pool = pool
       exchange.configuration = options.configurationOf(model.name).digest
-      return { pool, headers, leave: this.#leaver(ticket) }
+      return { pool, forwards: this.#infoIn(pool, model)?.digest === null, headers, leave: this.#leaver(ticket) }
     } catch (error) {
       this.#inFlight--
       for (const { bucket } of limits) giveBack(bucket, items)
@@ -188,9 +190,29 @@ export class Service {
     return hardening?.hardener
   }
 
-  #info(name: string, version: string): ModelInfo | undefined {
+  #choose(model: ModelInfo, now: number): string {
+    return this.#parts.pools.choose(model.name, now, (pool) => this.#infoIn(pool, model) !== undefined)
+  }
+
+  /** The model as a pool has it. */
+  #infoIn(pool: string, model: ModelInfo): ModelInfo | undefined {
     const { runtime, text } = this.#parts.options
-    return runtime.info(name, version) ?? text.info(name, version)
+    const asked = model.operations.includes('infer') ? runtime : text
+    return asked.infoIn === undefined ? model : asked.infoIn(pool, model.name, model.version)
+  }
+
+  /** One name may stand for tensors in one pool and for text in another: a client means what its API can ask. */
+  #info({ dialect }: Exchange, name: string, version: string): ModelInfo | undefined {
+    const { runtime, text } = this.#parts.options
+    const [first, other] = dialect === 'openai' ? [text, runtime] : [runtime, text]
+    return first.info(name, version) ?? other.info(name, version)
+  }
+
+  /** The newest version of those that the client's API can ask, else of the others. */
+  #newest({ dialect }: Exchange, name: string): string | undefined {
+    const { runtime, text } = this.#parts.options
+    const [first, other] = dialect === 'openai' ? [text, runtime] : [runtime, text]
+    return versionsIn(first.list(), name).at(-1) ?? versionsIn(other.list(), name).at(-1)
   }
 
   #standing(exchange: Exchange, now: number): Standing {
@@ -204,6 +226,14 @@ export class Service {
     if (this.#ordinary === undefined) return throttles
     return [...throttles, { bucket: this.#ordinary.of(principal, now), lease: null }]
   }
+}
+
+const natural = new Intl.Collator('en', { numeric: true })
+
+/** In natural order: several pools have theirs one after the other. */
+function versionsIn(infos: readonly ModelInfo[], name: string): readonly string[] {
+  const versions = infos.flatMap((info) => (info.name === name ? [info.version] : []))
+  return versions.length > 1 ? [...new Set(versions)].sort(natural.compare) : versions
 }
 
 function bearerOf(authorization: string | undefined): string | undefined {

@@ -1,6 +1,6 @@
 import { InferenceError } from '../errors.ts'
 import { decodeAnswer } from '../oip/codec.ts'
-import type { InferCall, Inference, ModelInfo, RawInference, Tensor, TensorRuntime } from '../port.ts'
+import type { EndpointCount, InferCall, Inference, ModelInfo, RawInference, Tensor, TensorRuntime } from '../port.ts'
 import type { ModelRegistry } from '../registry.ts'
 import type { Answer } from './answer.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -74,6 +74,10 @@ class OipUpstream implements TensorRuntime {
 
   ready(pool: string): boolean {
     return pool === this.#upstream.pool && this.#upstream.ready
+  }
+
+  endpoints(pool: string): EndpointCount | undefined {
+    return pool === this.#upstream.pool ? this.#upstream.endpoints : undefined
   }
 
   statistics(): undefined {

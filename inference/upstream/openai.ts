@@ -1,4 +1,4 @@
-import type { ModelInfo, TextAnswer, TextCall, TextRuntime } from '../port.ts'
+import type { EndpointCount, ModelInfo, TextAnswer, TextCall, TextRuntime } from '../port.ts'
 import type { Answer } from './answer.ts'
 import { ask } from './checks.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -60,6 +60,10 @@ class OpenaiUpstream implements TextRuntime {
 
   ready(pool: string): boolean {
     return pool === this.#upstream.pool && this.#upstream.ready
+  }
+
+  endpoints(pool: string): EndpointCount | undefined {
+    return pool === this.#upstream.pool ? this.#upstream.endpoints : undefined
   }
 
   close(): Promise<void> {

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { PoolConfiguration, UpstreamConfiguration } from '../configuration.ts'
 import { InferenceError } from '../errors.ts'
-import type { Cancellation } from '../port.ts'
+import type { Cancellation, EndpointCount } from '../port.ts'
 import { Answer } from './answer.ts'
 import { Balancer, type EndpointChange, type Place } from './balancer.ts'
 import { Checks } from './checks.ts'
@@ -86,6 +86,11 @@ export class Upstream {
 
   get ready(): boolean {
     return !this.#closed && this.#balancer.available(this.#monotonic()) > 0
+  }
+
+  /** Endpoints that pass their checks and are not ejected. */
+  get endpoints(): EndpointCount {
+    return { healthy: this.#balancer.well(), all: this.#endpoints.length }
   }
 
   /** Requests waiting or running. */

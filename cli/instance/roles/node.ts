@@ -62,6 +62,7 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     },
     control: { boundMs: inference.controlBoundMs, lost: inference.controlLost },
     addressKey: secrets.addressKey,
+    trustedProxies: inference.trustedProxies,
     fingerprintKeyId: fingerprintKeyId(secrets.fingerprintKey),
     prices: { perItem: inference.pricePerItem },
   })

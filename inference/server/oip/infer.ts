@@ -50,7 +50,7 @@ export async function infer(parts: OipParts, exchange: Exchange, model: ModelInf
   const slot = await service.admit(exchange, model, request.items)
   try {
     const fingerprinter = fingerprinterOf(model.name, model.version)
-    const asked = { exchange, model, request, question: questionOf(request, model, fingerprinter !== undefined) }
+    const asked = { exchange, model, request, question: questionOf(request, model, slot, fingerprinter !== undefined) }
     const inference = await run(parts, asked, slot)
     watch(parts, asked, inference, fingerprinter)
     return { raw: answer(service, asked, inference), headers: slot.headers }
@@ -65,7 +65,7 @@ export async function infer(parts: OipParts, exchange: Exchange, model: ModelInf
  * A watched model is asked for its probabilities whether the client wants them or not, or wants them as text only: else leaving
  * them out were a way not to be watched.
  */
-function questionOf({ raw, asked, inputs, outputs }: InferRequest, model: ModelInfo, watched: boolean): Question {
+function questionOf({ raw, asked, inputs, outputs }: InferRequest, model: ModelInfo, { forwards }: Slot, watched: boolean): Question {
   const names = outputs.map(({ name }) => name)
   const watching = watched ? probabilitiesOutput(model) : undefined
   if (watching === undefined || outputs.some(({ name, classes }) => name === watching && classes === 0))
@@ -73,7 +73,7 @@ function questionOf({ raw, asked, inputs, outputs }: InferRequest, model: ModelI
   const all = names.includes(watching) ? names : [...names, watching]
   // An upstream reads the request itself.
   const wanted = all.map((name) => ({ name, binary: true, classes: 0 }))
-  const forwarded = model.digest === null ? encodeRequest({ ...asked, inputs, outputs: wanted }, () => true) : raw
+  const forwarded = forwards ? encodeRequest({ ...asked, inputs, outputs: wanted }, () => true) : raw
   return { outputs: all, raw: forwarded, own: true }
 }
 
