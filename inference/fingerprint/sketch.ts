@@ -1,3 +1,4 @@
+import { project } from './geometry.ts'
 import { hadamard } from './hadamard.ts'
 import { type Keystream, keystream } from './keystream.ts'
 import { orthonormalise } from './orthonormal.ts'
@@ -42,25 +43,21 @@ export function openSketcher(profile: ReferenceProfile, directions: Float64Array
   // Half of the range's diagonal; few digits, since every event carries it.
   const scale = Number((((profile.range[1] - profile.range[0]) * Math.sqrt(width)) / 2 / 32_767).toPrecision(4))
   const values = new Float64Array(total)
+  const own = values.subarray(0, principal)
   const rest = values.subarray(principal)
-  const steps = Buffer.alloc(2 * total)
+  const cast = new Float64Array(remainderDimensions)
+  const steps = new DataView(new ArrayBuffer(2 * total))
+  const bytes = Buffer.from(steps.buffer)
   const sketch = (centred: Float64Array, coordinates: Float64Array) => {
-    for (let r = 0; r < principal; r++) {
-      let sum = 0
-      for (let i = 0; i < principal; i++) sum += (rotation[r * principal + i] as number) * (coordinates[i] as number)
-      values[r] = sum
-    }
+    project(rotation, coordinates, principal, own)
     remainder(centred, rest)
-    for (let r = 0; r < remainderDimensions; r++) {
-      let sum = 0
-      for (let i = 0; i < principal; i++) sum += (shadow[r * principal + i] as number) * (coordinates[i] as number)
-      rest[r] = (rest[r] as number) - sum
-    }
+    project(shadow, coordinates, principal, cast)
+    for (let r = 0; r < remainderDimensions; r++) rest[r] = (rest[r] as number) - (cast[r] as number)
     for (let i = 0; i < total; i++) {
       const step = Math.round((values[i] as number) / scale)
-      steps.writeInt16LE(Math.max(-32_768, Math.min(32_767, step)), 2 * i)
+      steps.setInt16(2 * i, Math.max(-32_768, Math.min(32_767, step)), true)
     }
-    return { sketch: steps.toString('base64'), bands: hashBands(values) }
+    return { sketch: bytes.toString('base64'), bands: hashBands(values) }
   }
   return { scale, sketch }
 }
@@ -110,17 +107,29 @@ function openBands(dimensions: number, cell: number, stream: Keystream): (values
   const directions = Float32Array.from({ length: count * dimensions }, () => stream.normal() / cell)
   const offsets = Float64Array.from({ length: count }, () => stream.uint32() / 2 ** 32)
   const out = Buffer.alloc(4 * bandCount)
+  // Three sums at once, as in project.
   return (values) => {
     for (let band = 0; band < bandCount; band++) {
-      let hash = 0x811c9dc5 ^ band
-      for (let p = band * projectionsPerBand; p < (band + 1) * projectionsPerBand; p++) {
-        let sum = offsets[p] as number
-        for (let i = 0; i < dimensions; i++) sum += (directions[p * dimensions + i] as number) * (values[i] as number)
-        hash = Math.imul(hash ^ Math.floor(sum), 0x01000193)
-        hash ^= hash >>> 15
+      const p = band * projectionsPerBand
+      const a = p * dimensions
+      const b = a + dimensions
+      const c = b + dimensions
+      let sa = offsets[p] as number
+      let sb = offsets[p + 1] as number
+      let sc = offsets[p + 2] as number
+      for (let i = 0; i < dimensions; i++) {
+        const value = values[i] as number
+        sa += (directions[a + i] as number) * value
+        sb += (directions[b + i] as number) * value
+        sc += (directions[c + i] as number) * value
       }
-      out.writeUInt32LE(hash >>> 0, 4 * band)
+      out.writeUInt32LE(mixed(mixed(mixed(0x811c9dc5 ^ band, sa), sb), sc) >>> 0, 4 * band)
     }
     return out.toString('base64')
   }
+}
+
+function mixed(hash: number, sum: number): number {
+  const next = Math.imul(hash ^ Math.floor(sum), 0x01000193)
+  return next ^ (next >>> 15)
 }
