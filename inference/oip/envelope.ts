@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
-import { parse } from 'secure-json-parse'
 import { z } from 'zod'
 import { shapeOf } from '../json-scan.ts'
+import { parseJson } from '../parse-json.ts'
 import type { Datatype, RawInference } from '../port.ts'
 import { heldBytes, isDatatype } from './datatype.ts'
 import { OipError } from './errors.ts'
@@ -142,7 +142,7 @@ function jsonOf({ body, jsonBytes }: RawInference): unknown {
   if (jsonBytes !== null && jsonBytes > body.length) throw new OipError('MALFORMED', 'body: shorter than its JSON is said to be')
   if (!isUtf8(bytes)) throw new OipError('MALFORMED', 'body: JSON is in UTF-8')
   try {
-    return parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(), { protoAction: 'error', constructorAction: 'error' })
+    return parseJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
   } catch (cause) {
     throw new OipError('MALFORMED', 'body: not JSON', { cause })
   }

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { parse } from 'secure-json-parse'
 import { namesIn, shapeOf } from '../../json-scan.ts'
+import { parseJson } from '../../parse-json.ts'
 import { refusalOfStatus } from '../refusal.ts'
 import { invalid } from './invalid.ts'
 
@@ -24,7 +24,7 @@ export function openBody(contentType: string | undefined, body: unknown): OpenBo
   const text = body.toString()
   const { depth, names, commas } = shapeOf(text)
   if (depth > maxDepth) throw unreadable()
-  const json = objectOf(text)
+  const json = objectOf(body, text)
   if (commas - tokensIn(json['prompt'] ?? json['input']) > maxValues)
     throw invalid('', 'invalid_value', `A request has at most ${maxValues} values, besides tokens.`)
   const { model } = json
@@ -37,10 +37,10 @@ export function openBody(contentType: string | undefined, body: unknown): OpenBo
 }
 
 /** `__proto__` and `constructor.prototype` are refused. */
-function objectOf(text: string): Record<string, unknown> {
+function objectOf(body: Buffer, text: string): Record<string, unknown> {
   let json: unknown
   try {
-    json = parse(text, { protoAction: 'error', constructorAction: 'error' })
+    json = parseJson(body, text)
   } catch (cause) {
     throw unreadable(cause)
   }
