@@ -1,7 +1,7 @@
 import { InferenceError } from '../errors.ts'
 import type { TensorRuntime } from '../port.ts'
 import { type ModelRegistry, openRegistry } from '../registry.ts'
-import type { RuntimeOptions } from './options.ts'
+import { defaults, type RuntimeOptions } from './options.ts'
 import { refuseTooLarge, Slot } from './residency.ts'
 import { ModelThread } from './thread.ts'
 import { ThreadedRuntime } from './threaded.ts'
@@ -43,16 +43,21 @@ function slotsOf(pools: RuntimeOptions['pools'], models: ModelRegistry): Slot[] 
 }
 
 /** The first one chooses the backend, the others follow. */
-async function openThreads({ pools, backend = 'auto', log }: RuntimeOptions): Promise<ReadonlyMap<string, ModelThread>> {
+async function openThreads({
+  pools,
+  backend = 'auto',
+  maxRunMs = defaults.maxRunMs,
+  log,
+}: RuntimeOptions): Promise<ReadonlyMap<string, ModelThread>> {
   const threads = new Map<string, ModelThread>()
   const names = pools.filter(({ models }) => models.length > 0).map(({ name }) => name)
   const [first, ...others] = names
   if (first === undefined) return threads
-  const thread = await ModelThread.open(first, backend)
+  const thread = await ModelThread.open(first, backend, maxRunMs)
   threads.set(first, thread)
   const { name, module, passed } = thread.backend
   log.info({ backend: name, module, asked: backend, passed }, 'inference backend chosen')
-  const opened = await Promise.allSettled(others.map(async (pool) => threads.set(pool, await ModelThread.open(pool, name))))
+  const opened = await Promise.allSettled(others.map(async (pool) => threads.set(pool, await ModelThread.open(pool, name, maxRunMs))))
   const failed = opened.find((result) => result.status === 'rejected')
   if (failed === undefined) return threads
   await Promise.all([...threads.values()].map((open) => open.close()))

@@ -23,8 +23,14 @@ export interface RuntimeOptions {
   readonly maxModelBytes?: number
   /** Until a thread that ended is started again, and a model that could not be loaded is tried again. Default 100 ms, doubled up to 30 s. */
   readonly backoff?: Backoff
+  /** Longest that one batch may run; then its thread is ended, and started again. Default 60,000 ms. */
+  readonly maxRunMs?: number
   readonly registry: Registry
   readonly log: Logger
 }
 
-export const defaults = { batching: { maxItems: 32, maxWaitMicros: 0 }, backoff: { firstMs: 100, mostMs: 30_000 } } as const
+export const defaults = {
+  batching: { maxItems: 32, maxWaitMicros: 0 },
+  backoff: { firstMs: 100, mostMs: 30_000 },
+  maxRunMs: 60_000,
+} as const

@@ -42,6 +42,8 @@ export type Order =
 export type Report =
   | { readonly type: 'opened'; readonly backend: OpenedBackend }
   | { readonly type: 'refused'; readonly message: string }
+  /** The files of a load are read, and the model is built now. */
+  | { readonly type: 'building'; readonly id: number }
   | { readonly type: 'loaded'; readonly id: number; readonly bytes: number; readonly held: Held }
   | { readonly type: 'ran'; readonly id: number; readonly outputs: readonly Block[]; readonly runMs: number; readonly held: Held }
   | { readonly type: 'disposed'; readonly id: number; readonly held: Held }

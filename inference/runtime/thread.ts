@@ -3,6 +3,7 @@ import { InferenceError } from '../errors.ts'
 import type { ModelInfo } from '../port.ts'
 import type { BackendChoice, OpenedBackend } from './backend.ts'
 import { type Block, buffersOf, type Held, type Order, type Report } from './protocol.ts'
+import { Watch } from './watch.ts'
 
 /** How long a thread may take to let go of its models. */
 const endMs = 5_000
@@ -13,26 +14,47 @@ export interface Ran {
 }
 
 interface Waiting {
+  readonly type: Order['type']
   readonly resolve: (report: Report) => void
   readonly reject: (error: InferenceError) => void
 }
 
-/** The thread that runs models for one pool, seen from outside. It answers in the order that it was asked in. */
+interface Started {
+  readonly worker: Worker
+  readonly backend: OpenedBackend
+  readonly maxRunMs: number
+  readonly gone: Promise<Error>
+  readonly giveUp: (why: Error) => void
+}
+
+/**
+ * The thread that runs models for one pool, seen from outside. It answers in the order that it was asked in; one that runs a batch
+ * for too long is given up.
+ */
 export class ModelThread {
   readonly backend: OpenedBackend
   /** Resolves when the thread has ended, whyever. */
   readonly gone: Promise<Error>
   #held: Held = { tensors: 0, bytes: 0 }
   readonly #worker: Worker
+  readonly #watch: Watch
+  #building: number | undefined
   readonly #waiting = new Map<number, Waiting>()
   #next = 0
   #dead = false
 
-  private constructor(worker: Worker, backend: OpenedBackend, gone: Promise<Error>) {
+  private constructor({ worker, backend, maxRunMs, gone, giveUp }: Started) {
     this.#worker = worker
     this.backend = backend
+    this.#watch = new Watch(maxRunMs, () => {
+      // A thread that is in native code ends when that returns, if ever: nothing waits for it.
+      giveUp(new Error(`a batch ran for more than ${maxRunMs} ms`))
+      worker.unref()
+      void worker.terminate()
+    })
     this.gone = gone.then((error) => {
       this.#dead = true
+      this.#watch.stop()
       this.#failAll(error)
       return error
     })
@@ -40,19 +62,18 @@ export class ModelThread {
   }
 
   /** Throws `BACKEND_UNAVAILABLE`. */
-  static async open(pool: string, choice: BackendChoice): Promise<ModelThread> {
+  static async open(pool: string, choice: BackendChoice, maxRunMs: number): Promise<ModelThread> {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), { name: `models ${pool}`, workerData: { backend: choice } })
-    const gone = new Promise<Error>((resolve) => {
-      worker.on('error', (error) => resolve(error instanceof Error ? error : new Error('unknown')))
-      worker.on('exit', (code) => resolve(new Error(`the thread ended with ${code}`)))
-    })
+    const { promise: gone, resolve: giveUp } = Promise.withResolvers<Error>()
+    worker.on('error', (error) => giveUp(error instanceof Error ? error : new Error('unknown')))
+    worker.on('exit', (code) => giveUp(new Error(`the thread ended with ${code}`)))
     const first = new Promise<Report>((resolve) => worker.once('message', resolve))
     const report = await Promise.race([first, gone])
     if (report instanceof Error || report.type !== 'opened') {
       const message = report instanceof Error ? `The thread of the pool ${pool} did not start: ${report.message}` : messageOf(report)
       throw new InferenceError('BACKEND_UNAVAILABLE', message)
     }
-    return new ModelThread(worker, report.backend, gone)
+    return new ModelThread({ worker, backend: report.backend, maxRunMs, gone, giveUp })
   }
 
   /** Tensors of the thread, as of its last answer. */
@@ -84,22 +105,36 @@ export class ModelThread {
     clearTimeout(timer)
   }
 
-  #ask(orderOf: (id: number) => Order, buffers: ArrayBuffer[]): Promise<Report> {
+  #ask(orderOf: (id: number) => Exclude<Order, { type: 'end' }>, buffers: ArrayBuffer[]): Promise<Report> {
     return new Promise((resolve, reject) => {
       if (this.#dead) return reject(lost(new Error('it has ended')))
-      const id = this.#next++
-      this.#waiting.set(id, { resolve, reject })
-      this.#worker.postMessage(orderOf(id), buffers)
+      const order = orderOf(this.#next++)
+      this.#waiting.set(order.id, { type: order.type, resolve, reject })
+      this.#worker.postMessage(order, buffers)
+      if (!this.#watch.on) this.#rewatch()
     })
   }
 
   #take(report: Report): void {
-    if (report.type === 'opened' || report.type === 'refused') return
+    if (this.#dead || report.type === 'opened' || report.type === 'refused') return
+    if (report.type === 'building') {
+      this.#building = report.id
+      return this.#rewatch()
+    }
     this.#held = report.held
+    if (this.#building === report.id) this.#building = undefined
     const waiting = this.#waiting.get(report.id)
     this.#waiting.delete(report.id)
+    this.#rewatch()
     if (report.type === 'failed') waiting?.reject(new InferenceError(report.code, report.message))
     else waiting?.resolve(report)
+  }
+
+  /** What runs now began with the last report; how long a model takes to build is for whoever put it there to know. */
+  #rewatch(): void {
+    const runs = [...this.#waiting.values()].some(({ type }) => type !== 'load')
+    if (runs && this.#building === undefined) this.#watch.start()
+    else this.#watch.stop()
   }
 
   #failAll(error: Error): void {

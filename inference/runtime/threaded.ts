@@ -46,10 +46,10 @@ export class ThreadedRuntime implements TensorRuntime, Memory {
   }
 
   #createPool(name: string, thread: ModelThread | undefined): Pool {
-    const { modelsDir, log, backoff = defaults.backoff } = this.#options
+    const { modelsDir, log, backoff = defaults.backoff, maxRunMs = defaults.maxRunMs } = this.#options
     const served = this.#slots.filter((slot) => slot.pool === name).map((slot) => [slot.key, this.#serve(slot)] as const)
     const { backend } = thread ?? {}
-    const openThread = () => ModelThread.open(name, backend?.name ?? 'auto')
+    const openThread = () => ModelThread.open(name, backend?.name ?? 'auto', maxRunMs)
     const onBatch = (slot: Slot, items: number, runMs: number) => {
       this.#metrics.batch(slot.info, name, items, runMs)
       this.#statistics.get(slot.key)?.ran(items, runMs)

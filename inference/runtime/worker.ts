@@ -11,8 +11,8 @@ import { buffersOf, type Held, type Order, type Report } from './protocol.ts'
 
 const port = parentPort
 if (port === null) throw new Error('worker.ts is started by the runtime, as a thread')
-// tfjs-node uses functions of Node that are deprecated.
-process.noDeprecation = true
+// tfjs-node uses functions of Node that are deprecated. Under --no-deprecation this cannot be set.
+if (!process.noDeprecation) process.noDeprecation = true
 const networks = new Map<string, Network>()
 let turn = Promise.resolve()
 
@@ -52,6 +52,7 @@ async function load(order: Extract<Order, { type: 'load' }>): Promise<void> {
 }
 
 async function build({ id, key, info, maxItems }: Extract<Order, { type: 'load' }>, content: ModelContent): Promise<void> {
+  tell({ type: 'building', id })
   try {
     const network = await loadNetwork(info, content, maxItems)
     networks.set(key, network)

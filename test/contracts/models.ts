@@ -67,7 +67,33 @@ const wide: Written = {
   weights: [[['three', [], 'int32', [3]]]],
 }
 
-const graphs = { pair, free, wide } as const
+/** `endless`: integers as they are, if all are 0; of others the loop never ends. */
+const endless: Written = {
+  inputs: [{ name: 'n', datatype: 'INT32', shape: [-1, 1] }],
+  outputs: [{ name: 'm', datatype: 'INT32', shape: [-1, 1] }],
+  nodes: [
+    placeholder('n', int, [-1, 1]),
+    constant('zero', int),
+    constant('axes', int),
+    { name: 'enter', op: 'Enter', input: ['n'], attr: { T: int, frame_name: { s: 'bG9vcA==' } } },
+    binary('merge', 'Merge', ['enter', 'next'], int),
+    binary('differ', 'NotEqual', ['merge', 'zero'], int),
+    { name: 'any', op: 'Any', input: ['differ', 'axes'], attr: { keep_dims: { b: false } } },
+    { name: 'condition', op: 'LoopCond', input: ['any'] },
+    binary('switch', 'Switch', ['merge', 'condition'], int),
+    binary('same', 'Identity', ['switch:1'], int),
+    binary('next', 'NextIteration', ['same'], int),
+    binary('m', 'Exit', ['switch:0'], int),
+  ],
+  weights: [
+    [
+      ['zero', [], 'int32', [0]],
+      ['axes', [2], 'int32', [0, 1]],
+    ],
+  ],
+}
+
+const graphs = { pair, free, wide, endless } as const
 
 /** Writes a graph model into `<folder>/<name>/<version>/`. */
 export async function writeGraph(folder: string, name: keyof typeof graphs, version = '1'): Promise<void> {

@@ -18,7 +18,7 @@ export function modelContract(open: OpenRuntime): void {
   let modelsDir: string
   before(async () => {
     modelsDir = await mkdtemp(join(tmpdir(), 'cordon-contract-'))
-    for (const name of ['pair', 'free', 'wide'] as const) await writeGraph(modelsDir, name)
+    for (const name of ['pair', 'free', 'wide', 'endless'] as const) await writeGraph(modelsDir, name)
     await writeGraph(modelsDir, 'free', '2')
   })
   after(() => rm(modelsDir, { recursive: true }))
@@ -288,6 +288,20 @@ function deaths(using: Using): void {
       for (const result of await waiting) assert.equal(result.status === 'rejected' && result.reason.code, 'INFERENCE_FAILED')
       assert.deepEqual([runtime.ready('a'), runtime.ready('b'), runtime.depth('a')], [false, true, 0])
       await assert.rejects(double(runtime, '2'), { code: 'POOL_AWAY' })
+      await until(async () => runtime.ready('a'))
+      assert.equal(await double(runtime, '2'), 42)
+      assert.equal(await valueOf(registry, 'cordon_runtime_worker_restarts_total', { pool: 'a' }), 1)
+    })
+  })
+
+  test('a thread whose batch runs for too long is ended, with what is behind it, and comes back', async () => {
+    const pools = [{ name: 'a', models: ['endless', 'free'] }]
+    const n = (value: number) => [tensor('n', 'INT32', [1, 1], Int32Array.of(value))]
+    await using({ pools, backoff: { firstMs: 10, mostMs: 10 }, maxRunMs: 2_000 }, async (runtime, registry) => {
+      assert.deepEqual(await ask(runtime, 'endless', n(0), ['m']).answer, [tensor('m', 'INT32', [1, 1], Int32Array.of(0))])
+      const waiting = [ask(runtime, 'endless', n(1), ['m']).answer, double(runtime, '2')]
+      for (const result of await Promise.allSettled(waiting))
+        assert.equal(result.status === 'rejected' && result.reason.code, 'INFERENCE_FAILED')
       await until(async () => runtime.ready('a'))
       assert.equal(await double(runtime, '2'), 42)
       assert.equal(await valueOf(registry, 'cordon_runtime_worker_restarts_total', { pool: 'a' }), 1)
