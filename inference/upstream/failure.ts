@@ -7,6 +7,9 @@ const longestRetrySeconds = 300
 /** Longest text of an upstream's refusal that a client is shown. */
 const longestReason = 300
 
+/** The address, the model's name and the token are the pool's, not the client's: unauthorized, unpaid, not there, not for this host. */
+const setUp: ReadonlySet<number> = new Set([401, 402, 403, 404, 405, 407, 410, 421])
+
 /** Content types of answers. */
 const known = /^(application\/(json|octet-stream)|text\/event-stream)\s*(;|$)/i
 
@@ -67,7 +70,8 @@ function failed(message: string, cause: Error | undefined, endpoint: EndpointOut
 /**
  * What an answer's head says that no body can mend; undefined where the body is to be read: 2xx, and refusals of this request.
  *
- * 401, 403, 407 and redirects are a matter of how the pool is set up: asking less helps nobody, so they do not count against the endpoint.
+ * Statuses of {@link setUp} and redirects are a matter of how the pool is set up, and what they say is not for clients; asking less
+ * helps nobody, so they do not count against the endpoint.
  */
 export function failureOfHead(status: number, headers: AnswerHeaders, label: string, now: number): Failure | undefined {
   if (status === 429 || status === 503) {
@@ -77,8 +81,8 @@ export function failureOfHead(status: number, headers: AnswerHeaders, label: str
     return { error, attempt: 'busy', endpoint: 'neutral', retriable: status === 503 }
   }
   if (status >= 500) return failed(`${label} answered with status ${status}`, undefined, 'failure')
-  if (status === 401 || status === 403 || status === 407 || (status >= 300 && status < 400))
-    return failed(`${label} answered with status ${status}: check the pool's address and token`, undefined, 'neutral')
+  if (setUp.has(status) || (status >= 300 && status < 400))
+    return failed(`${label} answered with status ${status}: check the pool's address, token, and names of models`, undefined, 'neutral')
   if (status > 200 && status < 300)
     return failed(`${label} answered with status ${status}, which is none of its protocol`, undefined, 'failure')
   const encoding = headers['content-encoding']

@@ -37,7 +37,11 @@ test('what a status means', () => {
     [400, undefined, undefined, undefined],
     [401, 'UPSTREAM_FAILED', 'neutral', false],
     [403, 'UPSTREAM_FAILED', 'neutral', false],
-    [404, undefined, undefined, undefined],
+    [402, 'UPSTREAM_FAILED', 'neutral', false],
+    // The model that is asked for is the pool's, and what the upstream calls it is for nobody.
+    [404, 'UPSTREAM_FAILED', 'neutral', false],
+    [413, undefined, undefined, undefined],
+    [421, 'UPSTREAM_FAILED', 'neutral', false],
     [407, 'UPSTREAM_FAILED', 'neutral', false],
     [429, 'UPSTREAM_BUSY', 'neutral', false],
     [500, 'UPSTREAM_FAILED', 'failure', false],

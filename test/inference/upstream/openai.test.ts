@@ -226,10 +226,10 @@ test('a refusal of this request is passed on, where it is JSON; anything else is
   const answer = await runtime.generate(textCall())
   assert.deepEqual([answer.status, answer.contentType], [400, 'application/json'])
   assert.deepEqual(JSON.parse(String(await read(answer))), refusal)
-  server.answer = ({ response }) => response.writeHead(404, { 'content-type': 'text/html' }).end('<h1>internal host 10.0.0.7</h1>')
+  server.answer = ({ response }) => response.writeHead(422, { 'content-type': 'application/json' }).end('<h1>internal host 10.0.0.7</h1>')
   await assert.rejects(runtime.generate(textCall()), {
     code: 'UPSTREAM_REFUSED',
-    message: /^The model's server refuses the request with status 404$/,
+    message: /^The model's server refuses the request with status 422$/,
   })
   server.answer = json({ error: 'x'.repeat(70_000) }, 400)
   assert.equal(await codeOf(runtime.generate(textCall())), 'UPSTREAM_FAILED')
