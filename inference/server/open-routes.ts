@@ -36,6 +36,23 @@ export function openRoutes(app: FastifyInstance, { version, backend, registry, r
   app.get('/metrics', async (_request, reply) => {
     const names = registry.getMetricsAsArray().flatMap(({ name }) => (told.test(name) ? [name] : []))
     const families = await Promise.all(names.map((name) => registry.getSingleMetricAsString(name)))
-    return reply.type(registry.contentType).send(`${families.join('\n\n')}\n`)
+    return reply.type(registry.contentType).send(`${quietened(families.join('\n\n'))}\n`)
   })
 }
+
+const requests = /^cordon_requests_total\{outcome="(overloaded|quarantined)"\} (\d+)$/
+
+/** Requests to a drained pool count among those to a busy one: one client could send one, and read here which it was. */
+function quietened(text: string): string {
+  let refused: number | undefined
+  const rest = text.split('\n').flatMap((line) => {
+    const count = requests.exec(line)?.[2]
+    if (count === undefined) return [line]
+    const first = refused === undefined
+    refused = (refused ?? 0) + Number(count)
+    return first ? [overloaded] : []
+  })
+  return rest.map((line) => (line === overloaded ? `${overloaded} ${refused}` : line)).join('\n')
+}
+
+const overloaded = 'cordon_requests_total{outcome="overloaded"}'

@@ -80,7 +80,7 @@ export class Refusal extends CordonError<RefusalCode> {
   /** The error object of the OpenAI API. */
   #asError(): string {
     const { status } = this
-    const { param = null, reason = this.code.toLowerCase() } = this.details
+    const { param = null, reason = exitWord(this.code) } = this.details
     return JSON.stringify({ error: { message: this.message, type: errorType(status), param, code: reason } })
   }
 
@@ -97,6 +97,11 @@ export class Refusal extends CordonError<RefusalCode> {
       ...(policies === undefined ? {} : { 'violated-policies': policies }),
     })
   }
+}
+
+/** Clients read it: a drained pool is a busy one. */
+function exitWord(code: RefusalCode): string {
+  return (code === 'QUARANTINED' ? 'OVERLOADED' : code).toLowerCase()
 }
 
 /** Content type of a refusal's body, by dialect. */
