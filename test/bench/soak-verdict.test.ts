@@ -9,7 +9,14 @@ const flat = { before: rest, after: rest }
 /** Sixty slices of ten seconds; memory goes up and down by a sawtooth of 20 MiB, as a garbage collector's does. */
 function soak(change: (sample: Sample, slice: number) => Partial<Sample> = () => ({})): Sample[] {
   return Array.from({ length: 60 }, (_, slice) => {
-    const sample: Sample = { minute: slice / 6, rssBytes: (200 + 4 * (slice % 5)) * mebibyte, p50Ms: 2, p99Ms: 10, kept: 1 }
+    const sample: Sample = {
+      minute: slice / 6,
+      rssBytes: (200 + 4 * (slice % 5)) * mebibyte,
+      liveBytes: 40 * mebibyte + (slice % 3) * 65_536,
+      p50Ms: 2,
+      p99Ms: 10,
+      kept: 1,
+    }
     return { ...sample, ...change(sample, slice) }
   })
 }
@@ -23,6 +30,11 @@ test('a flat soak passes every rule', () => {
 test('a sawtooth is no leak; 3 MiB a minute under it is', () => {
   const leaking = soak(({ minute, rssBytes }) => ({ rssBytes: rssBytes + 3 * minute * mebibyte }))
   assert.deepEqual(failed(verdictOf(leaking, flat, new Map())), [0])
+})
+
+test('half a mebibyte a minute that no collection takes is a leak, long before resident memory tells', () => {
+  const leaking = soak(({ minute, liveBytes }) => ({ liveBytes: liveBytes + (minute * mebibyte) / 2 }))
+  assert.deepEqual(failed(verdictOf(leaking, flat, new Map())), [1])
 })
 
 test('growth in the first fifth is warm-up', () => {
@@ -45,7 +57,7 @@ test('answers that become slower fail, one slow slice does not', () => {
         new Map(),
       ),
     ),
-    [2],
+    [3],
   )
   assert.deepEqual(
     failed(
@@ -60,7 +72,7 @@ test('answers that become slower fail, one slow slice does not', () => {
 })
 
 test('tensors, a rate that was not kept, the spool, and answers that nobody expected', () => {
-  assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, tensorBytes: 4_100 } }, new Map())), [1])
+  assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, tensorBytes: 4_100 } }, new Map())), [2])
   assert.deepEqual(
     failed(
       verdictOf(
@@ -69,11 +81,11 @@ test('tensors, a rate that was not kept, the spool, and answers that nobody expe
         new Map(),
       ),
     ),
-    [3],
+    [4],
   )
-  assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, spoolBytes: 1 } }, new Map())), [4])
-  assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, dropped: 1 } }, new Map())), [4])
-  assert.deepEqual(failed(verdictOf(soak(), flat, new Map([['infer 500', 1]]))), [5])
+  assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, spoolBytes: 1 } }, new Map())), [5])
+  assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, dropped: 1 } }, new Map())), [5])
+  assert.deepEqual(failed(verdictOf(soak(), flat, new Map([['infer 500', 1]]))), [6])
 })
 
 test('the slope of a line is the line, whatever one point says', () => {

@@ -49,6 +49,8 @@ export interface NodeState {
   readonly tensorBytes: number
   readonly spoolBytes: number
   readonly dropped: number
+  /** Heap and buffers of the main thread that a full collection leaves; 0 where the process may not ask for one. */
+  readonly liveBytes: number
   /** Since the last time it was asked for, milliseconds. */
   readonly loopP99Ms: number
 }
@@ -132,7 +134,14 @@ function state(): NodeState {
   loop.reset()
   const sum = (of: (one: (typeof emitters)[number]) => number) => emitters.reduce((total, one) => total + of(one), 0)
   const spool = { spoolBytes: sum(({ spoolBytes }) => spoolBytes), dropped: sum(({ dropped }) => dropped) }
-  return { tensorBytes: served.runtime.tensorBytes(), ...spool, loopP99Ms }
+  const live = { liveBytes: globalThis.gc === undefined ? 0 : liveBytes(globalThis.gc) }
+  return { tensorBytes: served.runtime.tensorBytes(), ...spool, ...live, loopP99Ms }
+}
+
+function liveBytes(collect: () => void): number {
+  collect()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
 }
 
 const ready: NodeReady = {

@@ -46,10 +46,10 @@ export async function openNodes(argument: NodeArgument): Promise<readonly Side[]
   return argument.variants.map(({ name }) => sideOf(name, child))
 }
 
-/** A node that serves every model of the repository, and what is behind it. */
+/** A node that serves every model of the repository, and what is behind it; it may be asked what a full collection leaves. */
 export async function openLocalNode(upstream: number): Promise<Side & { readonly languages: readonly string[] }> {
   const argument: NodeArgument = { upstream, local: true, variants: [{ name: 'node', bus: 'null' }] }
-  const child = await openChild(new URL('node.ts', import.meta.url), argument)
+  const child = await openChild(new URL('node.ts', import.meta.url), argument, ['--expose-gc'])
   return { ...sideOf('node', child), languages: (child.ready as NodeReady).languages }
 }
 
