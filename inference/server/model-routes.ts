@@ -69,10 +69,20 @@ export function recordExchanges(app: FastifyInstance, parts: ModelRoutes, protoc
     if (request.exchange !== null && !isStream(payload)) {
       if (typeof payload === 'string') request.exchange.bytesOut = Buffer.byteLength(payload)
       else if (payload instanceof Uint8Array) request.exchange.bytesOut = payload.length
-      finish(parts, request, reply.statusCode)
+      if (record(parts, request, reply.statusCode)) return parts.recorder.whenWritten(() => depart(parts, reply, done))
     }
     done()
   })
+}
+
+/** Sends the answer; what goes wrong now has nobody else to tell. */
+function depart({ onRecordError }: ModelRoutes, { raw }: FastifyReply, send: () => void): void {
+  try {
+    send()
+  } catch (error) {
+    raw.destroy()
+    onRecordError(error)
+  }
 }
 
 /** Looks after its deadline and its connection until it is finished. @returns how many requests its connection has now */
@@ -84,11 +94,16 @@ function follow(parts: ModelRoutes, request: FastifyRequest, reply: FastifyReply
   return parts.connections.add(request.raw.socket, call)
 }
 
-/** Writes the event of a request, once, and ends its trace. */
+/** Writes the event of a request, once, and ends its trace. It is in the spool when this returns. */
 export function finish(parts: ModelRoutes, request: FastifyRequest, status: number): void {
+  if (record(parts, request, status)) parts.recorder.flush()
+}
+
+/** The same, but for the spool. @returns false where it was recorded before */
+function record(parts: ModelRoutes, request: FastifyRequest, status: number): boolean {
   const { recorder, tracing, onRecordError, bodies, connections, watch } = parts
   const exchange = exchangeOf(request)
-  if (exchange.recorded) return
+  if (exchange.recorded) return false
   exchange.recorded = true
   watch.delete(exchange.cancellation)
   exchange.cancellation.end()
@@ -102,6 +117,7 @@ export function finish(parts: ModelRoutes, request: FastifyRequest, status: numb
     onRecordError(error)
   }
   tracing.end(exchange, status)
+  return true
 }
 
 /** The connection is at its end: where nothing was recorded yet, the client went away first. */

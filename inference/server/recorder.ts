@@ -21,7 +21,7 @@ export interface Peer {
 
 /**
  * Writes an exchange down: one `request` event, and one `fingerprint` event for each item of a served one.
- * It is called when the answer is ready and not yet sent, and flushes: an answered request is in the spool, so
+ * It is called when the answer is ready, which is sent {@link Recorder.whenWritten}: an answered request is in the spool, so
  * kill -9 after the answer loses nothing of it. That costs the answer some microseconds (test/bench/node.ts).
  */
 export class Recorder {
@@ -30,6 +30,9 @@ export class Recorder {
   readonly #pseudonym: ReturnType<typeof openPseudonyms>
   readonly #anonymous: Bucket
   #requests = 0
+  /** At most one for each request in flight. */
+  #leaving: (() => void)[] = []
+  #turn: NodeJS.Immediate | undefined
 
   constructor(options: RecorderOptions, metrics: Pick<NodeMetrics, 'observe' | 'unrecorded'>, anonymousEvents: number) {
     this.#options = options
@@ -62,7 +65,25 @@ export class Recorder {
         emitter.emit('fingerprints', newEvent('fingerprint', data, name, exchange.arrivedAt))
       })
     }
-    emitter.flush()
+  }
+
+  /**
+   * Calls back when everything recorded so far is in the spool: at the end of this turn of the event loop, so that one write is
+   * enough for all requests that end in it.
+   */
+  whenWritten(leave: () => void): void {
+    this.#leaving.push(leave)
+    this.#turn ??= setImmediate(() => this.flush())
+  }
+
+  /** Everything recorded so far is in the spool when it returns. */
+  flush(): void {
+    clearImmediate(this.#turn)
+    this.#turn = undefined
+    this.#options.emitter.flush()
+    const leaving = this.#leaving
+    this.#leaving = []
+    for (const leave of leaving) leave()
   }
 
   /** Field by field, and all of them in one literal: spreading the exchange costs as much as writing the event as JSON. */

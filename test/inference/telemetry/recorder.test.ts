@@ -16,11 +16,14 @@ const peer = { address: '192.0.2.1', agent: 'curl' }
 /** A recorder whose events are kept as the bus would have them. */
 function openRecorder() {
   const written: BusRecord[] = []
+  const steps: string[] = []
   const emitter: Emitter = {
     emit: (topic, event) => {
       written.push({ ...encode(topic, event), partition: 0, offset: written.length })
     },
-    flush: () => {},
+    flush: () => {
+      steps.push(`flush of ${written.length}`)
+    },
     state: () => ({ spoolBytes: 0, emitted: 0, dropped: 0, oldestMs: null, bus: 'ok', since: start }),
     drain: async () => true,
     close: async () => {},
@@ -39,7 +42,7 @@ function openRecorder() {
     if (last === undefined) throw new Error('nothing was recorded')
     return decode(last).data as RequestEvent
   }
-  return { written, record }
+  return { written, steps, recorder, record }
 }
 
 function exchangeOf(change: Partial<Exchange>): Exchange {
@@ -52,6 +55,29 @@ function exchangeOf(change: Partial<Exchange>): Exchange {
 }
 
 const generation = { operation: 'chat', model: 'prose', items: 1, tokensIn: 100, tokensOut: 20, tokenCount: 'reported' } as const
+
+test('answers leave once the events of all that end in a turn of the event loop are in the spool, by one write', async () => {
+  const { steps, recorder, record } = openRecorder()
+  for (const name of ['first', 'second']) {
+    record(exchangeOf({}))
+    recorder.whenWritten(() => steps.push(`${name} leaves`))
+  }
+  assert.deepEqual(steps, [])
+  await new Promise(setImmediate)
+  assert.deepEqual(steps, ['flush of 2', 'first leaves', 'second leaves'])
+  await new Promise(setImmediate)
+  assert.equal(steps.length, 3)
+})
+
+test('what waits for the end of the turn leaves with the one that cannot wait', async () => {
+  const { steps, recorder, record } = openRecorder()
+  record(exchangeOf({}))
+  recorder.whenWritten(() => steps.push('leaves'))
+  recorder.flush()
+  assert.deepEqual(steps, ['flush of 1', 'leaves'])
+  await new Promise(setImmediate)
+  assert.equal(steps.length, 2)
+})
 
 test('what readers fill in is not written: an inference is a quarter smaller', () => {
   const { written, record } = openRecorder()
