@@ -8,6 +8,9 @@ import type { ModelThread } from './thread.ts'
 /** Batches that are with the thread at most: one that runs, and one that it finds when that is done. */
 const ahead = 2
 
+/** How often it is looked whether those who wait are still there. A listener for each would cost more than most requests do. */
+const sweepMs = 20
+
 export interface Served {
   readonly slot: Slot
   readonly batcher: Batcher
@@ -40,6 +43,7 @@ export class Pool {
   #thread: ModelThread | undefined
   #inFlight = 0
   #timer: NodeJS.Timeout | undefined
+  #sweeping: NodeJS.Timeout | undefined
   #scheduled = false
   #deaths = 0
   #closed = false
@@ -67,6 +71,7 @@ export class Pool {
     if (this.#thread === undefined) throw new InferenceError('POOL_AWAY', `The pool ${this.name} starts its thread again; try again later`)
     if (!served.slot.open) this.#options.want(served.slot)
     const answer = served.batcher.add(request, performance.now())
+    this.#sweeping ??= setTimeout(() => this.#sweep(), sweepMs)
     this.schedule()
     return answer
   }
@@ -74,6 +79,12 @@ export class Pool {
   /** Drops what nobody waits for any more. */
   sweep(): void {
     for (const { batcher } of this.served.values()) batcher.sweep()
+  }
+
+  #sweep(): void {
+    this.sweep()
+    const waiting = [...this.served.values()].some(({ batcher }) => !batcher.empty)
+    this.#sweeping = waiting ? setTimeout(() => this.#sweep(), sweepMs) : undefined
   }
 
   async load(slot: Slot): Promise<number> {
@@ -100,6 +111,7 @@ export class Pool {
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
+    clearTimeout(this.#sweeping)
     clearTimeout(this.#restarting)
     this.#clear(new InferenceError('CLOSED', 'The model runtime is closed'))
     if (this.#inFlight > 0) {

@@ -3,15 +3,15 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import type { Worker } from 'node:worker_threads'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
-import { RequestCancellation } from '../../inference/cancellation.ts'
-import type { Datatype, Tensor, TensorData, TensorRuntime } from '../../inference/port.ts'
-import type { RuntimeOptions } from '../../inference/runtime/open.ts'
+import type { Tensor } from '../../inference/port.ts'
 import { valueOf } from './metric-value.ts'
 import { writeGraph } from './models.ts'
 import type { OpenRuntime } from './runtime.ts'
+import { ask, double, row, tensor, type Using, until } from './runtime-ask.ts'
+import { endings } from './runtime-endings.ts'
+import { languageModel } from './runtime-language.ts'
 
 /** Models of other formats, several tensors, memory, deadlines, and threads that end. */
 export function modelContract(open: OpenRuntime): void {
@@ -34,37 +34,9 @@ export function modelContract(open: OpenRuntime): void {
   }
   tensors(using)
   batching(using)
-  deadlines(using)
   memory(using, () => modelsDir)
-  deaths(using)
-}
-
-type Using = (changes: Partial<RuntimeOptions>, use: (runtime: TensorRuntime, registry: Registry) => Promise<void>) => Promise<void>
-
-function tensor(name: string, datatype: Datatype, shape: readonly number[], data: TensorData): Tensor {
-  return { name, datatype, shape, data }
-}
-
-function ask(
-  runtime: TensorRuntime,
-  model: string,
-  inputs: readonly Tensor[],
-  outputs: readonly string[],
-  { version = '1', waitMs = 60_000 } = {},
-) {
-  const raw = { body: new Uint8Array(0), jsonBytes: null }
-  const cancellation = new RequestCancellation(performance.now() + waitMs)
-  const call = { model, version, pool: 'a', inputs, items: inputs[0]?.shape[0] ?? 0, outputs, raw, headers: {}, cancellation }
-  return { answer: runtime.infer(call).then((inference) => inference.tensors()), cancellation }
-}
-
-/** A row of values for `free`. */
-const row = (...values: number[]) => [tensor('values', 'FP16', [1, values.length], Float32Array.from(values))]
-
-/** One value through a version of `free`, which doubles it. */
-const double = async (runtime: TensorRuntime, version: string, value = 21) => {
-  const [twice] = await ask(runtime, 'free', row(value), ['twice'], { version }).answer
-  return Number(twice?.data[0])
+  endings(using)
+  languageModel(using)
 }
 
 function tensors(using: Using): void {
@@ -189,25 +161,6 @@ function batching(using: Using): void {
   })
 }
 
-function deadlines(using: Using): void {
-  test('what nobody waits for any more does not run', async () => {
-    const configurationOf = () => ({ batching: { maxItems: 1, maxWaitMicros: 0 } })
-    await using({ configurationOf }, async (runtime) => {
-      const asked = Array.from({ length: 20 }, (_, i) => ask(runtime, 'free', row(i), ['twice'], { waitMs: i % 2 === 0 ? 60_000 : -1 }))
-      asked[18]?.cancellation.abort()
-      const results = await Promise.allSettled(asked.map(({ answer }) => answer))
-      const codes = results.map((result) => (result.status === 'rejected' ? result.reason.code : 'answered'))
-      assert.deepEqual(
-        codes,
-        asked.map((_, i) => (i % 2 === 0 && i !== 18 ? 'answered' : 'CANCELLED')),
-      )
-      assert.equal(runtime.statistics('free', '1')?.executionCount, 9)
-      assert.equal(runtime.statistics('free', '1')?.fail.count, 11)
-      assert.equal(runtime.depth('a'), 0)
-    })
-  })
-}
-
 function memory(using: Using, modelsDir: () => string): void {
   const pools = [{ name: 'a', models: ['free'] }]
   // Of free, both versions have 4 bytes of weights.
@@ -269,47 +222,4 @@ function memory(using: Using, modelsDir: () => string): void {
       assert.equal(runtime.statistics('free', '1')?.success.count, 1)
     })
   })
-}
-
-function deaths(using: Using): void {
-  test('a thread that ends fails its requests, is away for a while, and comes back with its models', async () => {
-    let thread: Worker | undefined
-    process.once('worker', (started) => {
-      thread = started
-    })
-    const pools = [
-      { name: 'a', models: ['free'] },
-      { name: 'b', models: ['pair'] },
-    ]
-    await using({ pools, backoff: { firstMs: 50, mostMs: 50 } }, async (runtime, registry) => {
-      assert.equal(await double(runtime, '2'), 42)
-      const waiting = Promise.allSettled([double(runtime, '2'), double(runtime, '1')])
-      void thread?.terminate()
-      for (const result of await waiting) assert.equal(result.status === 'rejected' && result.reason.code, 'INFERENCE_FAILED')
-      assert.deepEqual([runtime.ready('a'), runtime.ready('b'), runtime.depth('a')], [false, true, 0])
-      await assert.rejects(double(runtime, '2'), { code: 'POOL_AWAY' })
-      await until(async () => runtime.ready('a'))
-      assert.equal(await double(runtime, '2'), 42)
-      assert.equal(await valueOf(registry, 'cordon_runtime_worker_restarts_total', { pool: 'a' }), 1)
-    })
-  })
-
-  test('a thread whose batch runs for too long is ended, with what is behind it, and comes back', async () => {
-    const pools = [{ name: 'a', models: ['endless', 'free'] }]
-    const n = (value: number) => [tensor('n', 'INT32', [1, 1], Int32Array.of(value))]
-    await using({ pools, backoff: { firstMs: 10, mostMs: 10 }, maxRunMs: 2_000 }, async (runtime, registry) => {
-      assert.deepEqual(await ask(runtime, 'endless', n(0), ['m']).answer, [tensor('m', 'INT32', [1, 1], Int32Array.of(0))])
-      const waiting = [ask(runtime, 'endless', n(1), ['m']).answer, double(runtime, '2')]
-      for (const result of await Promise.allSettled(waiting))
-        assert.equal(result.status === 'rejected' && result.reason.code, 'INFERENCE_FAILED')
-      await until(async () => runtime.ready('a'))
-      assert.equal(await double(runtime, '2'), 42)
-      assert.equal(await valueOf(registry, 'cordon_runtime_worker_restarts_total', { pool: 'a' }), 1)
-    })
-  })
-}
-
-/** Resolves when the condition holds; the test's own time limit is the bound. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 5))
 }
