@@ -1,5 +1,8 @@
 import type { EventId, Instant } from './primitives.ts'
 
+/** Each byte in two digits: writing each anew takes longer than the rest. */
+const digits = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 /**
  * UUIDv7 (RFC 9562 §5.7): 48 bits of Unix milliseconds, then version, variant and random bits.
  *
@@ -13,7 +16,7 @@ export function uuidv7(at: Instant, random: Uint8Array): EventId {
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
   let hex = ''
-  for (const byte of bytes) hex += byte.toString(16).padStart(2, '0')
+  for (let i = 0; i < 16; i++) hex += digits[bytes[i] ?? 0]
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
