@@ -6,7 +6,7 @@
 # `npm run setup:tensorflow -- --gpu` installs tfjs-node-gpu in the same way, against PyPI's tensorflow wheel and NVIDIA's CUDA
 # libraries, which TensorFlow looks for beside itself (6 GB in .tensorflow/gpu/); NVIDIA's driver is the machine's own.
 #
-# Needs Linux on x64, g++, and Python 3 with pip. Writes to node_modules/ and .tensorflow/ (about 0.9 GB), both ignored by
+# Needs Linux on x64, g++, and Python 3 with pip. Writes to node_modules/ and .tensorflow/cpu/ (about 0.9 GB), both ignored by
 # git; package.json and package-lock.json stay as they are. Run again after `npm ci`, which removes the package:
 # what is already there is not fetched or built again.
 set -euo pipefail
@@ -21,7 +21,7 @@ python_version=3.11
 
 name=@tensorflow/tfjs-node
 wheel=tensorflow-cpu
-home=.tensorflow
+home=.tensorflow/cpu
 cuda=()
 if [ "${1:-}" = --gpu ]; then
   name=@tensorflow/tfjs-node-gpu
@@ -66,11 +66,22 @@ loads() {
 [ -d node_modules/@tensorflow/tfjs-core ] || fail 'run npm ci first'
 command -v g++ >/dev/null || fail 'g++ is needed: install a C++ compiler'
 
-if ! installed "$package" "$tfjs" || ! installed node_modules/node-api-headers "$napi_headers"; then
+if ! installed "$package" "$tfjs" || ! installed "$package/node_modules/node-api-headers" "$napi_headers"; then
   echo "$name $tfjs: installing"
-  # As an optional dependency, or npm leaves it out: package.json names it as an optional peer.
-  npm install --no-save --save-optional --ignore-scripts --no-audit --no-fund --loglevel=error \
+  # Elsewhere first, and then beside what is there: `npm install` here would take away what package.json does not ask for, such as
+  # the other of the two variants, or the packages of setup:webgpu.
+  stage=$(mktemp -d)
+  trap 'rm -rf "$stage"' EXIT
+  echo '{ "private": true }' >"$stage/package.json"
+  npm install --prefix "$stage" --ignore-scripts --no-audit --no-fund --loglevel=error \
     "$name@$tfjs" "node-api-headers@$napi_headers"
+  # One copy of what the runtime itself imports, or models and backend would not know each other's tensors.
+  for shared in node_modules/@tensorflow/*; do
+    case "$shared" in */tfjs-node*) ;; *) rm -rf "$stage/$shared" ;; esac
+  done
+  rm -rf "$package" && mv "$stage/$package" "$package"
+  # What it needs goes within it.
+  mv "$stage/node_modules" "$package/node_modules"
   echo "$name $tfjs: installed after $SECONDS s"
 fi
 
@@ -113,10 +124,11 @@ if ! loads; then
     cd "$package"
     # Pools run on threads of their own, and this set of names is the one thing that the addon's threads would share.
     sed -i 's/^static std::set<std::string> ATTR_NAME_SET/static thread_local std::set<std::string> ATTR_NAME_SET/' binding/tfjs_backend.cc
+    # Never unloaded: TensorFlow's own threads outlive the last thread that had the addon, and would run into what is gone.
     # As binding.gyp would have it, without node-gyp, which would fetch Node's headers.
     g++ -std=c++17 -O2 -fPIC -shared -DNAPI_VERSION=8 \
-      -I../../node-api-headers/include -I.. -Ideps/include binding/tfjs_backend.cc binding/tfjs_binding.cc \
-      -o lib/napi-v8/tfjs_binding.node -Ldeps/lib -ltensorflow -ltensorflow_framework '-Wl,-rpath,$ORIGIN/../../deps/lib'
+      -Inode_modules/node-api-headers/include -I.. -Ideps/include binding/tfjs_backend.cc binding/tfjs_binding.cc \
+      -o lib/napi-v8/tfjs_binding.node -Ldeps/lib -ltensorflow -ltensorflow_framework -Wl,-z,nodelete '-Wl,-rpath,$ORIGIN/../../deps/lib'
   )
   loads || fail "the addon was built, but does not load; try: node -e \"require('$name')\""
 fi

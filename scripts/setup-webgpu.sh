@@ -3,8 +3,8 @@
 # of Node and uses the machine's Vulkan (Linux), Metal (macOS) or Direct3D 12 (Windows).
 #
 # Writes to node_modules/, which git ignores; package.json and package-lock.json stay as they are. Run again after `npm ci`, which
-# removes the packages, and after setup:tensorflow, which may. A Linux without a GPU can compute in software, for tests, with a Vulkan
-# driver such as SwiftShader: apt-get install chromium, VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json.
+# removes the packages. A Linux without a GPU can compute in software, for tests, with a Vulkan driver such as SwiftShader:
+# apt-get install chromium, VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
