@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import { z } from 'zod'
 import { classify } from '../classify.ts'
 import { loadMnist, pixels, splitTraining } from '../datasets/mnist.ts'
 import { Manifest } from '../manifest.ts'
@@ -53,8 +54,11 @@ async function answers(from: TensorRuntime, version: string, classes: number): P
 
 /** A profile that is not what the manifest says is refused, since a changed one could blind the detectors. */
 function enterInManifest(file: string, profile: Uint8Array): void {
-  const manifest = Manifest.parse(JSON.parse(readFileSync(file, 'utf8')))
+  const written: unknown = JSON.parse(readFileSync(file, 'utf8'))
+  const { files } = Manifest.parse(written)
   const sha256 = createHash('sha256').update(profile).digest('hex')
-  manifest.files.profile = { path: 'profile.bin', bytes: profile.length, sha256 }
+  const changed = { ...files, profile: { path: 'profile.bin', bytes: profile.length, sha256 } }
+  // What was parsed has its keys in the schema's order: the same profile leaves the file byte for byte.
+  const manifest = { ...z.record(z.string(), z.unknown()).parse(written), files: changed }
   writeFileSync(file, `${JSON.stringify(manifest, null, 2)}\n`)
 }
