@@ -19,6 +19,12 @@ const TextConfiguration = z.strictObject({
     .describe('least and most'),
   maxChoices: z.int().min(1).max(128).default(8).describe('answers to one request (n, best_of)'),
   maxTopLogprobs: z.int().min(0).max(128).default(20).describe('alternatives for each token'),
+  remoteMedia: z
+    .boolean()
+    .default(false)
+    .describe(
+      "whether images, audio and video may be addresses, which the model's server fetches with what it reaches; else data: URLs alone",
+    ),
   maxEmbeddings: z.int().min(1).max(4_096).default(256).describe('texts in one request for embeddings'),
   fields: z
     .array(z.string().max(64))

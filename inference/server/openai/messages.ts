@@ -7,7 +7,7 @@ const name = z.string().max(128)
 /** Addresses go to the upstream as they are: the node fetches none. Data URLs are as long as images are. */
 const url = z.string().max(16_777_216)
 
-const part = z.discriminatedUnion('type', [
+export const Part = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('text'), text }),
   z.strictObject({ type: z.literal('refusal'), refusal: text }),
   z.strictObject({
@@ -22,7 +22,7 @@ const part = z.discriminatedUnion('type', [
     file: z.strictObject({ file_data: text.nullish(), file_id: id.nullish(), filename: name.nullish() }),
   }),
 ])
-const content = z.union([text, z.array(part).max(1_024)])
+const content = z.union([text, z.array(Part).max(1_024)])
 
 const calledFunction = z.strictObject({ name, arguments: text })
 const toolCall = z.discriminatedUnion('type', [

@@ -4,6 +4,7 @@ import type { TextConfiguration } from '../../configuration.ts'
 import { Chat, Completion, Embedding, essential, standard } from './fields.ts'
 import { inputBytes } from './input-bytes.ts'
 import { invalid, pathOf } from './invalid.ts'
+import { checkMedia } from './media.ts'
 import type { OpenBody } from './open-body.ts'
 import { openToolRules, type ToolRules } from './tool-rules.ts'
 
@@ -73,6 +74,7 @@ function readChat(json: Readonly<Record<string, unknown>>, bounds: TextConfigura
   if (Array.isArray(messages) && messages.length > bounds.maxMessages)
     throw invalid('messages', 'array_above_max_length', `at most ${bounds.maxMessages} messages`)
   const chat = parseAs(Chat, json)
+  if (!bounds.remoteMedia) checkMedia(chat)
   const topLogprobs = chat.top_logprobs ?? 0
   checkMost('top_logprobs', topLogprobs, bounds.maxTopLogprobs)
   checkMost('max_completion_tokens', chat.max_completion_tokens ?? 0, bounds.maxTokens)

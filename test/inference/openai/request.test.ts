@@ -27,6 +27,18 @@ function verdict(operation: TextOperation, body: unknown, text: object = {}): st
   }
 }
 
+function withPart(part: object): object {
+  return { ...hello, messages: [{ role: 'user', content: [part] }] }
+}
+
+function withImage(url: string): object {
+  const content = [
+    { type: 'text', text: 'what is this?' },
+    { type: 'image_url', image_url: { url } },
+  ]
+  return { ...hello, messages: [{ role: 'user', content }] }
+}
+
 test('the bounds of a request, field by field', () => {
   const rows: readonly (readonly [TextOperation, object, object, string])[] = [
     ['chat', hello, {}, 'ok'],
@@ -63,7 +75,25 @@ test('the bounds of a request, field by field', () => {
     ['chat', { ...hello, messages: [{ role: 'user', content: 'a', colour: 1 }] }, {}, 'messages[0].colour unknown_parameter'],
     ['chat', { ...hello, messages: [{ role: 'root', content: 'a' }] }, {}, 'messages[0].role invalid_value'],
     ['chat', { ...hello, messages: [{ role: 'tool', content: 'a' }] }, {}, 'messages[0].tool_call_id invalid_value'],
-    ['chat', { ...hello, messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'https://a/b.png' } }] }] }, {}, 'ok'],
+    ['chat', withImage('https://a/b.png'), { remoteMedia: true }, 'ok'],
+    ['chat', withPart({ type: 'file', file: { file_id: 'file-1' } }), {}, 'ok'],
+    ['chat', withPart({ type: 'file', file: { file_id: 'https://a/b.pdf' } }), {}, 'messages[0].content[0] unsupported_value'],
+    [
+      'chat',
+      withPart({ type: 'input_audio', input_audio: { data: 'http://a', format: 'wav' } }),
+      {},
+      'messages[0].content[0] unsupported_value',
+    ],
+    ['chat', withImage('data:image/png;base64,AAAA'), {}, 'ok'],
+    ...['https://a/b.png', 'http://169.254.169.254/latest', 'file:///etc/passwd', ' data:,', '//a', 'x'].map(
+      (url) => ['chat', withImage(url), {}, 'messages[0].content[1] unsupported_value'] as const,
+    ),
+    [
+      'chat',
+      { ...hello, messages: [{ role: 'user', content: [{ type: 'video_url', video_url: { url: 'http://a' } }] }] },
+      {},
+      'messages[0].content[0] unsupported_value',
+    ],
     ['chat', { ...hello, messages: [{ role: 'user', content: [{ type: 'spell' }] }] }, {}, 'messages[0].content invalid_value'],
     ['chat', { ...hello, reasoning_effort: 'low', metadata: { a: 'b' }, response_format: { type: 'json_object' } }, {}, 'ok'],
     ['completion', prompt, {}, 'ok'],
