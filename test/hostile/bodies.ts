@@ -50,8 +50,8 @@ const tensor = (random: Random, items = 1) => ({
 export const ordinaryInfer = JSON.stringify({ inputs: [{ name: 'image', datatype: 'FP32', shape: [1, 28, 28, 1], data: zeros }] })
 
 export function inferBody(random: Random): string {
-  const way = random.below(12)
-  if (way === 0) return ordinaryInfer
+  const way = random.below(16)
+  if (way === 0 || way > 11) return ordinaryInfer
   if (way === 1) return object({ inputs: `[${object(tensor(random, 1 + random.below(3)))}]` })
   if (way === 2) return object({ inputs: `[${Array.from({ length: random.below(40) }, () => object(tensor(random))).join(',')}]` })
   if (way < 6) return object({ inputs: `[${spoilt(random, { ...tensor(random), parameters: '{}' })}]`, id: `"${marker}"` })
@@ -113,8 +113,9 @@ export function chatBody(random: Random): string {
     max_tokens: random.pick(['5', '0', '-1', '1e9', '1.5', '"5"']),
     temperature: random.pick(['1', '0', '2', '3', '-1', '"hot"']),
   }
-  const way = random.below(10)
-  if (way < 2) return object({ model: '"parrot"', messages: '[{"role":"user","content":"hello"}]', stream: way === 0 ? 'true' : 'false' })
+  const way = random.below(14)
+  if (way < 2 || way > 9)
+    return object({ model: '"parrot"', messages: '[{"role":"user","content":"hello"}]', stream: way % 2 === 0 ? 'true' : 'false' })
   if (way === 2) return object(fields)
   if (way === 3)
     return object({

@@ -1,17 +1,19 @@
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import { decode } from '../../bus/codec.ts'
 import type { OutgoingRecord, Position } from '../../bus/port.ts'
 import type { TextAnswer, TextCall, TextRuntime } from '../../inference/port.ts'
 import { openRuntime } from '../../inference/runtime/open.ts'
 import type { Exchange } from '../../inference/server/exchange.ts'
 import { passThrough, type Tracing } from '../../inference/server/tracing.ts'
+import { RequestEvent } from '../../schemas/request.ts'
 import { MemoryBus } from '../inference/memory-bus.ts'
 import { openFixture } from '../inference/node-fixture.ts'
-import { limits, type Order, type Report, secrets } from './orders.ts'
+import { addressKey, limits, type Order, partsOf, type Recorded, type Report, secrets } from './orders.ts'
 
 // A node in a process of its own, to be attacked: the digits model, a scripted language model, and a bus that
-// counts what it is given and keeps none of it.
+// counts what it is given, tells who attacks how requests ended, and keeps none of it.
 
 class CountingBus extends MemoryBus {
   events = 0
@@ -20,11 +22,18 @@ class CountingBus extends MemoryBus {
 
   override async publish(records: readonly OutgoingRecord[]): Promise<readonly Position[]> {
     if (records.some(({ topic }) => topic === 'keys')) return super.publish(records)
-    for (const { topic, value } of records) {
-      if (topic === 'requests') this.events++
+    const recorded: Recorded['recorded'][number][] = []
+    for (const record of records) {
+      const { topic, value } = record
+      if (topic === 'requests') {
+        this.events++
+        const { agent, outcome, status } = RequestEvent.parse(decode({ ...record, partition: 0, offset: 0 }).data)
+        recorded.push([agent, outcome, status])
+      }
       const text = Buffer.from(value ?? []).toString('latin1')
       if (this.hidden.some((secret) => text.includes(secret))) this.leaks++
     }
+    if (recorded.length > 0) process.send?.({ recorded } satisfies Recorded)
     return records.map(({ topic }) => ({ topic, partition: 0, offset: 0 }))
   }
 }
@@ -117,12 +126,12 @@ const registry = new Registry()
 const modelsDir = fileURLToPath(new URL('../../inference/models/', import.meta.url))
 const runtime = await openRuntime({ modelsDir, pools: pools.slice(0, 1), maxQueueItems: 256, registry, log, backend: 'wasm' })
 const fixture = await openFixture(
-  { runtime, text: parrot, pools, tracing, log, limits, registry, fingerprinterOf: () => undefined },
+  { runtime, text: parrot, pools, tracing, log, limits, registry, addressKey, fingerprinterOf: () => undefined },
   { bus },
 )
 const made = await fixture.keys.create({ principal: 'mallory' })
 const ordinary = await fixture.keys.create({ principal: 'alice' })
-bus.hidden = [made.key, ordinary.key, ...secrets]
+bus.hidden = [...partsOf(made.key), ...partsOf(ordinary.key), ...secrets]
 const { port } = await fixture.node.start({ host: '127.0.0.1', port: 0 })
 
 async function report(): Promise<Report> {

@@ -17,12 +17,25 @@ export const limits = {
 /** Stand in bodies and headers of the attack, and must not be seen anywhere else. Neither can be a model's name, which events do name. */
 export const secrets = ['hostile marker 7d1f', 'hostile:credential:93ab']
 
+/** What must not be seen of a key: all of it, and the part of it that is secret. */
+export function partsOf(key: string): readonly string[] {
+  return [key, key.slice(key.lastIndexOf('_') + 1)]
+}
+
+/** Key of the pseudonyms of addresses and agents. */
+export const addressKey = new Uint8Array(32)
+
 export type Order = 'report' | 'close'
 
 export interface Ready {
   readonly port: number
   readonly hostile: string
   readonly ordinary: string
+}
+
+/** What the node wrote down of requests: whose User-Agent, as a pseudonym, and how they ended. */
+export interface Recorded {
+  readonly recorded: readonly (readonly [agent: string, outcome: string, status: number])[]
 }
 
 export interface Report {

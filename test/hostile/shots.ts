@@ -3,11 +3,19 @@ import { binaryInfer, chatBody, inferBody } from './bodies.ts'
 import { limits, secrets } from './orders.ts'
 import type { Random } from './random.ts'
 
+/** A request of the attack, as whoever looks at answers and events knows it. */
+export interface Fired {
+  /** Its User-Agent: nobody else's. */
+  readonly agent: string
+  /** Its framing, address and key are good, whatever its body is: the node reads it, and leaves an event of it. */
+  readonly plain: boolean
+}
+
 /** One connection of the attack. */
 export interface Shot {
   readonly pieces: readonly { readonly bytes: Buffer; readonly pauseMs: number }[]
-  /** Requests in it, or what was meant to look like one. */
-  readonly requests: number
+  /** Requests in it, in their order, or what was meant to look like one. Only the last may be framed in two ways: nothing is read behind it. */
+  readonly fired: readonly Fired[]
   /** What the client does when it has sent all: waits for its answers, ends its half, or is gone at once. */
   readonly end: 'wait' | 'half' | 'gone'
 }
@@ -63,6 +71,8 @@ const addresses = [
     `/${'x'.repeat(20_000)}`,
   ],
 ]
+/** Those that a parser of HTTP takes, so that what comes behind them is read. */
+const wellFormed = addresses.filter((address) => /^\/[\w./%;=?&-]{0,3000}$/.test(address))
 const methods = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD', 'TRACE', 'PROPFIND', 'QUERY', 'get', 'FOO', 'CONNECT', 'PRI']
 const types = [
   'application/json',
@@ -137,22 +147,31 @@ const odd = [
   `X-Marker: ${marker}`,
 ]
 
-/** @param key one that is good, for a share of the requests: without it hardly anything is read */
-export function shotOf(random: Random, key: string): Shot {
+export interface Shooter {
+  readonly random: Random
+  /** One that is good, for a share of the requests: without it hardly anything is read. */
+  readonly key: string
+  /** A name that no other request has. */
+  readonly nextAgent: () => string
+}
+
+export function shotOf(shooter: Shooter): Shot {
+  const { random } = shooter
   const way = random.below(100)
-  if (way < 2) return slow(random, key)
-  if (way < 6) return garbage(random)
-  const requests = random.chance(0.7) ? 1 + random.below(8) : 1 + random.below(30)
-  const parts = Array.from({ length: requests }, (_, i) => request(random, key, i === requests - 1))
-  const bytes = Buffer.concat(parts)
+  if (way < 2) return slow(shooter)
+  if (way < 6) return garbage(shooter)
+  const count = random.chance(0.7) ? 1 + random.below(8) : 1 + random.below(30)
+  const parts = Array.from({ length: count }, (_, i) => request(shooter, i === count - 1))
+  const fired = parts.map(({ agent, plain }) => ({ agent, plain }))
+  const bytes = Buffer.concat(parts.map((part) => part.bytes))
   if (way < 12)
     return {
       pieces: [{ bytes: bytes.subarray(0, random.below(bytes.length)), pauseMs: 0 }],
-      requests,
+      fired,
       end: random.pick(['half', 'gone', 'gone']),
     }
-  if (way < 18) return { pieces: [{ bytes, pauseMs: random.below(30) }], requests, end: 'gone' }
-  return { pieces: cut(random, bytes), requests, end: random.chance(0.1) ? 'half' : 'wait' }
+  if (way < 18) return { pieces: [{ bytes, pauseMs: random.below(30) }], fired, end: 'gone' }
+  return { pieces: cut(random, bytes), fired, end: random.chance(0.1) ? 'half' : 'wait' }
 }
 
 function cut(random: Random, bytes: Buffer): Shot['pieces'] {
@@ -165,17 +184,18 @@ function cut(random: Random, bytes: Buffer): Shot['pieces'] {
 }
 
 /** Headers or a body that trickle. */
-function slow(random: Random, key: string): Shot {
+function slow({ random, key, nextAgent }: Shooter): Shot {
   const body = inferBody(random)
-  const head = `POST /v2/models/digits/infer HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${key}\r\n`
+  const agent = nextAgent()
+  const head = `POST /v2/models/digits/infer HTTP/1.1\r\nHost: a\r\nUser-Agent: ${agent}\r\nAuthorization: Bearer ${key}\r\n`
   const bytes = random.chance(0.5)
     ? Buffer.from(`${head}X: `)
     : Buffer.from(`${head}Content-Length: ${Buffer.byteLength(body) + 9}\r\n\r\n${body}`)
   const drop = { bytes: Buffer.from('x'), pauseMs: 300 }
-  return { pieces: [{ bytes, pauseMs: 300 }, drop, drop, drop, drop], requests: 1, end: 'wait' }
+  return { pieces: [{ bytes, pauseMs: 300 }, drop, drop, drop, drop], fired: [{ agent, plain: false }], end: 'wait' }
 }
 
-function garbage(random: Random): Shot {
+function garbage({ random, nextAgent }: Shooter): Shot {
   const kinds = [
     () => random.bytes(random.below(3_000)),
     () => Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
@@ -188,20 +208,26 @@ function garbage(random: Random): Shot {
     () => Buffer.from(' GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n'),
     () => Buffer.alloc(0),
   ]
-  return { pieces: [{ bytes: random.pick(kinds)(), pauseMs: 0 }], requests: 1, end: random.pick(['wait', 'half', 'gone']) }
+  const fired = [{ agent: nextAgent(), plain: false }]
+  return { pieces: [{ bytes: random.pick(kinds)(), pauseMs: 0 }], fired, end: random.pick(['wait', 'half', 'gone']) }
 }
 
-function request(random: Random, key: string, last: boolean): Buffer {
+/** @param last nothing comes behind it on its connection: only there may a request be read in two ways, or not at all */
+function request({ random, key, nextAgent }: Shooter, last: boolean): Fired & { readonly bytes: Buffer } {
+  const wild = last && random.chance(0.6)
   const kind = random.below(10)
-  const [headers, body] = kind < 5 ? oip(random) : openai(random)
-  const address = kind === 9 ? random.pick(addresses) : random.pick(kind < 5 ? oips : openais)
-  const method = random.chance(0.06) ? random.pick(methods) : 'POST'
-  const version = random.chance(0.02) ? random.pick(['HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'http/1.1', '']) : 'HTTP/1.1'
-  const lines = [`${method} ${address} ${version}`, 'Host: a', ...headers]
-  lines.push(`Authorization: ${random.chance(0.85) ? `Bearer ${key}` : random.pick(authorizations)}`)
-  if (random.chance(0.15)) lines.push(random.pick(odd))
+  const [headers, body] = kind < 5 ? oip(random, wild) : openai(random, wild)
+  const known = kind !== 9
+  const address = known ? random.pick(kind < 5 ? oips : openais) : random.pick(wild ? addresses : wellFormed)
+  const method = wild && random.chance(0.3) ? random.pick(methods) : 'POST'
+  const version = wild && random.chance(0.1) ? random.pick(['HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'http/1.1', '']) : 'HTTP/1.1'
+  const agent = nextAgent()
+  const keyed = random.chance(0.85)
+  const lines = [`${method} ${address} ${version}`, 'Host: a', `User-Agent: ${agent}`, ...headers]
+  lines.push(`Authorization: ${keyed ? `Bearer ${key}` : random.pick(authorizations)}`)
+  if (wild && random.chance(0.7)) lines.push(random.pick(odd))
   if (last) lines.push('Connection: close')
-  return Buffer.concat([...framed(random, lines, body)])
+  return { agent, plain: known && keyed && !wild, bytes: Buffer.concat(framed(random, lines, body, wild)) }
 }
 
 const authorizations = [
@@ -214,23 +240,23 @@ const authorizations = [
   'bearer\t',
 ]
 
-function oip(random: Random): [string[], Buffer] {
-  if (random.chance(0.8)) return [typed(random), Buffer.from(inferBody(random))]
+function oip(random: Random, wild: boolean): [string[], Buffer] {
+  if (random.chance(0.8)) return [typed(random, wild), Buffer.from(inferBody(random))]
   const { body, jsonBytes } = binaryInfer(random)
   return [['Content-Type: application/octet-stream', `Inference-Header-Content-Length: ${jsonBytes}`], body]
 }
 
-function openai(random: Random): [string[], Buffer] {
-  return [typed(random), Buffer.from(chatBody(random))]
+function openai(random: Random, wild: boolean): [string[], Buffer] {
+  return [typed(random, wild), Buffer.from(chatBody(random))]
 }
 
-function typed(random: Random): string[] {
+function typed(random: Random, wild: boolean): string[] {
   if (random.chance(0.85)) return ['Content-Type: application/json']
-  return random.chance(0.5) ? [] : [`Content-Type: ${random.pick(types)}`]
+  return random.chance(0.5) ? [] : [`Content-Type: ${random.pick(types.slice(0, wild ? undefined : -2))}`]
 }
 
 /** The body on the wire: as it is, compressed, in chunks, or with a length that is not its own. */
-function framed(random: Random, lines: string[], body: Buffer): Buffer[] {
+function framed(random: Random, lines: string[], body: Buffer, wild: boolean): Buffer[] {
   const way = random.below(40)
   const head = (...more: string[]) => Buffer.from([...lines, ...more, '', ''].join(crlf), 'latin1')
   const whole = (bytes: Buffer, ...more: string[]) => [head(`Content-Length: ${bytes.length}`, ...more), bytes]
@@ -241,6 +267,7 @@ function framed(random: Random, lines: string[], body: Buffer): Buffer[] {
   if (way === 4) return whole(gzipSync(body).subarray(0, -random.below(20) - 1), 'Content-Encoding: gzip')
   if (way === 5) return whole(Buffer.concat([gzipSync(body), random.bytes(9)]), 'Content-Encoding: gzip')
   if (way === 6) return whole(random.bytes(random.below(2_000)))
+  if (way < 16 && (way > 10 || !wild)) return [head('Transfer-Encoding: chunked'), chunked(random, body)]
   if (way === 7) return [head(`Content-Length: ${limits.maxBodyBytes + 1 + random.below(1e9)}`), body]
   if (way === 8) return [head(`Content-Length: ${body.length}`, 'Transfer-Encoding: chunked'), chunked(random, body)]
   if (way === 9) return [head('Content-Length: 1', `Content-Length: ${body.length}`), body]
@@ -249,7 +276,6 @@ function framed(random: Random, lines: string[], body: Buffer): Buffer[] {
       head('Transfer-Encoding: chunked'),
       Buffer.from(random.pick(['zz\r\n', '-1\r\nx\r\n', 'ffffffffffffffffff\r\n', `1;${'e'.repeat(20_000)}\r\nx\r\n`, '5\r\nhel'])),
     ]
-  if (way < 16) return [head('Transfer-Encoding: chunked'), chunked(random, body)]
   return whole(body)
 }
 
