@@ -142,7 +142,7 @@ function jsonOf({ body, jsonBytes }: RawInference): unknown {
   if (jsonBytes !== null && jsonBytes > body.length) throw new OipError('MALFORMED', 'body: shorter than its JSON is said to be')
   if (!isUtf8(bytes)) throw new OipError('MALFORMED', 'body: JSON is in UTF-8')
   try {
-    return parseJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
+    return parseJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString())
   } catch (cause) {
     throw new OipError('MALFORMED', 'body: not JSON', { cause })
   }

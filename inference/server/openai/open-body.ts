@@ -24,7 +24,7 @@ export function openBody(contentType: string | undefined, body: unknown): OpenBo
   const text = body.toString()
   const { depth, names, commas } = shapeOf(text)
   if (depth > maxDepth) throw unreadable()
-  const json = objectOf(body, text)
+  const json = objectOf(text)
   if (commas - tokensIn(json['prompt'] ?? json['input']) > maxValues)
     throw invalid('', 'invalid_value', `A request has at most ${maxValues} values, besides tokens.`)
   const { model } = json
@@ -37,10 +37,10 @@ export function openBody(contentType: string | undefined, body: unknown): OpenBo
 }
 
 /** `__proto__` and `constructor.prototype` are refused. */
-function objectOf(body: Buffer, text: string): Record<string, unknown> {
+function objectOf(text: string): Record<string, unknown> {
   let json: unknown
   try {
-    json = parseJson(body, text)
+    json = parseJson(text)
   } catch (cause) {
     throw unreadable(cause)
   }
