@@ -65,7 +65,7 @@ const thirds = defineDetector({
 
 const toys: Partial<Record<TopicName, readonly HostedDetector[]>> = {
   requests: [hosted({ ...burst, maxKeys: 10_000 })],
-  flows: [hosted({ ...metronome, observes: ['flow'], maxKeys: 10_000 }), hosted(herald)],
+  flows: [hosted({ ...metronome, observes: ['flow'], maxKeys: 10_000 }, { everyMs: 5_000 }), hosted(herald)],
   fingerprints: [hosted(thirds)],
 }
 
