@@ -50,6 +50,11 @@ export const Config = z.strictObject({
       maxItems: z.int().min(1).max(1_024).default(128).describe('inputs in one request'),
       maxBodyBytes: z.int().min(1_024).max(67_108_864).default(4_194_304).describe('bytes of one request body'),
       maxQueueItems: z.int().min(1).default(2_048).describe('inputs waiting in one pool before 503'),
+      maxRunMs: z
+        .int()
+        .min(100)
+        .default(60_000)
+        .describe("how long one batch may run; beyond it its pool's thread is ended and begins again"),
       maxModelBytes: z
         .int()
         .min(1_048_576)

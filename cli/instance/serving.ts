@@ -24,10 +24,10 @@ export async function openServing(context: Context, modelsDir: string, registry:
   const texts = new Map<string, TextRuntime>()
   const own = pools.filter(({ upstream }) => upstream === null)
   if (own.length > 0) {
-    const { backend, maxQueueItems, maxModelBytes } = config.inference
+    const { backend, maxQueueItems, maxModelBytes, maxRunMs } = config.inference
     const { registry: metrics, log } = context
     const configurationOf = configurations(config.models)
-    const options = { modelsDir, pools: own, backend, maxQueueItems, maxModelBytes, configurationOf, registry: metrics, log }
+    const options = { modelsDir, pools: own, backend, maxQueueItems, maxModelBytes, maxRunMs, configurationOf, registry: metrics, log }
     const runtime = closers.keep('runtime', await openRuntime(options))
     const language = closers.keep('language models', openLanguage({ runtime, pools: own, clock, newId: randomUUID, random: Math.random }))
     for (const { name } of own) {

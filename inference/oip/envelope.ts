@@ -163,7 +163,7 @@ function checkNames({ body, jsonBytes }: RawInference, json: unknown): void {
   for (let at = bytes.indexOf(colon); at !== -1; at = bytes.indexOf(colon, at + 1)) colons++
   if (colons === names) return
   if (shapeOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()).names !== names)
-    throw new OipError('MALFORMED', 'body: a name comes twice in an object')
+    throw new OipError('MALFORMED', 'body: a name comes twice in an object, or data holds objects')
 }
 
 /** Names of members. Those within data are not counted: nothing there may have any. */
