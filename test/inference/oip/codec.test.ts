@@ -270,7 +270,8 @@ test('a name that comes twice is refused, wherever it stands: other servers woul
     `{"inputs":[${input('"parameters":{"p":1,"p":2},"data":["a:b"]')}]}`,
     `{"inputs":[${input('"data":["x"]')}],"parameters":{"shared_memory_region":"r"},"parameters":{}}`,
   ]
-  for (const row of rows) assert.throws(() => open(row), { code: 'MALFORMED', message: 'body: a name comes twice in an object, or data holds objects' }, row)
+  for (const row of rows)
+    assert.throws(() => open(row), { code: 'MALFORMED', message: 'body: a name comes twice in an object, or data holds objects' }, row)
   // Colons within texts, and quotes, are no names.
   const plain = input(`"data":[${JSON.stringify('http://x "a":1 \\')}],"parameters":{"a:b":{"c":[{"d":1}]}}`)
   assert.equal(open(`{"id":"x:y","inputs":[${plain}]}`).inputs.length, 1)
