@@ -37,6 +37,10 @@ export const Config = z.strictObject({
     .strictObject({
       host: z.string().default('127.0.0.1').describe('address that the node listens on'),
       port: port.default(8080).describe('0 picks a free one'),
+      reusePort: z
+        .boolean()
+        .default(false)
+        .describe('let other node processes of this machine listen on the same port (Linux); each has its own inference.node and dataDir'),
       node: Name.default('node-1').describe("this node's name in events"),
       backend: z
         .enum(['auto', 'tensorflow-gpu', 'tensorflow', 'webgpu', 'wasm'])

@@ -26,11 +26,20 @@ const lastWordMs = 500
 /** How often a node without requests looks whether it still knows what to enforce. */
 const lookMs = 500
 
+export interface Address {
+  readonly host: string
+  readonly port: number
+  readonly reusePort?: boolean
+}
+
 export interface InferenceNode {
   /** For `inject` in tests; routes are complete. */
   readonly app: FastifyInstance
-  /** Listens, and begins to send telemetry; port 0 picks a free one. Resolves with where it listens. */
-  start(address: { readonly host: string; readonly port: number }): Promise<{ readonly url: string; readonly port: number }>
+  /**
+   * Listens, and begins to send telemetry; port 0 picks a free one. Resolves with where it listens. With `reusePort` other
+   * processes may listen there as well, and the kernel deals connections out to them (Linux).
+   */
+  start(address: Address): Promise<{ readonly url: string; readonly port: number }>
   /** Emits one telemetry event now, and returns what it says. */
   sampleTelemetry(): TelemetryEvent
   /** What its heartbeat says. */
@@ -118,13 +127,14 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
     app,
     pulse,
     sampleTelemetry: telemetry.sample,
-    start: async (address) => {
-      const url = await app.listen(address)
+    start: async ({ host, port, reusePort = false }) => {
+      const listening = { host, port, reusePort }
+      const url = await app.listen(listening)
       telemetry.start()
       looking = setInterval(() => freshness.look(), lookMs)
       log.info({ url, backend: options.runtime.backend }, 'node: serving')
       const bound = app.server.address()
-      return { url, port: bound !== null && typeof bound === 'object' ? bound.port : address.port }
+      return { url, port: bound !== null && typeof bound === 'object' ? bound.port : port }
     },
     close: async () => {
       leaving = true
