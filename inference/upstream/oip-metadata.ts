@@ -16,15 +16,15 @@ const Spec = z.object({
   shape: z.array(z.int().min(-1).max(0x7fffffff)).min(1).max(16),
 })
 
-/** A model's metadata in the Open Inference Protocol; KServe leaves `versions` out, or says null. */
+/** A model's metadata in the Open Inference Protocol. KServe says null for `versions`, and no tensors of models that declare none. */
 const Metadata = z.object({
   platform: z.string().max(128).nullish(),
   versions: z
     .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/))
     .max(256)
     .nullish(),
-  inputs: z.array(Spec).min(1).max(64),
-  outputs: z.array(Spec).min(1).max(64),
+  inputs: z.array(Spec).max(64),
+  outputs: z.array(Spec).max(64),
 })
 type Metadata = z.infer<typeof Metadata>
 
@@ -81,7 +81,7 @@ function infoOf(name: string, version: string, { platform, inputs, outputs }: Me
   return { name, version, platform: platform || 'upstream', operations: ['infer'], inputs, outputs, labels: [], digest: null }
 }
 
-/** How a declaration differs from what the upstream says; undefined where it does not. */
+/** How a declaration differs from what the upstream says; undefined where it does not, or says nothing. */
 export function differenceOf(declared: ModelInfo, { versioned, infos }: Surveyed): string | undefined {
   const said = versioned ? infos.find(({ version }) => version === declared.version) : infos[0]
   if (said === undefined) return `it has no version ${declared.version}`
@@ -94,5 +94,5 @@ function differing(what: string, declared: readonly TensorSpec[], said: readonly
       .map(({ name, datatype, shape }) => `${name} ${datatype} [${shape.join(', ')}]`)
       .sort()
       .join('; ')
-  return text(declared) === text(said) ? undefined : `its ${what} are others than those declared`
+  return said.length === 0 || text(declared) === text(said) ? undefined : `its ${what} are others than those declared`
 }

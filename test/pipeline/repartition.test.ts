@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { before, describe, it } from 'node:test'
+import { after, before, describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
@@ -461,8 +461,8 @@ describe('repartition with the detectors there are', () => {
   let traffic: VictimTraffic
   before(async () => {
     traffic = await VictimTraffic.open()
-    return () => traffic.close()
   })
+  after(() => traffic.close())
 
   /** Everything in time order; each key keeps its order. */
   function inOrder(streams: readonly Iterable<Observation>[]): Observation[] {

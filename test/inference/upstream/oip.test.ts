@@ -162,7 +162,7 @@ test('metadata that cannot be understood makes no model, and is asked for again'
   for (const document of [
     {},
     [],
-    { ...tensors, inputs: [] },
+    { ...tensors, inputs: [{ name: '', datatype: 'FP32', shape: [1] }] },
     { ...tensors, versions: ['../x'] },
     { ...tensors, outputs: [{ name: 'y', datatype: 'BF16', shape: [1] }] },
   ]) {
