@@ -43,16 +43,29 @@ function stringEnd(text: string, start: number): number {
   }
 }
 
-/** Names of members in a parsed value. Fewer than its text has: some name came twice, and parsers differ in which one counts. */
-export function namesIn(value: unknown): number {
+/** What of a value is not gone through. */
+export interface NamesBounds {
+  /** Name of members whose values are passed over; the name itself counts. */
+  readonly except?: string
+  /** Of objects and lists; whoever recurses through more runs out of stack. */
+  readonly maxDepth?: number
+}
+
+/**
+ * Names of members in a parsed value; infinitely many where it is nested deeper than `maxDepth`. Fewer than its text has: some
+ * name came twice, and parsers differ in which one counts.
+ */
+export function namesIn(value: unknown, bounds: NamesBounds = {}, depth = 0): number {
   if (typeof value !== 'object' || value === null) return 0
+  if (bounds.maxDepth !== undefined && depth > bounds.maxDepth) return Number.POSITIVE_INFINITY
+  let names = 0
   if (Array.isArray(value)) {
-    let names = 0
-    for (const one of value) if (typeof one === 'object') names += namesIn(one)
+    for (const one of value) if (typeof one === 'object') names += namesIn(one, bounds, depth + 1)
     return names
   }
-  const members = Object.values(value)
-  let names = members.length
-  for (const one of members) if (typeof one === 'object') names += namesIn(one)
+  for (const [name, one] of Object.entries(value)) {
+    names++
+    if (typeof one === 'object' && name !== bounds.except) names += namesIn(one, bounds, depth + 1)
+  }
   return names
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { configurations, type PoolConfiguration } from '../../inference/configuration.ts'
+import type { PoolConfiguration, ServedConfiguration } from '../../inference/configuration.ts'
 import { openLanguage } from '../../inference/language/open.ts'
 import { PooledTensorRuntime, PooledTextRuntime } from '../../inference/pooled.ts'
 import type { TensorRuntime, TextRuntime } from '../../inference/port.ts'
@@ -17,7 +17,12 @@ export interface Serving {
 }
 
 /** What runs the models of each pool: this process's own runtime, or what stands behind the node. Closed with the context. */
-export async function openServing(context: Context, modelsDir: string, registry: ModelRegistry): Promise<Serving> {
+export async function openServing(
+  context: Context,
+  modelsDir: string,
+  registry: ModelRegistry,
+  configurationOf: (model: string) => ServedConfiguration,
+): Promise<Serving> {
   const { config, clock, closers } = context
   const { pools } = config
   const tensors = new Map<string, TensorRuntime>()
@@ -26,7 +31,6 @@ export async function openServing(context: Context, modelsDir: string, registry:
   if (own.length > 0) {
     const { backend, maxQueueItems, maxModelBytes, maxRunMs } = config.inference
     const { registry: metrics, log } = context
-    const configurationOf = configurations(config.models)
     const options = { modelsDir, pools: own, backend, maxQueueItems, maxModelBytes, maxRunMs, configurationOf, registry: metrics, log }
     const runtime = closers.keep('runtime', await openRuntime(options))
     const language = closers.keep('language models', openLanguage({ runtime, pools: own, clock, newId: randomUUID, random: Math.random }))

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
-import { shapeOf } from '../json-scan.ts'
+import { namesIn, shapeOf } from '../json-scan.ts'
 import { parseJson } from '../parse-json.ts'
 import type { Datatype, RawInference } from '../port.ts'
 import { heldBytes, isDatatype } from './datatype.ts'
@@ -149,8 +149,8 @@ function jsonOf({ body, jsonBytes }: RawInference): unknown {
 }
 
 const colon = 0x3a
-/** Of objects and lists beside data; whoever recurses through more runs out of stack. */
-const maxDepth = 48
+/** Names within data are not counted: nothing there may have any. */
+const besideData = { except: 'data', maxDepth: 48 }
 
 /**
  * Of a name that comes twice we read the last, and other servers the first: they would run something else than was checked and
@@ -158,21 +158,13 @@ const maxDepth = 48
  */
 function checkNames({ body, jsonBytes }: RawInference, json: unknown): void {
   const bytes = jsonBytes === null ? body : body.subarray(0, jsonBytes)
-  const names = namesIn(json)
+  const names = namesIn(json, besideData)
+  if (names === Number.POSITIVE_INFINITY) throw new OipError('MALFORMED', 'body: nested too deep')
   let colons = 0
   for (let at = bytes.indexOf(colon); at !== -1; at = bytes.indexOf(colon, at + 1)) colons++
   if (colons === names) return
   if (shapeOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()).names !== names)
     throw new OipError('MALFORMED', 'body: a name comes twice in an object, or data holds objects')
-}
-
-/** Names of members. Those within data are not counted: nothing there may have any. */
-function namesIn(value: unknown, depth = 0): number {
-  if (typeof value !== 'object' || value === null) return 0
-  if (depth > maxDepth) throw new OipError('MALFORMED', 'body: nested too deep')
-  if (Array.isArray(value)) return value.reduce<number>((sum, one) => sum + namesIn(one, depth + 1), 0)
-  const members = Object.entries(value)
-  return members.reduce((sum, [name, one]) => (name === 'data' ? sum : sum + namesIn(one, depth + 1)), members.length)
 }
 
 function check<T extends z.ZodType>(schema: T, json: unknown): z.infer<T> {

@@ -1,6 +1,6 @@
 import { InferenceError } from '../errors.ts'
 import { decodeAnswer } from '../oip/codec.ts'
-import type { EndpointCount, InferCall, Inference, ModelInfo, RawInference, Tensor, TensorRuntime } from '../port.ts'
+import type { InferCall, Inference, ModelInfo, RawInference, Tensor, TensorRuntime } from '../port.ts'
 import type { ModelRegistry } from '../registry.ts'
 import type { Answer } from './answer.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -9,6 +9,7 @@ import { headersOf, standingHeaders } from './headers.ts'
 import { differenceOf, type Surveyed, survey } from './oip-metadata.ts'
 import { Refresh } from './refresh.ts'
 import { configured, Upstream, type UpstreamOptions } from './upstream.ts'
+import { UpstreamRuntime } from './upstream-runtime.ts'
 
 /** Most bytes of an answer, and of a refusal; most tensors of an answer. */
 const most = { answer: 67_108_864, refusal: 65_536, tensors: 64 }
@@ -29,10 +30,10 @@ export async function openOipUpstream(options: OipUpstreamOptions): Promise<Tens
   return runtime
 }
 
-class OipUpstream implements TensorRuntime {
+class OipUpstream extends UpstreamRuntime implements TensorRuntime {
   readonly backend = 'none'
   readonly #options: OipUpstreamOptions
-  readonly #upstream: Upstream
+  protected readonly upstream: Upstream
   readonly #standing: readonly string[]
   readonly #declared: readonly ModelInfo[]
   readonly #refresh: Refresh
@@ -40,19 +41,16 @@ class OipUpstream implements TensorRuntime {
   readonly #surveyed = new Map<string, Surveyed>()
 
   constructor(options: OipUpstreamOptions) {
+    super()
     const { pool, registry, token } = options
     const settings = configured(pool)
     this.#options = options
     this.#standing = standingHeaders(token)
     this.#declared = (registry?.list() ?? []).filter(({ name }) => pool.models.includes(name)).map((info) => ({ ...info, digest: null }))
     this.#refresh = new Refresh(options.log, pool.name)
-    this.#upstream = new Upstream(options, settings, this.#standing, settings.health.path ?? '/v2/health/ready', (endpoint) =>
+    this.upstream = new Upstream(options, settings, this.#standing, settings.health.path ?? '/v2/health/ready', (endpoint) =>
       this.#survey(endpoint),
     )
-  }
-
-  start(): Promise<void> {
-    return this.#upstream.start()
   }
 
   list(): readonly ModelInfo[] {
@@ -68,18 +66,6 @@ class OipUpstream implements TensorRuntime {
     return this.#surveyed.get(model)?.infos.find(one)
   }
 
-  depth(pool: string): number {
-    return pool === this.#upstream.pool ? this.#upstream.depth : 0
-  }
-
-  ready(pool: string): boolean {
-    return pool === this.#upstream.pool && this.#upstream.ready
-  }
-
-  endpoints(pool: string): EndpointCount | undefined {
-    return pool === this.#upstream.pool ? this.#upstream.endpoints : undefined
-  }
-
   statistics(): undefined {
     return undefined
   }
@@ -88,15 +74,11 @@ class OipUpstream implements TensorRuntime {
     return 0
   }
 
-  close(): Promise<void> {
-    return this.#upstream.close()
-  }
-
   async infer(call: InferCall): Promise<Inference> {
     const { body, jsonBytes } = call.raw
     const headers = headersOf(this.#standing, jsonBytes === null ? 'application/json' : 'application/octet-stream', call.headers)
     if (jsonBytes !== null) headers.push('inference-header-content-length', String(jsonBytes))
-    const answer = await this.#upstream.send({ method: 'POST', path: this.#pathOf(call), headers, body }, call.cancellation)
+    const answer = await this.upstream.send({ method: 'POST', path: this.#pathOf(call), headers, body }, call.cancellation)
     const bytes = await answer.collect(answer.refuses ? most.refusal : most.answer)
     if (answer.refuses) throw refused(answer.status, errorOf(bytes))
     const raw = rawOf(answer, bytes)
@@ -109,15 +91,15 @@ class OipUpstream implements TensorRuntime {
   }
 
   #pathOf({ model, version }: InferCall): string {
-    const path = `/v2/models/${encodeURIComponent(this.#upstream.nameOf(model))}`
+    const path = `/v2/models/${encodeURIComponent(this.upstream.nameOf(model))}`
     return this.#surveyed.get(model)?.versioned === true ? `${path}/versions/${encodeURIComponent(version)}/infer` : `${path}/infer`
   }
 
   #survey(endpoint: Endpoint): Promise<void> {
     const { pool } = this.#options
-    const { version, health } = this.#upstream.settings
+    const { version, health } = this.upstream.settings
     return this.#refresh.when(pool.models, async (model) => {
-      const question = { model, named: this.#upstream.nameOf(model), version, headers: this.#standing, timeoutMs: health.timeoutMs }
+      const question = { model, named: this.upstream.nameOf(model), version, headers: this.#standing, timeoutMs: health.timeoutMs }
       const surveyed = await survey(endpoint, question)
       this.#surveyed.set(model, surveyed)
       for (const declared of this.#declared) {

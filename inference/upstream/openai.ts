@@ -1,4 +1,4 @@
-import type { EndpointCount, ModelInfo, TextAnswer, TextCall, TextRuntime } from '../port.ts'
+import type { ModelInfo, TextAnswer, TextCall, TextRuntime } from '../port.ts'
 import type { Answer } from './answer.ts'
 import { ask } from './checks.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -6,6 +6,7 @@ import { refused } from './failure.ts'
 import { headersOf, standingHeaders } from './headers.ts'
 import { Refresh } from './refresh.ts'
 import { configured, Upstream, type UpstreamOptions } from './upstream.ts'
+import { UpstreamRuntime } from './upstream-runtime.ts'
 
 /** Most bytes of an answer that is no stream, and of a refusal. */
 const most = { answer: 67_108_864, refusal: 65_536 }
@@ -23,13 +24,14 @@ export async function openOpenaiUpstream(options: UpstreamOptions): Promise<Text
   return runtime
 }
 
-class OpenaiUpstream implements TextRuntime {
-  readonly #upstream: Upstream
+class OpenaiUpstream extends UpstreamRuntime implements TextRuntime {
+  protected readonly upstream: Upstream
   readonly #standing: readonly string[]
   readonly #infos: readonly ModelInfo[]
   readonly #refresh: Refresh
 
   constructor(options: UpstreamOptions) {
+    super()
     const { pool, token, log } = options
     const settings = configured(pool)
     const { version, operations } = settings
@@ -37,13 +39,9 @@ class OpenaiUpstream implements TextRuntime {
     this.#infos = pool.models.map((name) => ({ name, ...bare }))
     this.#standing = standingHeaders(token)
     this.#refresh = new Refresh(log, pool.name)
-    this.#upstream = new Upstream(options, settings, this.#standing, settings.health.path ?? '/v1/models', (endpoint) =>
+    this.upstream = new Upstream(options, settings, this.#standing, settings.health.path ?? '/v1/models', (endpoint) =>
       this.#survey(endpoint),
     )
-  }
-
-  start(): Promise<void> {
-    return this.#upstream.start()
   }
 
   list(): readonly ModelInfo[] {
@@ -54,26 +52,10 @@ class OpenaiUpstream implements TextRuntime {
     return this.#infos.find((info) => info.name === model && info.version === version)
   }
 
-  depth(pool: string): number {
-    return pool === this.#upstream.pool ? this.#upstream.depth : 0
-  }
-
-  ready(pool: string): boolean {
-    return pool === this.#upstream.pool && this.#upstream.ready
-  }
-
-  endpoints(pool: string): EndpointCount | undefined {
-    return pool === this.#upstream.pool ? this.#upstream.endpoints : undefined
-  }
-
-  close(): Promise<void> {
-    return this.#upstream.close()
-  }
-
   async generate(call: TextCall): Promise<TextAnswer> {
     const headers = headersOf(this.#standing, 'application/json', call.headers)
     const outgoing = { method: 'POST', path: paths[call.operation], headers, body: this.#bodyOf(call) } as const
-    const answer = await this.#upstream.send(outgoing, call.cancellation)
+    const answer = await this.upstream.send(outgoing, call.cancellation)
     const { status, endpoint, queueMs } = answer
     const contentType = answer.header('content-type') ?? 'application/json'
     if (answer.refuses) {
@@ -87,19 +69,19 @@ class OpenaiUpstream implements TextRuntime {
 
   /** The bytes as they came, but for a model that is called otherwise there. */
   #bodyOf({ model, request, body }: TextCall): Uint8Array {
-    const named = this.#upstream.nameOf(model)
+    const named = this.upstream.nameOf(model)
     return named === model ? body : Buffer.from(JSON.stringify({ ...request, model: named }))
   }
 
   /** llama.cpp answers to any name, so a model that is not listed is odd and no more. */
   #survey(endpoint: Endpoint): Promise<void> {
-    const { health } = this.#upstream.settings
+    const { health } = this.upstream.settings
     let listed: ReadonlySet<string> | undefined
     return this.#refresh.when(
       this.#infos.map(({ name }) => name),
       async (model) => {
         listed ??= await listOf(endpoint, this.#standing, health.timeoutMs)
-        return listed.has(this.#upstream.nameOf(model)) ? undefined : 'the upstream does not list it'
+        return listed.has(this.upstream.nameOf(model)) ? undefined : 'the upstream does not list it'
       },
     )
   }

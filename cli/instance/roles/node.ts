@@ -32,13 +32,14 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     await emitter.close()
   })
   const declared = await openRegistry(modelsDir)
-  const { runtime, text } = await openServing(context, modelsDir, declared)
+  const configurationOf = configurations(config.models)
+  const { runtime, text } = await openServing(context, modelsDir, declared, configurationOf)
   const node = await createNode({
     name: inference.node,
     pools,
     runtime,
     text,
-    configurationOf: configurations(config.models),
+    configurationOf,
     tracing: tracingOf(context, secrets),
     fingerprinterOf: await openFingerprinters(declared, pools, secrets, log),
     keys,
