@@ -146,7 +146,9 @@ export class Brokers {
     return given
   }
 
-  async coordinatorOf(groupId: string): Promise<string> {
+  /** @param elsewhere ask another broker than last time: one that lags behind in the cluster's metadata would say the same again */
+  async coordinatorOf(groupId: string, elsewhere = false): Promise<string> {
+    if (elsewhere) this.#turn++
     const { coordinator } = await this.askAny(lookMs, (broker) => broker.findGroupCoordinator({ groupId, coordinatorType: 0 }))
     const node = String(coordinator.nodeId)
     if (!this.#cluster.getNodeIds().map(String).includes(node)) await this.refresh()

@@ -56,6 +56,8 @@ export class Membership {
   #memberId = ''
   #standing: Standing | null = null
   #coordinator: string | null = null
+  /** Who was said to be the coordinator is not, or does not answer. */
+  #misled = false
   /** When the coordinator was last asked something that it could only answer well to a member, by the monotonic clock. */
   #confirmedAt = Number.NEGATIVE_INFINITY
   #rejoin = Promise.withResolvers<void>()
@@ -125,7 +127,7 @@ export class Membership {
         return await attempt()
       } catch (error) {
         const type = typeOf(error) ?? ''
-        if (isBroken(error) || moved.has(type)) this.#coordinator = null
+        if (isBroken(error) || moved.has(type)) this.#doubt()
         // Between the group's next generation and our share in it, what we keep cannot be committed for a moment.
         else if (type !== 'REBALANCE_IN_PROGRESS' && !(type === 'ILLEGAL_GENERATION' && (this.#joining || this.#standing !== standing)))
           throw error
@@ -173,7 +175,7 @@ export class Membership {
     const type = typeOf(error) ?? ''
     if (gone.has(type)) this.#lose()
     else if (type !== 'REBALANCE_IN_PROGRESS') {
-      if (isBroken(error) || moved.has(type)) this.#coordinator = null
+      if (isBroken(error) || moved.has(type)) this.#doubt()
       this.#outage.failed(error)
     }
   }
@@ -247,8 +249,18 @@ export class Membership {
   }
 
   async #findCoordinator(): Promise<string> {
-    this.#coordinator ??= await this.#options.brokers.coordinatorOf(this.#options.groupId)
-    return this.#coordinator
+    if (this.#coordinator !== null) return this.#coordinator
+    const { brokers, groupId } = this.#options
+    const elsewhere = this.#misled
+    this.#misled = false
+    const found = await brokers.coordinatorOf(groupId, elsewhere)
+    this.#coordinator = found
+    return found
+  }
+
+  #doubt(): void {
+    this.#coordinator = null
+    this.#misled = true
   }
 
   async #beat(): Promise<void> {
@@ -284,7 +296,7 @@ export class Membership {
         this.#lose()
         this.rejoin()
       } else {
-        this.#coordinator = null
+        this.#doubt()
         this.#outage.failed(error)
       }
     }

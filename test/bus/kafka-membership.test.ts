@@ -37,7 +37,7 @@ function refuse(type: string): () => never {
   }
 }
 
-function make(coordinator: Coordinator): { membership: Membership; shares: string[][]; lost: () => number } {
+function make(coordinator: Coordinator, more: Partial<Brokers> = {}): { membership: Membership; shares: string[][]; lost: () => number } {
   const brokers: Partial<Brokers> = {
     ask: (_node, _within, request) => request(coordinator as unknown as NodeBroker),
     coordinatorOf: async () => '1',
@@ -45,6 +45,7 @@ function make(coordinator: Coordinator): { membership: Membership; shares: strin
     refresh: async () => {},
     partitionsOf: () => [0, 1],
     close: async () => {},
+    ...more,
   }
   const shares: string[][] = []
   let owned: readonly Place[] = []
@@ -126,5 +127,23 @@ test('commits again while the group rebalances, and not where the place is lost'
   await membership.commit('t', 0, 5, new AbortController().signal)
   coordinator.answer = refuse('UNKNOWN_MEMBER_ID')
   await assert.rejects(membership.commit('t', 0, 6, new AbortController().signal), /UNKNOWN_MEMBER_ID/)
+  await membership.close()
+})
+
+test('asks another broker for the coordinator where one lags behind and names who is none any more', async () => {
+  const coordinator = new Coordinator()
+  let turn = 0
+  const views = ['stale', 'true']
+  const { membership, shares } = make(coordinator, {
+    coordinatorOf: async (_group, elsewhere) => {
+      if (elsewhere) turn++
+      return views[turn % views.length] ?? ''
+    },
+    ask: async (node, _within, request) =>
+      node === 'stale' ? refuse('NOT_COORDINATOR_FOR_GROUP')() : request(coordinator as unknown as NodeBroker),
+  })
+  membership.start()
+  await until('the first share', () => shares.length === 1)
+  await membership.commit('t', 0, 5, new AbortController().signal)
   await membership.close()
 })
