@@ -13,7 +13,13 @@ export interface KeyRegistryOptions {
 export type KeyRefusal = 'malformed' | 'unknown' | 'pending' | 'revoked' | 'expired'
 
 export type Verification =
-  | { readonly ok: true; readonly principal: string; readonly organization: string | null; readonly keyId: string }
+  | {
+      readonly ok: true
+      readonly principal: string
+      readonly organization: string | null
+      readonly keyId: string
+      readonly createdAt: Instant
+    }
   | { readonly ok: false; readonly reason: KeyRefusal }
 
 /** API keys as the compacted `keys` topic has them. */
@@ -60,5 +66,5 @@ function verify(view: Pick<View<Key>, 'get'>, bearer: string, now: Instant): Ver
   if (standing === 'pending') return { ok: false, reason: 'pending' }
   if (!matches) return { ok: false, reason: 'unknown' }
   if (standing !== 'active') return { ok: false, reason: standing }
-  return { ok: true, principal: key.principal, organization: key.organization, keyId: key.id }
+  return { ok: true, principal: key.principal, organization: key.organization, keyId: key.id, createdAt: key.createdAt }
 }

@@ -6,6 +6,7 @@ import {
   Instant,
   type Kind,
   kinds,
+  plainCaller,
   plainInference,
   type TopicName,
   termKey,
@@ -100,7 +101,10 @@ function textOf(time: Instant): string {
 }
 
 /** What readers fill in where it is missing, as the contract's defaults say: it is left out, a quarter of an ordinary request. */
-const implied: Partial<Record<Kind, readonly (readonly [name: string, value: unknown])[]>> = { request: Object.entries(plainInference) }
+const implied: Partial<Record<Kind, readonly (readonly [name: string, value: unknown])[]>> = {
+  request: Object.entries(plainInference),
+  fingerprint: Object.entries(plainCaller),
+}
 
 function written(event: CordonEvent): unknown {
   const defaults = implied[event.kind]

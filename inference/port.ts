@@ -201,7 +201,18 @@ export interface TextRuntime extends Runtime {
 /** The part of a fingerprint event that comes from the input and the answer. */
 export type Fingerprint = Omit<
   FingerprintEvent,
-  'request' | 'index' | 'principal' | 'organization' | 'keyId' | 'model' | 'version' | 'node'
+  | 'request'
+  | 'index'
+  | 'principal'
+  | 'organization'
+  | 'keyId'
+  | 'model'
+  | 'version'
+  | 'node'
+  | 'hardening'
+  | 'client'
+  | 'agent'
+  | 'keyCreatedAt'
 >
 
 export interface Fingerprinter {

@@ -38,7 +38,7 @@ export interface Replayer {
 }
 
 /** What can be sent again: what anyone may say twice. Control topics are written by who is in charge, and by nobody else. */
-const replayable: ReadonlySet<string> = new Set(['requests', 'fingerprints', 'telemetry', 'flows', 'findings'])
+const replayable: ReadonlySet<string> = new Set(['requests', 'fingerprints', 'prompts', 'telemetry', 'flows', 'findings'])
 
 /** How far the clocks of the one who orders and of the one who answers may be apart, milliseconds. */
 const skewMs = 3_600_000

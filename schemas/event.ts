@@ -11,6 +11,7 @@ import { Incident } from './incident.ts'
 import { Key } from './key.ts'
 import { Model } from './model.ts'
 import type { EventId, Instant } from './primitives.ts'
+import { PromptEvent } from './prompt.ts'
 import { RequestEvent } from './request.ts'
 import { TelemetryEvent } from './telemetry.ts'
 import { Term } from './term.ts'
@@ -23,7 +24,8 @@ import { TickEvent } from './tick.ts'
  */
 export const kinds = {
   request: { version: '1.1', schema: RequestEvent },
-  fingerprint: { version: '1.0', schema: FingerprintEvent },
+  fingerprint: { version: '1.1', schema: FingerprintEvent },
+  prompt: { version: '1.0', schema: PromptEvent },
   telemetry: { version: '1.1', schema: TelemetryEvent },
   flow: { version: '1.0', schema: FlowEvent },
   tick: { version: '1.0', schema: TickEvent },
@@ -65,5 +67,5 @@ export interface CordonEvent<K extends Kind = Kind> {
 export type EventOf<K extends Kind> = { [P in K]: CordonEvent<P> }[K]
 
 /** What a detector can see. */
-export type ObservationKind = 'request' | 'fingerprint' | 'telemetry' | 'flow'
+export type ObservationKind = 'request' | 'fingerprint' | 'prompt' | 'telemetry' | 'flow'
 export type Observation = EventOf<ObservationKind>

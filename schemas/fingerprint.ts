@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { Bytes, EventId, Name, Unit } from './primitives.ts'
+import { Bytes, EventId, Instant, Name, Unit } from './primitives.ts'
+import { Hardening } from './request.ts'
 
 /** What the model answered to one input, without the input. */
 export const OutputSummary = z.object({
@@ -53,5 +54,15 @@ export const FingerprintEvent = z.object({
   /** Distance in the sketch to the nearest of the profile's reference inputs: what "far" means around here. */
   referenceDistance: z.number().min(0),
   output: OutputSummary,
+  /** Since 1.1, and so are those after it: how much of the answer left. */
+  hardening: Hardening.default('none'),
+  /** As in the request's event: keyed hashes of the peer's address and of its User-Agent. Empty where they are not known. */
+  client: z.string().max(64).default(''),
+  agent: z.string().max(64).default(''),
+  /** When the caller's key was made; null where it is not known. */
+  keyCreatedAt: Instant.nullable().default(null),
 })
 export type FingerprintEvent = z.infer<typeof FingerprintEvent>
+
+/** What the fields since 1.1 say where nothing is known of the caller, and the answer left whole. */
+export const plainCaller = { hardening: 'none', client: '', agent: '', keyCreatedAt: null } as const satisfies Partial<FingerprintEvent>

@@ -13,13 +13,13 @@ export interface RoleAccess {
   readonly describesAll: boolean
 }
 
-const observed = ['requests', 'fingerprints', 'telemetry', 'flows'] as const
+const observed = ['requests', 'fingerprints', 'prompts', 'telemetry', 'flows'] as const
 const control = ['incidents', 'actions', 'containments', 'keys', 'models'] as const
 
 /** Least privilege by role: `cordon topics acls` prints it, and the tests run a cluster that enforces it. */
 export const roles: Readonly<Record<RoleName, RoleAccess>> = {
   node: {
-    writes: ['requests', 'fingerprints', 'telemetry', 'acknowledgements', 'heartbeats'],
+    writes: ['requests', 'fingerprints', 'prompts', 'telemetry', 'acknowledgements', 'heartbeats'],
     reads: ['containments', 'keys', 'models'],
     groups: [],
     describesAll: false,

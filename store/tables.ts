@@ -1,9 +1,10 @@
-import type { EventOf, Instant, Kind, Order } from '../schemas/index.ts'
+import type { EventOf, Instant, Kind, Order, PromptSampling } from '../schemas/index.ts'
 
 /** Tables of events; the columns are in migrations/. */
 export const tables = [
   'requests',
   'fingerprints',
+  'prompts',
   'telemetry',
   'flows',
   'findings',
@@ -62,7 +63,22 @@ const mappings: ToRow = {
   },
   fingerprint: {
     table: 'fingerprints',
-    columns: ({ sketch, bands, output, ...rest }) => ({ ...rest, ...output, sketchBase64: sketch, bandsBase64: bands }),
+    columns: ({ sketch, bands, output, keyCreatedAt, ...rest }) => ({
+      ...rest,
+      ...output,
+      sketchBase64: sketch,
+      bandsBase64: bands,
+      keyCreatedAt: instantOrNull(keyCreatedAt),
+    }),
+  },
+  prompt: {
+    table: 'prompts',
+    columns: ({ chunks, sampling, keyCreatedAt, ...rest }) => ({
+      ...rest,
+      ...columnsOf(sampling),
+      chunksBase64: chunks,
+      keyCreatedAt: instantOrNull(keyCreatedAt),
+    }),
   },
   telemetry: { table: 'telemetry', columns: (d) => d },
   flow: {
@@ -145,6 +161,13 @@ const mappings: ToRow = {
       at: instant(at),
     }),
   },
+}
+
+/** Without sampling the columns have their defaults. */
+function columnsOf(sampling: PromptSampling | null): Row {
+  if (sampling === null) return {}
+  const { logitBias, ...rest } = sampling
+  return logitBias === null ? rest : { ...rest, biasedTokens: logitBias.tokens, largestBias: logitBias.largest, biasHash: logitBias.hash }
 }
 
 /** What an order is about. */

@@ -18,6 +18,7 @@ export interface Exchange {
   principal: string
   organization: string | null
   keyId: string | null
+  keyCreatedAt: Instant | null
   version: string | null
   pool: string | null
   endpoint: string | null
@@ -75,6 +76,7 @@ export function newExchange({ arrivedAt, startedAt, dialect, operation, trace, w
     principal: 'anonymous',
     organization: null,
     keyId: null,
+    keyCreatedAt: null,
     version: null,
     pool: null,
     endpoint: null,

@@ -56,12 +56,14 @@ export class Recorder {
     const client = this.#pseudonym('address', plainAddress(peer.address))
     exchange.id = id
     exchange.client = client
-    const data = this.#describe(exchange, status, client, this.#pseudonym('agent', peer.agent))
+    const agent = this.#pseudonym('agent', peer.agent)
+    const data = this.#describe(exchange, status, client, agent)
     emitter.emit('requests', newEvent('request', data, name, exchange.arrivedAt, id))
-    const { principal, organization, keyId, model, version } = exchange
+    const { principal, organization, keyId, keyCreatedAt, model, version, hardening } = exchange
     if (model !== null && version !== null) {
+      const about = { request: id, principal, organization, keyId, keyCreatedAt, client, agent, model, version, node: name, hardening }
       exchange.fingerprints.forEach((fingerprint, index) => {
-        const data = { request: id, index, principal, organization, keyId, model, version, node: name, ...fingerprint }
+        const data = { ...about, index, ...fingerprint }
         emitter.emit('fingerprints', newEvent('fingerprint', data, name, exchange.arrivedAt))
       })
     }

@@ -61,6 +61,7 @@ export class Service {
       exchange.principal = verified.principal
       exchange.organization = verified.organization
       exchange.keyId = verified.keyId
+      exchange.keyCreatedAt = verified.createdAt
     }
     // Before 401: a key that is not known may have been made since the node knew.
     if (freshness.look() === 'fail-closed') throw busy('OVERLOADED', closedRetrySeconds)

@@ -11,6 +11,7 @@ export function readInput(record: BusRecord): HostInput {
   switch (event.kind) {
     case 'request':
     case 'fingerprint':
+    case 'prompt':
     case 'telemetry':
     case 'flow':
     case 'tick':
@@ -34,6 +35,7 @@ function sentAt({ headers }: BusRecord): Instant | null {
 const topicOf: Readonly<Record<ObservationKind, TopicName>> = {
   request: 'requests',
   fingerprint: 'fingerprints',
+  prompt: 'prompts',
   telemetry: 'telemetry',
   flow: 'flows',
 }

@@ -356,6 +356,7 @@ function subjectsOf({ kind, data }: Observation): { readonly principal?: string;
     case 'request':
       return { principal: data.principal, keys: [] }
     case 'fingerprint':
+    case 'prompt':
       return { principal: data.principal, keys: [data.model] }
     case 'telemetry':
       return { keys: [data.node] }

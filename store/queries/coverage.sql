@@ -50,7 +50,7 @@ WITH
   lost AS (SELECT subject, sumIf(ms, class = 'blind') AS blindMs, sumIf(ms, class = 'any') AS anyMs FROM covered GROUP BY subject),
   counted AS (SELECT subject, count() AS gapCount, sum(events) AS eventCount, max(parts) AS partitionCount, uniqExact(part) AS partCount FROM gaps GROUP BY subject),
   heard AS (SELECT uniqExact(node) AS nodes FROM telemetry WHERE time >= askedFrom AND time < askedUntil),
-  subjects AS (SELECT arrayJoin(['fingerprints', 'flows', 'nodes', 'requests', 'telemetry']) AS subject)
+  subjects AS (SELECT arrayJoin(['fingerprints', 'flows', 'nodes', 'prompts', 'requests', 'telemetry']) AS subject)
 SELECT
   s.subject AS subject,
   dateDiff('millisecond', askedFrom, askedUntil) / 1000 AS seconds,

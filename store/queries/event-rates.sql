@@ -24,6 +24,7 @@ FROM
 (
   SELECT time, 'request' AS kind, toString(outcome) AS outcome FROM requests
   UNION ALL SELECT time, 'fingerprint', '' FROM fingerprints
+  UNION ALL SELECT time, 'prompt', toString(outcome) FROM prompts
   UNION ALL SELECT time, 'telemetry', '' FROM telemetry
   UNION ALL SELECT time, 'flow', '' FROM flows
   UNION ALL SELECT time, 'finding', toString(severity) FROM findings

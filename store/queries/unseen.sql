@@ -29,7 +29,7 @@ parameters:
 example: { principal: alice, model: digits }
 */
 -- A key lies in partition murmur2(key) % partitions, as Kafka's clients have it, so a gap of another partition cannot concern it.
--- Requests are keyed by principal, fingerprints by model, flows by workload. Where a gap names all whom it concerns, that is exact.
+-- Requests are keyed by principal, fingerprints and prompts by model, flows by workload. Where a gap names all whom it concerns, that is exact.
 WITH
   coalesce({until:Nullable(DateTime64(3, 'UTC'))}, now64(3, 'UTC')) AS askedUntil,
   coalesce({from:Nullable(DateTime64(3, 'UTC'))}, askedUntil - toIntervalHour(24)) AS askedFrom,
@@ -91,7 +91,7 @@ WITH
     FROM dead_letters
     WHERE time >= askedFrom AND time < askedUntil
       AND (who IS NULL OR fromTopic != 'requests' OR key IS NULL OR key = who)
-      AND (which IS NULL OR fromTopic != 'fingerprints' OR key IS NULL OR key = which)
+      AND (which IS NULL OR fromTopic NOT IN ('fingerprints', 'prompts') OR key IS NULL OR key = which)
       AND (whence IS NULL OR fromTopic != 'flows' OR key IS NULL OR key = whence)
     GROUP BY fromTopic, fromPartition, code
   ),
@@ -102,12 +102,12 @@ WITH
       multiIf(
         who IS NULL AND which IS NULL AND whence IS NULL, true,
         gapTopic = 'requests', (who IS NOT NULL OR which IS NOT NULL) AND (who IS NULL OR kafkaMurmurHash(assumeNotNull(who)) % gapPartitions = gapPartition),
-        gapTopic = 'fingerprints', (who IS NOT NULL OR which IS NOT NULL) AND (which IS NULL OR kafkaMurmurHash(assumeNotNull(which)) % gapPartitions = gapPartition),
+        gapTopic IN ('fingerprints', 'prompts'), (who IS NOT NULL OR which IS NOT NULL) AND (which IS NULL OR kafkaMurmurHash(assumeNotNull(which)) % gapPartitions = gapPartition),
         gapTopic = 'flows', whence IS NOT NULL AND kafkaMurmurHash(assumeNotNull(whence)) % gapPartitions = gapPartition,
         who IS NOT NULL OR which IS NOT NULL
       ) AS inPartition,
-      who IS NOT NULL AND gapTopic IN ('requests', 'fingerprints') AND allPrincipals AND NOT has(principals, assumeNotNull(who)) AS withoutWho,
-      which IS NOT NULL AND gapTopic = 'fingerprints' AND allKeys AND NOT has(keys, assumeNotNull(which)) AS withoutWhich,
+      who IS NOT NULL AND gapTopic IN ('requests', 'fingerprints', 'prompts') AND allPrincipals AND NOT has(principals, assumeNotNull(who)) AS withoutWho,
+      which IS NOT NULL AND gapTopic IN ('fingerprints', 'prompts') AND allKeys AND NOT has(keys, assumeNotNull(which)) AS withoutWhich,
       whence IS NOT NULL AND gapTopic = 'flows' AND allKeys AND NOT has(keys, assumeNotNull(whence)) AS withoutWhence,
       -- State is kept by model and principal, or by workload.
       who IS NULL OR has(principals, assumeNotNull(who)) OR arrayExists(key -> (key = who AND gapTopic = 'requests') OR endsWith(key, concat('/', assumeNotNull(who))), keys) AS hasWho,
@@ -126,7 +126,7 @@ SELECT * FROM
   UNION ALL
   SELECT
     'unreadable', begins, ends,
-    if(coalesce(has(named, multiIf(fromTopic = 'requests', who, fromTopic = 'fingerprints', which, fromTopic = 'flows', whence, NULL)), who IS NULL AND which IS NULL AND whence IS NULL), 'certainly', 'possibly'),
+    if(coalesce(has(named, multiIf(fromTopic = 'requests', who, fromTopic IN ('fingerprints', 'prompts'), which, fromTopic = 'flows', whence, NULL)), who IS NULL AND which IS NULL AND whence IS NULL), 'certainly', 'possibly'),
     fromTopic, fromPartition, NULL, records, '', concat(toString(records), if(records = 1, ' record', ' records'), ' of ', fromTopic, '/', toString(fromPartition), ' could not be read: ', code, ', ', why), '', 0
   FROM unread
   WHERE multiIf(

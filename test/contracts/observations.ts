@@ -70,6 +70,10 @@ const fingerprint: DataOf<'fingerprint'> = {
   classTail: 0.5,
   referenceDistance: 5,
   output: { label: 0, confidence: 0.9, margin: 0.8, entropy: 0.3 },
+  hardening: 'none',
+  client: 'c1',
+  agent: 'a1',
+  keyCreatedAt: null,
 }
 
 const flow: DataOf<'flow'> = {

@@ -2,7 +2,7 @@ import type { FindingDraft } from '../../detectors/contract.ts'
 import { scoreOf } from '../../detectors/near-duplicate-probing/cluster.ts'
 import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/near-duplicate-probing.ts'
 import type { Fingerprint } from '../../inference/port.ts'
-import { type EventOf, uuidv7 } from '../../schemas/index.ts'
+import { type EventOf, plainCaller, uuidv7 } from '../../schemas/index.ts'
 
 const epoch = Date.UTC(2026, 0, 1)
 
@@ -30,7 +30,7 @@ export class Driver {
     const time = epoch + count * this.#pace
     const id = idOf(time, count)
     const about = { request: id, index: 0, principal, organization: null, keyId: null, model: 'digits', version: '1', node: 'lab' }
-    return { kind: 'fingerprint', id, time, source: 'lab', data: { ...about, ...fingerprint } }
+    return { kind: 'fingerprint', id, time, source: 'lab', data: { ...about, ...plainCaller, ...fingerprint } }
   }
 
   /** The evidence of the cluster that scores highest now. */

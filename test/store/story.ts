@@ -75,6 +75,10 @@ export const fingerprint: DataOf<'fingerprint'> = {
   classTail: 0.5,
   referenceDistance: 6,
   output: { label: 3, confidence: 0.9, margin: 0.8, entropy: 0.1 },
+  hardening: 'none',
+  client: 'c1',
+  agent: 'a1',
+  keyCreatedAt: null,
 }
 
 export const finding: DataOf<'finding'> = {

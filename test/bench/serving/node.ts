@@ -99,7 +99,7 @@ async function openVariant({ name, without = [], bus: kind, tracing = false }: V
     : await openEmitter({ bus, dir: join(dir, name, 'spool'), clock: Date.now, log, registry })
   const keys = await openTestKeys(bus, Date.now)
   const { key } = await keys.create({ principal: 'bench' })
-  const anyone = { ok: true, principal: 'bench', organization: null, keyId: 'bench' } as const
+  const anyone = { ok: true, principal: 'bench', organization: null, keyId: 'bench', createdAt: 0 } as const
   const profile = readFileSync(join(modelsDir, 'digits', version, 'profile.bin'))
   const fingerprinter = without.includes('fingerprints') ? undefined : openFingerprinter({ profile, key: new Uint8Array(32), epoch: 0 })
   const { pools, runtime, text } = served
