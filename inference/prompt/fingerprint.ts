@@ -1,0 +1,128 @@
+import { hash } from 'node:crypto'
+import type { PromptEvent } from '../../schemas/index.ts'
+import { FingerprintError } from '../fingerprint/errors.ts'
+import { deriveKey } from '../fingerprint/keystream.ts'
+import { type CharacterModel, copyOf, likelihood } from './character-model.ts'
+import { type ChunkKey, chunkKeyOf, cut, Pieces } from './chunker.ts'
+import { Lessons } from './lessons.ts'
+import { priorModel } from './prior.ts'
+import { SketchWriter } from './sketch.ts'
+
+/** The part of a prompt's event that is made from its text; see `PromptEvent` for each field. */
+export type PromptFingerprint = Pick<PromptEvent, 'epoch' | 'exact' | 'system' | 'bytes' | 'messages' | 'chunks' | 'surprise' | 'learned'>
+
+export interface PromptFingerprinterOptions {
+  /** 32 secret bytes, the same on every node. */
+  readonly key: Uint8Array
+  /** Counts rotations of the key. */
+  readonly epoch: number
+  /** Models whose characters are remembered, 0.7 MB each; the one that was asked longest ago goes. Default 32. */
+  readonly models?: number
+  /** Milliseconds; only for what one principal may teach in an hour. Default `Date.now`. */
+  readonly now?: () => number
+}
+
+export interface PromptMessage {
+  readonly role: string
+  readonly text: string
+}
+
+export interface PromptFingerprinter {
+  /**
+   * @param principal who asks. It bounds what one principal may teach the character model; prompts without it count
+   *   as one principal's.
+   */
+  fingerprint(model: string, messages: readonly PromptMessage[], principal?: string): PromptFingerprint
+  /** Keyed 64-bit hash of any text, hex. */
+  hashOf(text: string): string
+}
+
+/** Code units of a longer text that are read: as many from its start, three times as many from its end. `exact` covers all. */
+const readAtMost = 65_536
+const readFirst = 16_384
+
+interface ModelState {
+  readonly key: ChunkKey
+  readonly characters: CharacterModel
+  readonly lessons: Lessons
+}
+
+/**
+ * Opens the fingerprinter of prompts: chunks cut where the content says so and hashed under the key, with how strange
+ * each is to the model's ordinary traffic. Not safe for overlapping calls (it reuses buffers).
+ *
+ * @throws FingerprintError `KEY_LENGTH`
+ */
+export function openPromptFingerprinter({ key, epoch, models = 32, now = Date.now }: PromptFingerprinterOptions): PromptFingerprinter {
+  if (key.length !== 32) throw new FingerprintError('KEY_LENGTH', `A fingerprint key has 32 bytes; this one has ${key.length}.`)
+  const secret = Buffer.from(deriveKey(key, `prompt\0${epoch}`)).toString('hex')
+  const states = new Map<string, ModelState>()
+  const pieces = new Pieces(readAtMost / 4)
+  const bits = new Float64Array(pieces.capacity)
+  const sketch = new SketchWriter()
+
+  const stateOf = (model: string): ModelState => {
+    let state = states.get(model)
+    if (state) states.delete(model)
+    else state = { key: chunkKeyOf(deriveKey(key, `prompt\0${epoch}\0${model}`)), characters: copyOf(priorModel()), lessons: new Lessons() }
+    states.set(model, state)
+    if (states.size > models) states.delete(states.keys().next().value ?? model)
+    return state
+  }
+
+  const hashOf = (text: string): string => hash('sha256', secret + text).slice(0, 16)
+
+  return {
+    hashOf,
+    fingerprint(model, messages, principal = '') {
+      const state = stateOf(model)
+      const { text, system } = joined(messages)
+      const { characters, lessons } = state
+      pieces.count = 0
+      cutAll(messages, text.length, state.key, text, pieces)
+      let sum = 0
+      let units = 0
+      for (let i = 0; i < pieces.count; i++) {
+        const from = pieces.from[i] as number
+        const until = pieces.until[i] as number
+        const piece = -Math.log2(likelihood(characters, text, from, Math.min(until, from + 64)))
+        bits[i] = piece
+        sum += piece
+        units += until - from
+      }
+      const exact = hashOf(messages.map(({ role, text: said }) => `${role}\0${said}`).join('\0\0'))
+      const { learned } = characters
+      lessons.teach(characters, text, pieces, principal, exact, now())
+      return {
+        epoch,
+        exact,
+        system: system === null ? null : hashOf(system),
+        bytes: Buffer.byteLength(text) - Math.max(0, messages.length - 1),
+        messages: messages.length,
+        chunks: sketch.write(pieces, bits),
+        surprise: units === 0 ? 0 : Math.round((100 * sum) / units) / 100,
+        learned,
+      }
+    },
+  }
+}
+
+function joined(messages: readonly PromptMessage[]): { text: string; system: string | null } {
+  const first = messages[0]
+  const text = messages.length === 1 && first ? first.text : messages.map((message) => message.text).join('\n')
+  const instructions = messages.filter(({ role }) => role === 'system' || role === 'developer')
+  return { text, system: instructions.length === 0 ? null : instructions.map((message) => message.text).join('\n') }
+}
+
+/** Cuts message by message, so that no chunk spans two; of a text that is too long, its start and its end. */
+function cutAll(messages: readonly PromptMessage[], length: number, key: ChunkKey, text: string, pieces: Pieces): void {
+  const skipFrom = length > readAtMost ? readFirst : length
+  const skipUntil = length > readAtMost ? length - (readAtMost - readFirst) : length
+  let from = 0
+  for (const message of messages) {
+    const until = from + message.text.length
+    cut(text, from, Math.min(until, skipFrom), key, pieces)
+    if (until > skipUntil) cut(text, Math.max(from, skipUntil), until, key, pieces)
+    from = until + 1
+  }
+}
