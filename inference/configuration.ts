@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { Name, Operation } from '../schemas/index.ts'
 
 /** Bounds of a language model's requests; what exceeds them is refused with 400, and what is left out takes the default. */
-const TextConfiguration = z.strictObject({
+export const TextConfiguration = z.strictObject({
   maxMessages: z.int().min(1).max(4_096).default(256).describe('messages in one chat'),
   maxInputBytes: z.int().min(1).max(16_777_216).default(262_144).describe('bytes of the prompt, or of all messages'),
   maxTokens: z.int().min(1).max(1_000_000).default(4_096).describe('most tokens that one answer may have; more are refused'),
@@ -46,6 +46,27 @@ const TextConfiguration = z.strictObject({
         .describe('tools must come with a strict JSON schema, and calls in the answer must fit it and name a tool that was offered'),
     })
     .prefault({}),
+  fingerprintPrompts: z
+    .boolean()
+    .default(true)
+    .describe('whether prompts leave a keyed fingerprint, from which attacks on the model are seen; never their text'),
+  examineAnswers: z
+    .boolean()
+    .default(true)
+    .describe('whether the node looks at answers as they pass, for a keyed hash, refusals and canaries; nothing of their text is kept'),
+  canaries: z
+    .array(z.strictObject({ name: Name, text: z.string().min(8).max(256) }))
+    .max(64)
+    .default([])
+    .describe(
+      'texts planted where no answer may have them from, such as the system prompt or training data; an answer that has one is a leak',
+    ),
+  refusals: z
+    .array(z.string().min(2).max(128))
+    .max(512)
+    .nullable()
+    .default(null)
+    .describe('how answers begin that refuse, in any case; null is a list for sixteen languages'),
 })
 export type TextConfiguration = z.infer<typeof TextConfiguration>
 

@@ -1,4 +1,4 @@
-import type { FingerprintEvent, Operation, OutputSummary } from '../schemas/index.ts'
+import type { FingerprintEvent, Operation, OutputSummary, PromptEvent } from '../schemas/index.ts'
 
 /** Datatypes of the Open Inference Protocol. */
 export type Datatype =
@@ -221,6 +221,22 @@ export interface Fingerprinter {
    * @param output one row of probabilities
    */
   fingerprint(input: Float32Array, output: Float32Array): Fingerprint
+}
+
+/** One message of a prompt. Roles are the API's, `prompt` for a text without one, and `tools` for what offers tools and formats. */
+export interface PromptMessage {
+  readonly role: string
+  readonly text: string
+}
+
+/** The part of a prompt event that comes from the text alone. */
+export type PromptFingerprint = Pick<PromptEvent, 'epoch' | 'exact' | 'system' | 'bytes' | 'messages' | 'chunks' | 'surprise' | 'learned'>
+
+export interface PromptFingerprinter {
+  /** @param principal who asks: one teaches a bounded share of what the model is ordinarily asked */
+  fingerprint(model: string, messages: readonly PromptMessage[], principal: string): PromptFingerprint
+  /** Keyed 64-bit hash, 16 hex digits. */
+  hashOf(text: string): string
 }
 
 export function summarise(output: Float32Array): OutputSummary {

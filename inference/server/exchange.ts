@@ -1,10 +1,31 @@
-import type { FingerprintEvent, Hardening, Instant, Operation, Outcome, Sampling, TokenCount } from '../../schemas/index.ts'
+import type {
+  FingerprintEvent,
+  Hardening,
+  Instant,
+  Operation,
+  Outcome,
+  PromptEvent,
+  PromptSampling,
+  Sampling,
+  TokenCount,
+} from '../../schemas/index.ts'
 import { RequestCancellation } from '../cancellation.ts'
-import type { Fingerprint } from '../port.ts'
+import type { Fingerprint, PromptFingerprint } from '../port.ts'
 import type { Trace } from './tracing.ts'
 
 /** How refusals are worded: problem details with `error` for the Open Inference Protocol, or an `error` object of the OpenAI API. */
 export type Dialect = 'oip' | 'openai'
+
+/** What an answer, or what there is of it, tells of itself. */
+export type Verdict = Pick<PromptEvent, 'refused' | 'answer' | 'canaries'>
+
+/** The prompts of a request that a model was asked, and what became of them. */
+export interface Prompts {
+  readonly fingerprints: readonly PromptFingerprint[]
+  readonly sampling: PromptSampling | null
+  /** As of now: asked when the event is written. */
+  verdictOf(prompt: number): Verdict
+}
 
 /** One request on its way through the node: what its event will say. */
 export interface Exchange {
@@ -48,6 +69,8 @@ export interface Exchange {
   /** The event's id, once something had to name it. */
   id: FingerprintEvent['request'] | undefined
   fingerprints: readonly Fingerprint[]
+  /** Undefined until the model is asked, and where nobody looks at prompts. */
+  prompts: Prompts | undefined
   /** Pseudonym of the peer's address, once its event has it. */
   client: string | null
   readonly cancellation: RequestCancellation
@@ -102,6 +125,7 @@ export function newExchange({ arrivedAt, startedAt, dialect, operation, trace, w
     configuration: '',
     id: undefined,
     fingerprints: [],
+    prompts: undefined,
     client: null,
     cancellation: new RequestCancellation(startedAt + withinMs),
     trace,

@@ -119,7 +119,7 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
   const held = { bodies, connections, watch, maxPipelined: limits.maxPipelined }
   const parts = { service, recorder, tracing, clock, closing: () => closing, onRecordError, limits, metrics, log, ...held }
   await app.register(oipRoutes, { ...parts, runtime, configurationOf: options.configurationOf, fingerprinterOf })
-  await app.register(openaiRoutes, { ...parts, text, configurationOf: options.configurationOf })
+  await app.register(openaiRoutes, { ...parts, text, prompts: options.prompts, configurationOf: options.configurationOf })
   await app.ready()
   const telemetry = openTelemetry({ options, everyMs: limits.telemetryMs, recorder, freshness })
   let looking: NodeJS.Timeout | undefined

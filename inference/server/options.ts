@@ -5,7 +5,7 @@ import type { View } from '../../bus/view.ts'
 import type { Containment, Instant, Model } from '../../schemas/index.ts'
 import type { ServedConfiguration } from '../configuration.ts'
 import type { Emitter } from '../emitter/emitter.ts'
-import type { Fingerprinter, TensorRuntime, TextRuntime } from '../port.ts'
+import type { Fingerprinter, PromptFingerprinter, TensorRuntime, TextRuntime } from '../port.ts'
 import type { ControlOptions, ControlSource } from './freshness.ts'
 import type { Tracing } from './tracing.ts'
 
@@ -104,6 +104,8 @@ export interface NodeOptions {
   readonly tracing: Tracing
   /** Undefined where a model version has no reference profile: then its requests leave no fingerprints. */
   readonly fingerprinterOf: (model: string, version: string) => Fingerprinter | undefined
+  /** Undefined: then no prompt leaves an event. */
+  readonly prompts?: PromptFingerprinter | undefined
   readonly keys: Pick<KeyRegistry, 'verify'> & Partial<ControlSource>
   readonly containments: View<Containment>
   /** A model that it does not know yet is served in its newest loaded version: the node never waits for whoever writes the topic. */

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { newEvent } from '../../bus/codec.ts'
 import { newEventId } from '../../bus/event-id.ts'
-import { Name, type RequestEvent } from '../../schemas/index.ts'
+import { Name, type PromptEvent, type RequestEvent } from '../../schemas/index.ts'
 import type { Exchange } from './exchange.ts'
 import type { NodeMetrics } from './metrics.ts'
 import type { NodeOptions } from './options.ts'
@@ -20,7 +20,8 @@ export interface Peer {
 }
 
 /**
- * Writes an exchange down: one `request` event, and one `fingerprint` event for each item of a served one.
+ * Writes an exchange down: one `request` event, one `fingerprint` event for each item of a served one, and one
+ * `prompt` event for each text that a language model was asked.
  * It is called when the answer is ready, which is sent {@link Recorder.whenWritten}: an answered request is in the spool, so
  * kill -9 after the answer loses nothing of it. That costs the answer some microseconds (test/bench/node.ts).
  */
@@ -66,6 +67,11 @@ export class Recorder {
         const data = { ...about, index, ...fingerprint }
         emitter.emit('fingerprints', newEvent('fingerprint', data, name, exchange.arrivedAt))
       })
+    }
+    const prompts = exchange.prompts?.fingerprints.length ?? 0
+    for (let at = 0; at < prompts; at++) {
+      const data = this.#describePrompt(exchange, at, id, client, agent)
+      if (data !== undefined) emitter.emit('prompts', newEvent('prompt', data, name, exchange.arrivedAt))
     }
   }
 
@@ -128,6 +134,45 @@ export class Recorder {
     }
   }
 
+  /** One prompt of the request: tokens and ends of a request of several are shared out evenly. */
+  #describePrompt(exchange: Exchange, at: number, request: string, client: string, agent: string): PromptEvent | undefined {
+    const { prompts, model } = exchange
+    const fingerprint = prompts?.fingerprints[at]
+    if (prompts === undefined || fingerprint === undefined || model === null) return undefined
+    const verdict = prompts.verdictOf(at)
+    const count = prompts.fingerprints.length
+    return {
+      request,
+      principal: exchange.principal,
+      organization: exchange.organization,
+      keyId: exchange.keyId,
+      keyCreatedAt: exchange.keyCreatedAt,
+      client,
+      agent,
+      model,
+      version: exchange.version,
+      node: this.#options.name,
+      operation: exchange.operation,
+      outcome: exchange.outcome,
+      hardening: exchange.hardening,
+      epoch: fingerprint.epoch,
+      exact: fingerprint.exact,
+      system: fingerprint.system,
+      bytes: fingerprint.bytes,
+      messages: fingerprint.messages,
+      chunks: fingerprint.chunks,
+      surprise: fingerprint.surprise,
+      learned: fingerprint.learned,
+      tokensIn: shareOf(exchange.tokensIn, at, count),
+      tokensOut: shareOf(exchange.tokensOut, at, count),
+      finishReasons: reasonsOf(exchange.finishReasons, at, count).map(shortened),
+      sampling: prompts.sampling,
+      refused: verdict.refused,
+      answer: verdict.answer,
+      canaries: verdict.canaries,
+    }
+  }
+
   /** What ran is paid for, also where the client did not wait for all of it. */
   #costOf({ model, outcome, items, operation, tokensIn, tokensOut }: Exchange): number {
     if (model === null || (outcome !== 'served' && outcome !== 'aborted')) return 0
@@ -145,6 +190,19 @@ export class Recorder {
     else this.#metrics.unrecorded()
     return ok
   }
+}
+
+/** An even share of a whole number; the first has what is left over, so that they sum up. */
+function shareOf(total: number, at: number, count: number): number {
+  const each = Math.floor(total / count)
+  return at === 0 ? total - each * (count - 1) : each
+}
+
+/** Those of one prompt's answers, where all answers of all prompts said how they ended; else all there are. */
+function reasonsOf(reasons: readonly string[], at: number, count: number): readonly string[] {
+  if (count === 1 || reasons.length % count !== 0) return reasons
+  const each = reasons.length / count
+  return reasons.slice(at * each, (at + 1) * each)
 }
 
 /** What an upstream says is bounded where it is read; an event that no reader takes would be lost for it. */

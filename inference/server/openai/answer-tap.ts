@@ -1,4 +1,5 @@
 import { type AnswerObject, choicesOf, countOf, messageOf, objectsIn, saidIn } from './answer-object.ts'
+import type { AnswerReader } from './answer-reader.ts'
 import { eventsIn, valueOf } from './events.ts'
 import { isObject } from './open-body.ts'
 
@@ -29,6 +30,7 @@ export class AnswerTap {
   readonly #reasons: string[] = []
   readonly #calls = new Set<number>()
   readonly #tokensIn: number
+  readonly #reader: AnswerReader | undefined
   #pieces = 0
   #usage: { tokensIn: number; tokensOut: number } | undefined
   #firstAt: number | null = null
@@ -37,9 +39,13 @@ export class AnswerTap {
   /** `[DONE]` passed. */
   done = false
 
-  /** @param inputBytes of the request, for an estimate where nobody says more */
-  constructor(inputBytes: number) {
+  /**
+   * @param inputBytes of the request, for an estimate where nobody says more
+   * @param reader of what is said; undefined where nobody looks at that
+   */
+  constructor(inputBytes: number, reader?: AnswerReader) {
     this.#tokensIn = Math.ceil(inputBytes / bytesPerToken)
+    this.#reader = reader
   }
 
   get tally(): Tally {
@@ -75,12 +81,18 @@ export class AnswerTap {
   #event(event: string, at: number): void {
     if (this.#firstAt !== null && !telling.test(event)) {
       // Neither a comment nor an empty event.
-      if (event.includes('data:')) this.#pieces++
+      if (!event.includes('data:')) return
+      this.#pieces++
+      if (this.#reader !== undefined && !this.#reader.readWord(event)) this.#read(valueOf(event, 'latin1'))
       return
     }
     const value = valueOf(event, 'latin1')
     if (value === '[DONE]') this.done = true
     else if (isObject(value)) this.#learnEvent(value, at)
+  }
+
+  #read(value: unknown): void {
+    if (isObject(value)) this.#reader?.read(value)
   }
 
   #learnEvent(value: AnswerObject, at: number): void {
@@ -96,6 +108,7 @@ export class AnswerTap {
 
   #learn(value: AnswerObject): void {
     this.usage(value['usage'])
+    this.#reader?.read(value)
     for (const choice of choicesOf(value)) {
       const index = countOf(choice['index']) ?? 0
       if (index >= maxChoices) continue

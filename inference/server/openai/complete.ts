@@ -9,6 +9,7 @@ import { openBody } from './open-body.ts'
 import type { OpenaiParts } from './parts.ts'
 import { readRequest, type TextOperation, type TextRequest } from './read-request.ts'
 import { relay } from './relay.ts'
+import { watchPrompts } from './watch-prompts.ts'
 import { refusedAnswer, wholeAnswer } from './whole-answer.ts'
 
 /** Reads, admits, asks the model, and passes its answer on: one request of the OpenAI API. */
@@ -27,17 +28,20 @@ export async function complete(
   exchange.sampling = asked.sampling
   const slot = await service.admit(exchange, model, asked.items)
   try {
-    const answer = await ask(parts, exchange, model, slot, asked)
+    const answering = ask(parts, exchange, model, slot, asked)
+    // The model is at work: what this takes delays nobody.
+    const reader = watchPrompts(parts, exchange, asked)
+    const answer = await answering
     exchange.queueMs += answer.queueMs
     exchange.endpoint = answer.endpoint
     if (answer.status === 200 && asked.stream && isEvents(answer)) {
-      await relay(parts, request, reply, { asked, answer, slot })
+      await relay(parts, request, reply, { asked, answer, slot, reader })
       return reply
     }
     reply.headers(slot.headers).code(answer.status).type('application/json')
     if (answer.status !== 200) return reply.send(await refusedAnswer(service, exchange, answer))
     if (isEvents(answer)) throw unusable('answer_unreadable', 'The model answered with a stream that nobody asked for.')
-    return reply.send(await wholeAnswer(service, exchange, asked, answer))
+    return reply.send(await wholeAnswer(service, exchange, asked, answer, reader))
   } finally {
     slot.leave()
   }

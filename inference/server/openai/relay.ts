@@ -7,6 +7,7 @@ import { refusalOf } from '../failures.ts'
 import { exchangeOf, finish } from '../model-routes.ts'
 import { Refusal } from '../refusal.ts'
 import type { Slot } from '../service.ts'
+import type { AnswerReader } from './answer-reader.ts'
 import { AnswerStream } from './answer-stream.ts'
 import { AnswerTap } from './answer-tap.ts'
 import { unusable } from './invalid.ts'
@@ -21,6 +22,8 @@ export interface Relayed {
   readonly asked: TextRequest
   readonly answer: TextAnswer
   readonly slot: Slot
+  /** Undefined where nobody looks at what is said. */
+  readonly reader: AnswerReader | undefined
 }
 
 /**
@@ -34,11 +37,11 @@ export async function relay(
   parts: OpenaiParts,
   request: FastifyRequest,
   reply: FastifyReply,
-  { asked, answer, slot }: Relayed,
+  { asked, answer, slot, reader }: Relayed,
 ): Promise<void> {
   const { service } = parts
   const exchange = exchangeOf(request)
-  const tap = new AnswerTap(asked.inputBytes)
+  const tap = new AnswerTap(asked.inputBytes, reader)
   const stream = new AnswerStream({ tap, hardener: () => service.hardening(exchange), tools: asked.tools })
   exchange.streamed = true
   const pieces = piecesOf(stream, answer, () => note(exchange, tap.tally))

@@ -2,6 +2,7 @@ import type { TextAnswer } from '../../port.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Service } from '../service.ts'
 import { type AnswerObject, choicesOf, messageOf, objectsIn } from './answer-object.ts'
+import type { AnswerReader } from './answer-reader.ts'
 import { AnswerTap } from './answer-tap.ts'
 import { hardenAnswer } from './harden-answer.ts'
 import { unusable } from './invalid.ts'
@@ -18,11 +19,18 @@ const maxRefusalBytes = 65_536
 /**
  * An answer that is not a stream, as it may go out: the same bytes where nothing is hardened.
  *
+ * @param reader undefined where nobody looks at what is said
  * @throws Refusal `FAILED_UPSTREAM` where it cannot be read, or a tool call does not fit
  */
-export async function wholeAnswer(service: Service, exchange: Exchange, asked: TextRequest, answer: TextAnswer): Promise<Buffer> {
+export async function wholeAnswer(
+  service: Service,
+  exchange: Exchange,
+  asked: TextRequest,
+  answer: TextAnswer,
+  reader: AnswerReader | undefined,
+): Promise<Buffer> {
   const bytes = await service.within(exchange, bytesOf(answer, maxAnswerBytes))
-  const tap = new AnswerTap(asked.inputBytes)
+  const tap = new AnswerTap(asked.inputBytes, reader)
   // The numbers of embeddings are many, and only a hardener looks at them.
   let value: AnswerObject | undefined
   if (asked.operation === 'embedding') tap.usage(usageIn(bytes))
