@@ -4,6 +4,7 @@ import { seen } from './link.ts'
 import type { Point } from './memory.ts'
 import type { Params } from './parameters.ts'
 import { type Features, featuresOf } from './patterns.ts'
+import { begin, fade, follow, searchEvidence } from './search.ts'
 import { type Cluster, type Pattern, patterns, type State } from './state.ts'
 
 /** Members kept in order for geometry and the console. */
@@ -22,9 +23,11 @@ export const structural = patterns.filter((pattern) => pattern !== 'boundary' &&
 export function scoreOf(cluster: Cluster): number {
   const { evidence } = cluster
   const geometry = structural.reduce((sum, pattern) => sum + evidence[pattern], 0)
-  const circumstances = evidence.boundary + evidence.strange
   // An undecided or odd input seen often is one coincidence, not many: it adds to what the geometry says, in proportion.
-  return geometry + Math.min(0.5 + 1.2 * geometry, circumstances)
+  const undecided = Math.min(0.5 + 1.2 * geometry, evidence.boundary)
+  // Honest clients have odd inputs too, and move them about. They do not search or bisect with them.
+  const odd = Math.min(1.2 * (evidence.search + evidence.bisection), evidence.strange)
+  return geometry + Math.min(0.5 + 1.2 * geometry, undecided + odd)
 }
 
 /** Puts a linked query into its parent's cluster, or both into a new one, and weighs what the link says. */
@@ -36,7 +39,10 @@ export function grow(state: State, found: Scene, added: Point, params: Params, s
   const scene = { ...found, query: { point: added, vector: found.query.vector }, trail, own, past }
   const features = featuresOf(scene, scale)
   decay(cluster, added.at, params.halfLifeMs)
-  const gained = learn(cluster, features)
+  const before = scoreOf(cluster)
+  learn(cluster, features)
+  searched(cluster, added, found.parent.point, features.corner)
+  const gained = Math.max(0, scoreOf(cluster) - before)
   added.cluster = cluster.id
   cluster.members = [...cluster.members, added.seq].slice(-maxMembers)
   cluster.count++
@@ -62,7 +68,8 @@ function clusterOf(state: State, { parent }: Scene, params: Params): Cluster {
     lastAt: point.at,
     members: [point.seq],
     count: 1,
-    evidence: { bisection: 0, antithetic: 0, sparse: 0, walk: 0, creep: 0, boundary: 0, strange: 0 },
+    evidence: { bisection: 0, antithetic: 0, sparse: 0, walk: 0, search: 0, creep: 0, boundary: 0, strange: 0 },
+    search: begin(point),
     principals: [],
     revisions: 0,
   }
@@ -76,17 +83,21 @@ function clusterOf(state: State, { parent }: Scene, params: Params): Cluster {
 function decay(cluster: Cluster, now: number, halfLife: number): void {
   const factor = 2 ** -(Math.max(0, now - cluster.lastAt) / halfLife)
   for (const pattern of patterns) cluster.evidence[pattern] *= factor
+  fade(cluster.search, factor)
 }
 
-/** Returns what the score rose by. */
-function learn(cluster: Cluster, features: Features): number {
-  const before = scoreOf(cluster)
+function searched(cluster: Cluster, added: Point, parent: Point, corner: Features['corner']): void {
+  const { search } = cluster
+  follow(search, added, parent, cluster.count, corner)
+  cluster.evidence.search = Math.min(ceilings.search, searchEvidence(search))
+}
+
+function learn(cluster: Cluster, features: Features): void {
   const { sums, levels } = weigh(features)
   const { evidence } = cluster
   for (const [pattern, value] of Object.entries(sums) as [Pattern, number][])
     evidence[pattern] = clip(evidence[pattern] + value, 0, ceilings[pattern])
   for (const [pattern, value] of Object.entries(levels) as [Pattern, number][]) evidence[pattern] = value
-  return Math.max(0, scoreOf(cluster) - before)
 }
 
 function credit(cluster: Cluster, point: Point, gained: number): void {

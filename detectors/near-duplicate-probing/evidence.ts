@@ -12,7 +12,7 @@ export interface Weights {
 }
 
 /** The most that one pattern can say by itself. */
-export const ceilings: Record<Pattern, number> = { bisection: 14, antithetic: 12, sparse: 12, walk: 12, creep: 8, boundary: 9, strange: 9 }
+export const ceilings: Record<Pattern, number> = { bisection: 14, antithetic: 12, sparse: 12, walk: 12, search: 16, creep: 8, boundary: 9, strange: 9 }
 
 export function weigh(features: Features): Weights {
   return {
@@ -53,15 +53,13 @@ function sparse({ kurtosis, relative, principalShare, corner }: Features): numbe
  * Right angles between what was tried from one point that was itself reached by a small step. Sensor noise makes
  * wider ones and takes evidence away.
  */
-function walk({ corner, deep, principalShare, relative, alternates, kurtosis, strangeness }: Features): number {
+function walk({ corner, deep, principalShare, relative, alternates, kurtosis }: Features): number {
   const { siblings, widest, back, mirrored, even } = corner
   if (alternates && relative < 0.3) return 2
-  // Off the manifold, as Square's stripes are, ordinary clients seldom go back to an earlier query and try again.
-  const odd = strangeness > 5.5 && relative < 0.3 && principalShare < 0.22
-  if (!(deep || odd) || back < -0.4) return 0
+  if (!deep || back < -0.4) return 0
   if (siblings === 0) return kurtosis > 2.2 && relative < 0.25 ? chain(corner, principalShare) : 0
   // What is no noise must at least be as regular as a basis vector times a step size.
-  if (principalShare >= noiseShare && !(relative < 0.2 && even) && !odd) return 0
+  if (principalShare >= noiseShare && !(relative < 0.2 && even)) return 0
   if (mirrored) return 1.5
   const sure = siblings > 1 ? 1 : 0.4
   if (widest < 0.15) return 2.2 * sure

@@ -103,6 +103,8 @@ export interface Corner {
   readonly siblings: number
   /** Largest cosine with any of them or with the way by which the parent was reached. */
   readonly widest: number
+  /** Mean cosine with all of them: 1/2 for fresh noise in every query, about 0 for independent changes of one point. */
+  readonly mean: number
   /** Cosine with the way back: −1 goes straight on, as motion does. */
   readonly back: number
   /** Some sibling is as far away on the other side. */
@@ -122,6 +124,8 @@ export function cornerOf({ query, parent, trail }: Scene): Corner {
   let siblings = 0
   let widest = -1
   let back = 0
+  let sum = 0
+  let angles = 0
   let mirrored = false
   let shortest = here.length
   let longest = here.length
@@ -133,6 +137,8 @@ export function cornerOf({ query, parent, trail }: Scene): Corner {
     if (!(ratio > 0.4 && ratio < 2.5)) continue
     const angle = cosine(here, there)
     widest = Math.max(widest, angle)
+    sum += angle
+    angles++
     shortest = Math.min(shortest, there.length)
     longest = Math.max(longest, there.length)
     if (before) back = angle
@@ -142,6 +148,7 @@ export function cornerOf({ query, parent, trail }: Scene): Corner {
   return {
     siblings,
     widest,
+    mean: angles > 0 ? sum / angles : 1,
     back,
     mirrored,
     even: longest < 1.25 * shortest,

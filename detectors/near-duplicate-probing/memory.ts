@@ -27,6 +27,8 @@ export interface Point {
   step: number
   /** Share of that change inside the principal subspace. */
   share: number
+  /** Queries that were linked to it. */
+  children: number
 }
 
 /** The numbers of a point in the order in which a snapshot has them, column by column; after them, how often it was spared. */
@@ -44,6 +46,7 @@ const numbers = [
   'parent',
   'step',
   'share',
+  'children',
 ] as const satisfies readonly (keyof Point)[]
 
 /** Columns, since an object for each of thousands of points takes ten times as long to write. */

@@ -10,8 +10,8 @@ import { State } from './state.ts'
 
 export const nearDuplicateProbing = defineDetector({
   id: 'near-duplicate-probing',
-  version: 1,
-  stateVersion: 2,
+  version: 2,
+  stateVersion: 3,
   summary:
     'Queries that are similar but not identical, from whoever they come, and that move as an attack does: bisecting to a decision boundary, probing in opposite pairs, changing one input value at a time, staying where the model is undecided.',
   threats: ['AML.T0043.001', 'AML.T0042', 'AML.T0040'],
@@ -68,5 +68,6 @@ function pointOf({ id, time, data }: EventOf<'fingerprint'>): Point {
     parent: 0,
     step: 0,
     share: 0,
+    children: 0,
   }
 }

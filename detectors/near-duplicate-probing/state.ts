@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { MemoryState } from './memory.ts'
+import { Search } from './search.ts'
 
 /** Evidence by pattern, in nats of log-likelihood ratio. */
-export const patterns = ['bisection', 'antithetic', 'sparse', 'walk', 'creep', 'boundary', 'strange'] as const
+export const patterns = ['bisection', 'antithetic', 'sparse', 'walk', 'search', 'creep', 'boundary', 'strange'] as const
 export type Pattern = (typeof patterns)[number]
 
 export const Cluster = z.object({
@@ -17,6 +18,7 @@ export const Cluster = z.object({
   count: z.number(),
   /** Sums by pattern; `boundary` and `strange` are levels, not sums. */
   evidence: z.record(z.enum(patterns), z.number()),
+  search: Search,
   principals: z.array(z.object({ name: z.string(), organization: z.string().nullable(), queries: z.number(), evidence: z.number() })),
   /** Findings stated so far. */
   revisions: z.number(),
