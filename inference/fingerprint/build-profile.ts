@@ -5,17 +5,29 @@ import { keystream } from './keystream.ts'
 import { nearestReference } from './nearest-reference.ts'
 import { principalDirections } from './principal.ts'
 import { type ClassProfile, encodeProfile, type ReferenceProfile } from './profile.ts'
+import { blockFor, type Reduction, reduce, reductionOf } from './reduction.ts'
 import { tailTable } from './tail.ts'
 
+/** Inputs one after the other, wherever they lie; what `at` returns is good until the next call. */
+export interface Samples {
+  readonly count: number
+  at(item: number): Float32Array
+}
+
+/** @param inputs `[items, width]` row-major */
+export function samplesOf(inputs: Float32Array, width: number): Samples {
+  return { count: Math.floor(inputs.length / width), at: (item) => inputs.subarray(item * width, (item + 1) * width) }
+}
+
 export interface ReferenceSet {
-  /** Values in one input. */
-  readonly width: number
+  /** Dimensions of one input; see {@link reductionOf} for how they are read. */
+  readonly shape: readonly number[]
   readonly range: readonly [number, number]
-  /** `[n, width]`: what the principal directions are taken from; the training set will do. */
-  readonly inputs: Float32Array
-  /** `[m, width]`: held out from training, since tails on data that the model knows would be too thin. */
-  readonly calibration: Float32Array
-  /** `[m, classes]`: the model's probabilities for the calibration inputs. */
+  /** What the principal directions are taken from; the training set will do. */
+  readonly inputs: Samples
+  /** Held out from training, since tails on data that the model knows would be too thin. */
+  readonly calibration: Samples
+  /** `[calibration.count, classes]`: the model's probabilities for the calibration inputs. */
   readonly outputs: Float32Array
   readonly classes: number
 }
@@ -32,28 +44,51 @@ const referencesPerClass = 200
 /** A class with fewer calibration inputs than this borrows everybody's tails. */
 const leastPerClass = 200
 
+/** Directions are taken from at most so many inputs. */
+const mostInputs = 60_000
+
 /**
- * Builds the reference profile of one model version (minutes for large inputs, seconds for 28×28). The same
- * set gives the same bytes.
+ * Builds the reference profile of one model version (seconds for 28×28, a minute for 224×224×3). The same set gives the
+ * same bytes.
  *
  * @returns the content of `profile.bin`
  * @throws FingerprintError `REFERENCE_TOO_SMALL`
  */
 export function buildProfile(set: ReferenceSet): Uint8Array {
-  const { width, range } = set
-  const items = Math.floor(set.calibration.length / width)
-  if (items < leastPerClass || set.inputs.length / width < leastPerClass)
-    throw new FingerprintError('REFERENCE_TOO_SMALL', `A reference profile needs at least ${leastPerClass} inputs; got ${items}.`)
-  const count = Math.min(principal, 4 * Math.floor(width / 4))
+  const { shape, range, inputs, calibration } = set
+  const least = Math.min(inputs.count, calibration.count)
+  if (least < leastPerClass)
+    throw new FingerprintError('REFERENCE_TOO_SMALL', `A reference profile needs at least ${leastPerClass} inputs; got ${least}.`)
+  const block = blockFor(shape)
+  const reduction = reductionOf(shape, block)
+  const count = Math.min(principal, 4 * Math.floor(reduction.reduced / 4))
   const seed = keystream(new Uint8Array(32), 'principal directions')
-  const found = principalDirections(set.inputs, width, count, () => seed.normal())
-  const quantised = quantiseRows(found.directions, count, width)
-  const geometry = { principal: count, width, mean: Float32Array.from(found.mean), ...quantised }
-  const calibrated = calibrate(set, geometry, items)
+  const { mean, pooled } = pool(inputs, reduction)
+  const found = principalDirections(pooled, reduction.reduced, count, () => seed.normal())
+  const quantised = quantiseRows(found.directions, count, reduction.reduced)
+  const kept = Float32Array.from(reduction.cells === null ? found.mean : mean)
+  const geometry = { principal: count, width: reduction.width, shape, block, mean: kept, ...quantised }
+  const calibrated = calibrate(set, geometry, reduction)
   const byClass = Array.from({ length: set.classes }, (_, c) => calibrated.filter((each) => each.label === c))
   const classes = byClass.map((own) => classProfile(own.length >= leastPerClass ? own : calibrated, count))
   const profile = { ...geometry, range, classes, nearScale: 1, ...references(byClass, count) }
   return encodeProfile({ ...profile, nearScale: nearScaleOf({ ...profile, id: '' }, byClass) })
+}
+
+/** The inputs' mean, and the inputs pooled, `[items, reduced]`. */
+function pool(inputs: Samples, reduction: Reduction): { mean: Float64Array; pooled: Float32Array } {
+  const { width, reduced } = reduction
+  const items = Math.min(inputs.count, mostInputs)
+  const mean = new Float64Array(width)
+  const pooled = new Float32Array(items * reduced)
+  const [whole, cells] = [new Float64Array(width), new Float64Array(reduced)]
+  for (let item = 0; item < items; item++) {
+    whole.set(inputs.at(item))
+    for (let i = 0; i < width; i++) mean[i] = (mean[i] as number) + (whole[i] as number) / items
+    reduce(reduction, whole, cells)
+    pooled.set(cells, item * reduced)
+  }
+  return { mean, pooled }
 }
 
 function quantiseRows(rows: Float64Array, count: number, width: number): { directions: Int16Array; directionScale: Float32Array } {
@@ -71,23 +106,25 @@ function quantiseRows(rows: Float64Array, count: number, width: number): { direc
 }
 
 function calibrate(
-  set: ReferenceSet,
+  { calibration, outputs, classes }: ReferenceSet,
   geometry: Pick<ReferenceProfile, 'directions' | 'directionScale' | 'principal' | 'width' | 'mean'>,
-  items: number,
+  reduction: Reduction,
 ): Calibrated[] {
-  const { width } = set
+  const { width } = geometry
   const directions = workingDirections(geometry)
-  const centred = new Float64Array(width)
-  return Array.from({ length: items }, (_, item) => {
+  const [centred, pooled] = [new Float64Array(width), new Float64Array(reduction.reduced)]
+  return Array.from({ length: calibration.count }, (_, item) => {
+    const input = calibration.at(item)
     let squared = 0
     for (let i = 0; i < width; i++) {
-      const value = (set.calibration[item * width + i] ?? 0) - (geometry.mean[i] ?? 0)
+      const value = (input[i] ?? 0) - (geometry.mean[i] ?? 0)
       centred[i] = value
       squared += value * value
     }
     const coordinates = new Float64Array(geometry.principal)
-    project(directions, centred, width, coordinates)
-    const row = set.outputs.subarray(item * set.classes, (item + 1) * set.classes)
+    reduce(reduction, centred, pooled)
+    project(directions, pooled, reduction.reduced, coordinates)
+    const row = outputs.subarray(item * classes, (item + 1) * classes)
     const label = row.indexOf(Math.max(...row))
     return { coordinates, residual: residualOf(squared, coordinates), label, doubt: doubtOf(row[label] ?? 0) }
   })

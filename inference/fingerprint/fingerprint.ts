@@ -5,6 +5,7 @@ import { mahalanobis, project, residualOf, workingDirections } from './geometry.
 import { deriveKey } from './keystream.ts'
 import { nearestReference } from './nearest-reference.ts'
 import { decodeProfile, type ReferenceProfile } from './profile.ts'
+import { reduce, reductionOf } from './reduction.ts'
 import { openSketcher } from './sketch.ts'
 import { upperTail } from './tail.ts'
 
@@ -28,17 +29,20 @@ export function openFingerprinter({ profile: bytes, key, epoch }: FingerprinterO
   if (key.length !== 32) throw new FingerprintError('KEY_LENGTH', `A fingerprint key has 32 bytes; this one has ${key.length}.`)
   const profile = decodeProfile(bytes)
   const directions = workingDirections(profile)
-  const sketcher = openSketcher(profile, directions, key, epoch)
+  const reduction = reductionOf(profile.shape, profile.block)
+  const sketcher = openSketcher(profile, reduction, directions, { key, epoch })
   const referenceDistance = nearestReference(profile)
   const exactKey = deriveKey(key, `exact\0${epoch}`)
   const centred = new Float64Array(profile.width)
+  const pooled = reduction.cells === null ? centred : new Float64Array(reduction.reduced)
   const coordinates = new Float64Array(profile.principal)
 
   const fingerprint = (input: Float32Array, output: Float32Array): Fingerprint => {
     if (input.length !== profile.width)
       throw new FingerprintError('INPUT_LENGTH', `The profile describes inputs of ${profile.width} values; this one has ${input.length}.`)
     const squared = centre(input, profile.mean, centred)
-    project(directions, centred, profile.width, coordinates)
+    if (pooled !== centred) reduce(reduction, centred, pooled)
+    project(directions, pooled, reduction.reduced, coordinates)
     const residual = residualOf(squared, coordinates)
     const summary = summarise(output)
     const { sketch, bands } = sketcher.sketch(centred, coordinates)

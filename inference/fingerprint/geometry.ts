@@ -1,9 +1,10 @@
 import { orthonormalise } from './orthonormal.ts'
 import type { ReferenceProfile } from './profile.ts'
 
-/** The profile's directions in working precision: `[principal, width]`, orthonormal rows. */
-export function workingDirections(profile: Pick<ReferenceProfile, 'directions' | 'directionScale' | 'principal' | 'width'>): Float64Array {
-  const { principal, width } = profile
+/** The profile's directions in working precision: `[principal, values of a pooled input]`, orthonormal rows. */
+export function workingDirections(profile: Pick<ReferenceProfile, 'directions' | 'directionScale' | 'principal'>): Float64Array {
+  const { principal } = profile
+  const width = profile.directions.length / principal
   const rows = new Float64Array(principal * width)
   for (let r = 0; r < principal; r++) {
     const scale = profile.directionScale[r] ?? 0

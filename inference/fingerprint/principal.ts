@@ -1,3 +1,4 @@
+import { project } from './geometry.ts'
 import { orthonormalise } from './orthonormal.ts'
 
 export interface Principal {
@@ -6,19 +7,47 @@ export interface Principal {
   readonly directions: Float64Array
 }
 
+/** Wider inputs are gone through again and again: their covariance would be too large. */
+const widestCovariance = 1_024
+const iterations = { covariance: 40, inputs: 16 } as const
+
 /**
- * Leading principal directions by subspace iteration on the covariance matrix.
+ * Leading principal directions by subspace iteration.
  *
  * @param inputs `[items, width]` row-major
  * @param normal standard normal numbers for the start, seeded by the caller so that a build repeats
  */
 export function principalDirections(inputs: Float32Array, width: number, count: number, normal: () => number): Principal {
   const items = Math.floor(inputs.length / width)
-  const { mean, covariance } = moments(inputs, items, width)
   const directions = Float64Array.from({ length: count * width }, normal)
   orthonormalise(directions, count, width)
-  for (let iteration = 0; iteration < 40; iteration++) {
+  if (width > widestCovariance) return iterateInputs(inputs, items, width, directions)
+  const { mean, covariance } = moments(inputs, items, width)
+  for (let iteration = 0; iteration < iterations.covariance; iteration++) {
     directions.set(multiply(directions, covariance, count, width))
+    orthonormalise(directions, count, width)
+  }
+  return { mean, directions }
+}
+
+/** Multiplies by the covariance without making it: X'(X d), input by input. */
+function iterateInputs(inputs: Float32Array, items: number, width: number, directions: Float64Array): Principal {
+  const count = directions.length / width
+  const mean = new Float64Array(width)
+  for (let item = 0; item < items; item++)
+    for (let i = 0; i < width; i++) mean[i] = (mean[i] as number) + (inputs[item * width + i] as number) / items
+  const [centred, along, next] = [new Float64Array(width), new Float64Array(count), new Float64Array(directions.length)]
+  for (let iteration = 0; iteration < iterations.inputs; iteration++) {
+    next.fill(0)
+    for (let item = 0; item < items; item++) {
+      for (let i = 0; i < width; i++) centred[i] = (inputs[item * width + i] as number) - (mean[i] as number)
+      project(directions, centred, width, along)
+      for (let r = 0; r < count; r++) {
+        const factor = (along[r] as number) / items
+        for (let i = 0; i < width; i++) next[r * width + i] = (next[r * width + i] as number) + factor * (centred[i] as number)
+      }
+    }
+    directions.set(next)
     orthonormalise(directions, count, width)
   }
   return { mean, directions }

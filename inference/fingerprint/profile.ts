@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { FingerprintError } from './errors.ts'
+import { reductionOf } from './reduction.ts'
 import { type TailTable, tailLevels } from './tail.ts'
 
 /** What ordinary inputs of one predicted class look like. */
@@ -25,6 +26,9 @@ export interface ReferenceProfile {
   readonly id: string
   /** Values in one input. */
   readonly width: number
+  /** Dimensions of one input, and the side of the blocks that it is pooled over before it meets the directions; 1 is not at all. */
+  readonly shape: readonly number[]
+  readonly block: number
   /** Principal directions. */
   readonly principal: number
   /** Bounds of the input's values. */
@@ -32,7 +36,7 @@ export interface ReferenceProfile {
   /** Median distance of an ordinary input to its nearest reference input, in input units (L2). */
   readonly nearScale: number
   readonly mean: Float32Array
-  /** `[principal, width]` as stored: each row of int16 times its entry in `directionScale`. */
+  /** `[principal, values of a pooled input]` as stored: each row of int16 times its entry in `directionScale`. */
   readonly directions: Int16Array
   readonly directionScale: Float32Array
   readonly classes: readonly ClassProfile[]
@@ -46,6 +50,8 @@ export interface ReferenceProfile {
 }
 
 const magic = 'CORDONRP'
+/** Version 2 says shape and block; without pooling the file is of version 1, as it always was. */
+const pooledVersion = 2
 const version = 1
 const digestBytes = 32
 
@@ -93,7 +99,9 @@ export function encodeProfile(profile: Omit<ReferenceProfile, 'id'>): Uint8Array
   const out = new Writer()
   out.text(magic)
   const references = profile.referenceResidual.length
-  out.add(Int32Array.of(version, profile.width, profile.principal, profile.classes.length, references))
+  const pooled = profile.block > 1
+  out.add(Int32Array.of(pooled ? pooledVersion : version, profile.width, profile.principal, profile.classes.length, references))
+  if (pooled) out.add(Int32Array.of(profile.block, profile.shape.length, ...profile.shape))
   out.add(Float32Array.of(profile.range[0], profile.range[1], profile.nearScale, profile.referenceScale))
   out.add(profile.mean)
   out.add(profile.directionScale)
@@ -123,20 +131,28 @@ export function decodeProfile(bytes: Uint8Array): ReferenceProfile {
     throw new FingerprintError('PROFILE_MALFORMED', 'The reference profile is damaged: its digest does not match its content.')
   const reader = new Reader(body, 8)
   const [found = 0, width = 0, principal = 0, classCount = 0, references = 0] = reader.integers(5)
-  if (found !== version)
-    throw new FingerprintError('PROFILE_UNSUPPORTED', `Reference profile of version ${found}; this release reads ${version}.`)
+  if (found !== version && found !== pooledVersion)
+    throw new FingerprintError(
+      'PROFILE_UNSUPPORTED',
+      `Reference profile of version ${found}; this release reads ${version} and ${pooledVersion}.`,
+    )
   if (!plausible(width, principal, classCount, references))
     throw new FingerprintError('PROFILE_MALFORMED', 'The reference profile declares impossible sizes.')
+  const { shape, block } = found === pooledVersion ? readPooling(reader, width) : { shape: [width], block: 1 }
+  const { reduced } = reductionOf(shape, block)
+  if (principal > reduced) throw new FingerprintError('PROFILE_MALFORMED', 'The reference profile declares impossible sizes.')
   const [low = 0, high = 0, nearScale = 0, referenceScale = 0] = reader.floats(4)
   const mean = reader.floats(width)
   const directionScale = reader.floats(principal)
-  const directions = reader.shorts(principal * width)
+  const directions = reader.shorts(principal * reduced)
   const classes = Array.from({ length: classCount }, () => readClass(reader, principal))
   const classStart = reader.integers(classCount + 1)
   const referenceResidual = reader.floats(references)
   const profile: ReferenceProfile = {
     id: Buffer.from(digest).toString('hex').slice(0, 16),
     width,
+    shape,
+    block,
     principal,
     range: [low, high],
     nearScale,
@@ -151,6 +167,15 @@ export function decodeProfile(bytes: Uint8Array): ReferenceProfile {
   }
   if (reader.rest !== 0) throw new FingerprintError('PROFILE_MALFORMED', 'The reference profile has bytes after its end.')
   return profile
+}
+
+function readPooling(reader: Reader, width: number): { shape: readonly number[]; block: number } {
+  const [block = 0, rank = 0] = reader.integers(2)
+  const shape = rank > 0 && rank <= 8 ? [...reader.integers(rank)] : []
+  const plausible = block > 1 && block <= 1_024 && shape.every((size) => size > 0) && shape.reduce((a, b) => a * b, 1) === width
+  if (!plausible || shape.length === 0)
+    throw new FingerprintError('PROFILE_MALFORMED', 'The reference profile declares an impossible shape.')
+  return { shape, block }
 }
 
 function readClass(reader: Reader, principal: number): ClassProfile {

@@ -3,9 +3,12 @@ import { hadamard } from './hadamard.ts'
 import { type Keystream, keystream } from './keystream.ts'
 import { orthonormalise } from './orthonormal.ts'
 import type { ReferenceProfile } from './profile.ts'
+import { expand, type Reduction } from './reduction.ts'
 
 /** Keyed coordinates of the remainder outside the principal subspace. */
 export const remainderDimensions = 64
+/** Coordinates of the widest transform. */
+const mostBuckets = 4_096
 const bandCount = 8
 const projectionsPerBand = 3
 /** Width of a band's cells against the usual distance to the nearest reference input: near-duplicates share most bands. */
@@ -30,13 +33,18 @@ export interface Sketcher {
  * The bands are p-stable locality-sensitive hashes of it (Datar et al., "Locality-sensitive hashing scheme
  * based on p-stable distributions", 2004).
  */
-export function openSketcher(profile: ReferenceProfile, directions: Float64Array, key: Uint8Array, epoch: number): Sketcher {
+export function openSketcher(
+  profile: ReferenceProfile,
+  reduction: Reduction,
+  directions: Float64Array,
+  { key, epoch }: { readonly key: Uint8Array; readonly epoch: number },
+): Sketcher {
   const { principal, width } = profile
   const random = (purpose: string) => keystream(key, `${purpose}\0${profile.id}\0${epoch}`)
   const rotation = Float64Array.from({ length: principal * principal }, normalsOf(random('rotation')))
   orthonormalise(rotation, principal, principal)
   const remainder = openRemainder(width, random('remainder'))
-  const shadow = shadowOf(remainder, directions, principal, width)
+  const shadow = shadowOf(remainder, reduction, directions, principal)
   const total = principal + remainderDimensions
   const hashBands = openBands(total, profile.nearScale * cellShare, random('bands'))
 
@@ -66,9 +74,13 @@ function normalsOf(stream: Keystream): () => number {
   return () => stream.normal()
 }
 
-/** Random signs, Hadamard transform, a random choice of coordinates; squared lengths are kept on average. */
+/**
+ * Random signs, Hadamard transform, a random choice of coordinates; squared lengths are kept on average. Wide inputs are
+ * first added up, with random signs, in as many buckets as the transform takes (Charikar, Chen and Farach-Colton, "Finding
+ * frequent items in data streams", 2002): what changes one value still changes all coordinates alike.
+ */
 function openRemainder(width: number, stream: Keystream): (x: Float64Array, out: Float64Array) => void {
-  const size = Math.max(2 ** Math.ceil(Math.log2(width)), remainderDimensions)
+  const size = Math.min(mostBuckets, Math.max(2 ** Math.ceil(Math.log2(width)), remainderDimensions))
   const signs = Float64Array.from({ length: width }, () => (stream.uint32() & 1 ? 1 : -1) / Math.sqrt(remainderDimensions))
   const rows = Int32Array.from({ length: size }, (_, i) => i)
   for (let i = 0; i < remainderDimensions; i++) {
@@ -77,26 +89,38 @@ function openRemainder(width: number, stream: Keystream): (x: Float64Array, out:
     rows[j] = rows[i] as number
     rows[i] = chosen
   }
+  const buckets = width > size ? Int32Array.from({ length: width }, () => stream.uint32() % size) : null
   const buffer = new Float64Array(size)
   return (x, out) => {
-    for (let i = 0; i < width; i++) buffer[i] = (x[i] as number) * (signs[i] as number)
-    buffer.fill(0, width)
+    if (buckets === null) for (let i = 0; i < width; i++) buffer[i] = (x[i] as number) * (signs[i] as number)
+    buffer.fill(0, buckets === null ? width : 0)
+    if (buckets !== null) gather(x, signs, buckets, buffer)
     hadamard(buffer)
     for (let r = 0; r < remainderDimensions; r++) out[r] = buffer[rows[r] as number] as number
+  }
+}
+
+function gather(x: Float64Array, signs: Float64Array, buckets: Int32Array, out: Float64Array): void {
+  for (let i = 0; i < buckets.length; i++) {
+    const bucket = buckets[i] as number
+    out[bucket] = (out[bucket] as number) + (x[i] as number) * (signs[i] as number)
   }
 }
 
 /** What the principal directions cast on the remainder's projection, `[remainder, principal]`: subtracted, only the remainder is left. */
 function shadowOf(
   remainder: (x: Float64Array, out: Float64Array) => void,
+  reduction: Reduction,
   directions: Float64Array,
   principal: number,
-  width: number,
 ): Float64Array {
+  const { width, reduced } = reduction
   const shadow = new Float64Array(remainderDimensions * principal)
   const column = new Float64Array(remainderDimensions)
+  const direction = new Float64Array(width)
   for (let i = 0; i < principal; i++) {
-    remainder(directions.subarray(i * width, (i + 1) * width), column)
+    expand(reduction, directions.subarray(i * reduced, (i + 1) * reduced), direction)
+    remainder(direction, column)
     for (let r = 0; r < remainderDimensions; r++) shadow[r * principal + i] = column[r] as number
   }
   return shadow

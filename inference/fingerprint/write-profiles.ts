@@ -10,7 +10,7 @@ import { loadMnist, pixels, splitTraining } from '../datasets/mnist.ts'
 import { Manifest } from '../manifest.ts'
 import type { TensorRuntime } from '../port.ts'
 import { openRuntime } from '../runtime/open.ts'
-import { buildProfile } from './build-profile.ts'
+import { buildProfile, samplesOf } from './build-profile.ts'
 import { decodeProfile } from './profile.ts'
 
 // `node inference/fingerprint/write-profiles.ts [version …]`: writes profile.bin beside the weights of every
@@ -31,7 +31,14 @@ for (const { version, labels, inputs } of runtime.list()) {
   const range = inputs[0]?.range ?? [0, 1]
   if (process.argv.length > 2 && !process.argv.slice(2).includes(version)) continue
   const outputs = await answers(runtime, version, labels.length)
-  const bytes = buildProfile({ width: pixels, range, inputs: fit.images, calibration: calibration.images, outputs, classes: labels.length })
+  const bytes = buildProfile({
+    shape: [pixels],
+    range,
+    inputs: samplesOf(fit.images, pixels),
+    calibration: samplesOf(calibration.images, pixels),
+    outputs,
+    classes: labels.length,
+  })
   // Read back, so that a profile that cannot be read fails here and not in a node.
   const { id, nearScale } = decodeProfile(bytes)
   const folder = join(modelsDir, model, version)

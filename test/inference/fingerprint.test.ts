@@ -42,6 +42,10 @@ describe('fingerprint', () => {
       model: true,
       version: true,
       node: true,
+      hardening: true,
+      client: true,
+      agent: true,
+      keyCreatedAt: true,
     })
     assert.deepEqual(shape.parse(data), data)
     assert.ok(JSON.stringify(data).length < 700, `${JSON.stringify(data).length} bytes`)
