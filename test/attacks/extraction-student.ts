@@ -21,9 +21,10 @@ export class Student {
   /** Probabilities; leaves the hidden activations for {@link train} and {@link gradientSign}. */
   predict(x: Float32Array): Float32Array {
     const { inputs, units, classes } = this
+    const w1 = this.#w1
     for (let u = 0; u < units; u++) {
       let sum = 0
-      for (let i = 0; i < inputs; i++) sum += (this.#w1[u * inputs + i] as number) * (x[i] as number)
+      for (let i = 0, at = u * inputs; i < inputs; i++, at++) sum += (w1[at] as number) * (x[i] as number)
       this.#hidden[u] = Math.max(0, sum)
     }
     const logits = Float32Array.from({ length: classes }, (_, c) => {
@@ -41,27 +42,37 @@ export class Student {
   train(x: Float32Array, target: Float32Array, rate: number): void {
     const error = this.predict(x).map((value, c) => value - (target[c] ?? 0))
     const { inputs, units, classes } = this
+    const [w1, w2] = [this.#w1, this.#w2]
     for (let u = 0; u < units; u++) {
       const h = this.#hidden[u] as number
       let back = 0
       for (let c = 0; c < classes; c++) {
-        back += (error[c] as number) * (this.#w2[c * units + u] as number)
-        this.#w2[c * units + u] = (this.#w2[c * units + u] as number) - rate * (error[c] as number) * h
+        back += (error[c] as number) * (w2[c * units + u] as number)
+        w2[c * units + u] = (w2[c * units + u] as number) - rate * (error[c] as number) * h
       }
       if (h <= 0) continue
-      for (let i = 0; i < inputs; i++) this.#w1[u * inputs + i] = (this.#w1[u * inputs + i] as number) - rate * back * (x[i] as number)
+      for (let i = 0, at = u * inputs; i < inputs; i++, at++) w1[at] = (w1[at] as number) - rate * back * (x[i] as number)
     }
   }
 
   /** Sign of the derivative of one class's logit by the input: Papernot et al. 2017, eq. 3. */
   gradientSign(x: Float32Array, label: number): Float32Array {
+    const weights = new Float32Array(this.classes)
+    weights[label] = 1
+    return this.gradient(x, weights).map(Math.sign)
+  }
+
+  /** Derivative by the input of the weighted sum of the logits. */
+  gradient(x: Float32Array, weights: Float32Array): Float32Array {
     this.predict(x)
-    const sums = new Float32Array(this.inputs)
-    for (let u = 0; u < this.units; u++) {
+    const { inputs, units, classes } = this
+    const sums = new Float32Array(inputs)
+    for (let u = 0; u < units; u++) {
       if ((this.#hidden[u] as number) <= 0) continue
-      const weight = this.#w2[label * this.units + u] as number
-      for (let i = 0; i < this.inputs; i++) sums[i] = (sums[i] as number) + weight * (this.#w1[u * this.inputs + i] as number)
+      let weight = 0
+      for (let c = 0; c < classes; c++) weight += (weights[c] as number) * (this.#w2[c * units + u] as number)
+      for (let i = 0; i < inputs; i++) sums[i] = (sums[i] as number) + weight * (this.#w1[u * inputs + i] as number)
     }
-    return sums.map(Math.sign)
+    return sums
   }
 }

@@ -8,6 +8,8 @@ export interface HopSkipJumpOptions {
   readonly start?: Float32Array
   /** Directions in the first gradient estimate; grows with √iteration. */
   readonly directions?: number
+  /** Draws a probe of unit length; without it, Gaussian in every pixel. */
+  readonly direction?: () => Float32Array
 }
 
 /**
@@ -18,6 +20,8 @@ export interface HopSkipJumpOptions {
 export function hopSkipJump(oracle: Oracle, target: Target, options: HopSkipJumpOptions): Promise<AttackResult> {
   const attempt = new Attempt(oracle, target, options.budget)
   const width = target.source.length
+  const { random } = options
+  const direction = options.direction ?? (() => unit(Float32Array.from(target.source, () => random.normal())))
   const theta = 1 / (Math.sqrt(width) * width)
   return attempt.run(async () => {
     const begin = options.start ?? (await noiseStart(attempt, options.random))
@@ -28,7 +32,7 @@ export function hopSkipJump(oracle: Oracle, target: Target, options: HopSkipJump
       const distance = l2(current, target.source)
       const radius = iteration === 1 ? 0.1 * Math.sqrt(width) * 0.1 : Math.max(0.02, Math.sqrt(width) * theta * distance)
       const count = Math.round((options.directions ?? 100) * Math.sqrt(iteration))
-      const normal = await estimateNormal(attempt, current, radius, count, options.random)
+      const normal = await estimateNormal(attempt, current, radius, count, direction)
       let jump = distance / Math.sqrt(iteration)
       while (jump > 1e-3 && !(await attempt.fools(step(current, normal, jump)))) jump /= 2
       current = await bisectToBoundary(attempt, step(current, normal, jump), Math.max(theta, 1e-3))
@@ -37,11 +41,17 @@ export function hopSkipJump(oracle: Oracle, target: Target, options: HopSkipJump
 }
 
 /** Unit normal of the boundary at `at`, from the labels of `count` neighbours at distance `radius`. */
-async function estimateNormal(attempt: Attempt, at: Float32Array, radius: number, count: number, random: Random): Promise<Float32Array> {
+async function estimateNormal(
+  attempt: Attempt,
+  at: Float32Array,
+  radius: number,
+  count: number,
+  draw: () => Float32Array,
+): Promise<Float32Array> {
   const directions: Float32Array[] = []
   const signs: number[] = []
   for (let i = 0; i < count; i++) {
-    const direction = unit(Float32Array.from(at, () => random.normal()))
+    const direction = draw()
     directions.push(direction)
     signs.push((await attempt.fools(step(at, direction, radius))) ? 1 : -1)
   }

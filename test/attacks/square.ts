@@ -9,6 +9,8 @@ export interface SquareOptions {
   /** Share of pixels in the first square. */
   readonly share?: number
   readonly side?: number
+  /** A change to begin with; without it, the paper's stripes. */
+  readonly start?: Float32Array
 }
 
 /**
@@ -21,7 +23,7 @@ export function squareAttack(oracle: Oracle, target: Target, options: SquareOpti
   const attempt = new Attempt(oracle, target, options.budget)
   const bounded = (delta: Float32Array) => target.source.map((value, i) => Math.min(1, Math.max(0, value + (delta[i] ?? 0))))
   return attempt.run(async () => {
-    let delta = stripes(target.source.length, side, epsilon, random)
+    let delta = options.start ?? stripes(target.source.length, side, epsilon, random)
     let best = lead((await attempt.ask(bounded(delta))).probabilities, target.label)
     for (let iteration = 0; best > 0; iteration++) {
       const candidate = withSquare(delta, side, squareSide(share, iteration, options.budget, side), epsilon, random)

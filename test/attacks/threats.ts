@@ -1,17 +1,24 @@
 import type { Images } from '../benign/clients.ts'
 import { noisy } from '../benign/image.ts'
-import type { AttackSuite } from '../lab/suites.ts'
 import type { Threat } from './campaign.ts'
 import type { ExtractionAttack } from './extraction-attacks.ts'
-import type { Target } from './oracle.ts'
+import type { AttackResult, Oracle, Target } from './oracle.ts'
+import type { QuerySetting } from './query-attacks.ts'
+
+/** Any evasion attack: one of `query-attacks.ts`, or one of the lab's suites, which need fewer things. */
+interface Evasion {
+  readonly name: string
+  readonly run: (oracle: Oracle, setting: QuerySetting) => Promise<AttackResult>
+}
 
 /** An evasion attack at one image; every new round starts from a jittered source and draws its step sizes anew. */
-export function queryThreat(suite: Pick<AttackSuite, 'name' | 'run'>, target: Target, other: Float32Array): Threat {
+export function queryThreat(attack: Evasion, at: Pick<QuerySetting, 'target' | 'other' | 'images'>): Threat {
   return {
-    name: suite.name,
+    name: attack.name,
     run: (oracle, { random, budget, jitter }) => {
       const moved = (image: Float32Array) => (jitter > 0 ? noisy(image, jitter, random) : image)
-      return suite.run(oracle, { target: { ...target, source: moved(target.source) }, other: moved(other), random, budget })
+      const target: Target = { ...at.target, source: moved(at.target.source) }
+      return attack.run(oracle, { target, other: moved(at.other), images: at.images, random, budget })
     },
   }
 }
