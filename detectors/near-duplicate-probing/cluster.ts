@@ -1,7 +1,7 @@
 import { ceilings, clip, weigh } from './evidence.ts'
 import type { Scene } from './geometry.ts'
 import { seen } from './link.ts'
-import type { Point } from './memory.ts'
+import type { Point } from './point.ts'
 import type { Params } from './parameters.ts'
 import { type Features, featuresOf } from './patterns.ts'
 import { begin, fade, follow, searchEvidence } from './search.ts'

@@ -1,5 +1,5 @@
 import { cosine, type Difference, difference, remainderKurtosis, sketchDistance } from '../statistics/sketch.ts'
-import type { Point } from './memory.ts'
+import type { Point } from './point.ts'
 
 /** Isotropic noise has 4 % of its energy in 32 of 784 directions; clipping to the range adds some. */
 export const noiseShare = 0.1

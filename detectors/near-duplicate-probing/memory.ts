@@ -1,79 +1,16 @@
 import { z } from 'zod'
-import { float64Of, int16Of, textOf } from '../statistics/typed-array-text.ts'
+import { float64Of, int16Of, textOf, uint32Of } from '../statistics/typed-array-text.ts'
+import { BandIndex, bandCount, mostCandidates } from './band-index.ts'
+import { MemoryJson, numbers, type Point, pointAt } from './point.ts'
 
-/** One query as the detector remembers it. Lengths are in steps of the sketch. */
-export interface Point {
-  /** Counts the queries of this memory. */
-  seq: number
-  event: string
-  at: number
-  principal: string
-  organization: string | null
-  exact: string
-  label: number
-  confidence: number
-  margin: number
-  /** −ln of the confidence's tail probability: 1 on average for ordinary queries. */
-  doubt: number
-  /** −ln of the residual's tail probability. */
-  strangeness: number
-  residual: number
-  /** Distance to the nearest reference input. */
-  reference: number
-  /** The cluster it belongs to, or 0. */
-  cluster: number
-  /** The point that it was linked to, or 0, and how far away that was. */
-  parent: number
-  step: number
-  /** Share of that change inside the principal subspace. */
-  share: number
-  /** Queries that were linked to it. */
-  children: number
+/** What is looked for. */
+export interface Sought {
+  readonly vector: Int16Array
+  readonly bands: Uint32Array
+  readonly principal: string
+  /** In steps. */
+  readonly radius: number
 }
-
-/** The numbers of a point in the order in which a snapshot has them, column by column; after them, how often it was spared. */
-const numbers = [
-  'seq',
-  'at',
-  'label',
-  'confidence',
-  'margin',
-  'doubt',
-  'strangeness',
-  'residual',
-  'reference',
-  'cluster',
-  'parent',
-  'step',
-  'share',
-  'children',
-] as const satisfies readonly (keyof Point)[]
-
-/** Columns, since an object for each of thousands of points takes ten times as long to write. */
-const MemoryJson = z
-  .object({
-    capacity: z.int().min(1).max(65_536),
-    dimensions: z.int().min(0).max(4_096),
-    hand: z.int().min(0),
-    seq: z.int().min(0),
-    events: z.array(z.string()).max(65_536),
-    principals: z.array(z.string()),
-    organizations: z.array(z.string().nullable()),
-    exacts: z.array(z.string()),
-    /** Float64, base64. */
-    numbers: z.string(),
-    recent: z.array(z.tuple([z.string(), z.array(z.number())])),
-    /** Int16, base64. */
-    vectors: z.string(),
-  })
-  .refine(({ capacity, events, principals, organizations, exacts }) => {
-    return events.length <= capacity && [principals, organizations, exacts].every((column) => column.length === events.length)
-  }, 'columns of different lengths')
-  .refine(({ events, numbers: text, dimensions, vectors }) => {
-    const bytes = (base64: string) => Buffer.byteLength(base64, 'base64')
-    return bytes(text) === events.length * (numbers.length + 1) * 8 && bytes(vectors) === events.length * dimensions * 2
-  }, 'numbers missing')
-type MemoryJson = z.infer<typeof MemoryJson>
 
 export interface Neighbour {
   readonly point: Point
@@ -81,8 +18,10 @@ export interface Neighbour {
   readonly distance: number
 }
 
-/** Coordinates compared first; most points are out after them. */
-const headDimensions = 8
+/** What cannot be compared is shorter than this. */
+const leastDimensions = 8
+/** The last queries of anybody that are always compared: a burst is near itself. */
+const latest = 32
 /** How often a point of a cluster survives the eviction hand, so that heavy traffic does not wash a slow attack away. */
 const lives = 3
 /** Queries kept in order for each principal: an attack's path begins far from where it ends. */
@@ -101,8 +40,16 @@ export class Memory {
   readonly #recent = new Map<string, number[]>()
   #dimensions: number
   #vectors: Int16Array
-  /** Per slot: the first coordinates, then the residual: |difference of residuals| bounds the remainder's distance from below. */
-  #heads: Float32Array
+  readonly #labels: Int32Array
+  readonly #index: BandIndex
+  readonly #candidates = new Int32Array(mostCandidates)
+  /** Slots of the last queries, + 1, and where the next one goes. */
+  readonly #latest = new Int32Array(latest)
+  /** Per slot, the last search that looked at it. */
+  readonly #asked: Float64Array
+  #query = 0
+  #best = 0
+  #found = -1
   #hand = 0
   #seq = 0
 
@@ -110,7 +57,9 @@ export class Memory {
     this.#capacity = capacity
     this.#dimensions = dimensions
     this.#vectors = new Int16Array(capacity * dimensions)
-    this.#heads = new Float32Array(capacity * (headDimensions + 1))
+    this.#labels = new Int32Array(capacity)
+    this.#index = new BandIndex(capacity)
+    this.#asked = new Float64Array(capacity)
   }
 
   get size(): number {
@@ -145,59 +94,59 @@ export class Memory {
 
   /** False when the sketch has another length than those remembered: it cannot be compared. */
   accepts(vector: Int16Array): boolean {
-    if (this.#dimensions === 0 && vector.length >= headDimensions) {
+    if (this.#dimensions === 0 && vector.length >= leastDimensions) {
       this.#dimensions = vector.length
       this.#vectors = new Int16Array(this.#capacity * vector.length)
     }
     return vector.length === this.#dimensions
   }
 
-  /** @param radius in steps; undefined when no point is nearer */
-  nearest(vector: Int16Array, residual: number, radius: number): Neighbour | undefined {
-    const dimensions = this.#dimensions
-    const heads = this.#heads
+  /**
+   * The nearest of what is likely near: the principal's own last queries, the last of anybody, those that share a band, the given
+   * ones (where clusters grow), and the whole cluster of the nearest of these.
+   *
+   * @param near sequence numbers to look at as well
+   * @param membersOf sequence numbers of a cluster
+   * @param radius in steps; undefined when no point is nearer
+   */
+  nearest({ vector, bands, principal, radius }: Sought, near: readonly number[], membersOf: (cluster: number) => readonly number[]): Neighbour | undefined {
+    this.#query++
+    this.#best = radius * radius
+    this.#found = -1
+    this.#compareAll(vector, this.recent(principal))
+    this.#compareAll(vector, near)
+    for (let i = 0; i < latest; i++) this.#compare(vector, (this.#latest[i] as number) - 1)
+    const count = this.#index.candidates(bands, this.#candidates)
+    for (let i = 0; i < count; i++) this.#compare(vector, this.#candidates[i] as number)
+    const cluster = this.#points[this.#found]?.cluster ?? 0
+    if (cluster > 0) this.#compareAll(vector, membersOf(cluster))
+    const point = this.#points[this.#found]
+    return point === undefined ? undefined : { point, distance: Math.sqrt(this.#best) }
+  }
+
+  #compareAll(vector: Int16Array, seqs: readonly number[]): void {
+    for (let i = 0; i < seqs.length; i++) this.#compare(vector, this.#slotOf.get(seqs[i] as number) ?? -1)
+  }
+
+  /** A partial distance: most points are out after the first coordinates. */
+  #compare(vector: Int16Array, slot: number): void {
+    if (slot < 0 || this.#asked[slot] === this.#query) return
+    this.#asked[slot] = this.#query
     const vectors = this.#vectors
-    const width = headDimensions + 1
-    const a = vector[0] as number
-    const b = vector[1] as number
-    const c = vector[2] as number
-    const d = vector[3] as number
-    const e = vector[4] as number
-    const f = vector[5] as number
-    const g = vector[6] as number
-    const h = vector[7] as number
-    let best = radius * radius
-    let found = -1
-    for (let slot = 0, at = 0; slot < this.#points.length; slot++, at += width) {
-      const da = a - (heads[at] as number)
-      const db = b - (heads[at + 1] as number)
-      const dc = c - (heads[at + 2] as number)
-      const dd = d - (heads[at + 3] as number)
-      const first = da * da + db * db + dc * dc + dd * dd
-      if (first >= best) continue
-      const de = e - (heads[at + 4] as number)
-      const df = f - (heads[at + 5] as number)
-      const dg = g - (heads[at + 6] as number)
-      const dh = h - (heads[at + 7] as number)
-      const head = first + de * de + df * df + dg * dg + dh * dh
-      // The bound on the remainder holds for true lengths; half of it leaves room for the estimate's error.
-      const rest = residual - (heads[at + 8] as number)
-      if (head + 0.5 * rest * rest >= best) continue
-      let sum = head
-      const base = slot * dimensions
-      for (let i = headDimensions; i < dimensions && sum < best; i += 8) {
-        for (let j = i; j < i + 8 && j < dimensions; j++) {
-          const difference = (vector[j] as number) - (vectors[base + j] as number)
-          sum += difference * difference
-        }
-      }
-      if (sum < best) {
-        best = sum
-        found = slot
+    const dimensions = this.#dimensions
+    const base = slot * dimensions
+    const best = this.#best
+    let sum = 0
+    for (let i = 0; i < dimensions && sum < best; i += 8) {
+      const end = Math.min(i + 8, dimensions)
+      for (let j = i; j < end; j++) {
+        const difference = (vector[j] as number) - (vectors[base + j] as number)
+        sum += difference * difference
       }
     }
-    const point = this.#points[found]
-    return point === undefined ? undefined : { point, distance: Math.sqrt(best) }
+    if (sum >= best) return
+    this.#best = sum
+    this.#found = slot
   }
 
   /**
@@ -216,8 +165,7 @@ export class Memory {
     let best = Number.POSITIVE_INFINITY
     let found: Point | undefined
     for (let slot = 0; slot < this.#points.length; slot++) {
-      const point = this.#points[slot] as Point
-      if (point.label === parent.label) continue
+      if (this.#labels[slot] === parent.label) continue
       const base = slot * dimensions
       let along = 0
       let squared = 0
@@ -231,41 +179,47 @@ export class Memory {
       const imbalance = Math.abs(squared - near)
       if (imbalance >= best || along <= fit * Math.sqrt(near * squared)) continue
       best = imbalance
-      found = point
+      found = this.#points[slot]
     }
     return found
   }
 
   /** Remembers a point; returns the one that had to go. */
-  add(point: Omit<Point, 'seq'>, vector: Int16Array): { added: Point; evicted: Point | undefined } {
+  add(point: Omit<Point, 'seq'>, vector: Int16Array, bands: Uint32Array): { added: Point; evicted: Point | undefined } {
     const slot = this.#freeSlot()
     const evicted = this.#points[slot]
     if (evicted) {
       this.#slotOf.delete(evicted.seq)
       if (this.#exact.get(evicted.exact) === slot) this.#exact.delete(evicted.exact)
-      this.#keepRecent(
-        evicted.principal,
-        this.recent(evicted.principal).filter((seq) => seq !== evicted.seq),
-      )
+      this.#forget(evicted)
     }
     const added = { ...point, seq: ++this.#seq }
-    this.#place(slot, added, vector)
-    this.#keepRecent(added.principal, [...this.recent(added.principal), added.seq].slice(-recentPerPrincipal))
+    this.#place(slot, added, vector, bands)
+    this.#latest[added.seq % latest] = slot + 1
+    this.#remember(added)
     return { added, evicted }
   }
 
-  #keepRecent(principal: string, seqs: number[]): void {
-    if (seqs.length > 0) this.#recent.set(principal, seqs)
-    else this.#recent.delete(principal)
+  #forget({ principal, seq }: Point): void {
+    const own = this.#recent.get(principal)
+    const at = own === undefined ? -1 : own.indexOf(seq)
+    if (own === undefined || at < 0) return
+    own.splice(at, 1)
+    if (own.length === 0) this.#recent.delete(principal)
   }
 
-  #place(slot: number, point: Point, vector: ArrayLike<number>): void {
+  #remember({ principal, seq }: Point): void {
+    const own = this.#recent.get(principal)
+    if (own === undefined) this.#recent.set(principal, [seq])
+    else if (own.push(seq) > recentPerPrincipal) own.shift()
+  }
+
+  #place(slot: number, point: Point, vector: ArrayLike<number>, bands: Uint32Array): void {
     this.#points[slot] = point
     this.#spared[slot] = 0
     this.#vectors.set(vector, slot * this.#dimensions)
-    const at = slot * (headDimensions + 1)
-    for (let i = 0; i < headDimensions; i++) this.#heads[at + i] = vector[i] as number
-    this.#heads[at + headDimensions] = point.residual
+    this.#labels[slot] = point.label
+    this.#index.set(slot, bands)
     this.#slotOf.set(point.seq, slot)
     this.#exact.set(point.exact, slot)
   }
@@ -300,6 +254,7 @@ export class Memory {
       exacts: points.map(({ exact }) => exact),
       numbers: textOf(columns),
       recent: [...this.#recent],
+      bands: textOf(this.#index.bandsOf(points.length)),
       vectors: textOf(this.#vectors.subarray(0, points.length * this.#dimensions)),
     }
   }
@@ -307,24 +262,20 @@ export class Memory {
   static from(json: MemoryJson): Memory {
     const memory = new Memory(json.capacity, json.dimensions)
     const vectors = int16Of(json.vectors)
+    const bands = uint32Of(json.bands)
     const columns = float64Of(json.numbers)
     const size = json.events.length
-    for (const [slot, event] of json.events.entries()) {
-      const named = Object.fromEntries(numbers.map((name, column) => [name, columns[column * size + slot] ?? 0])) as Pick<
-        Point,
-        (typeof numbers)[number]
-      >
-      const point = {
-        ...named,
-        event,
-        principal: json.principals[slot] ?? '',
-        organization: json.organizations[slot] ?? null,
-        exact: json.exacts[slot] ?? '',
-      }
-      memory.#place(slot, point, vectors.subarray(slot * json.dimensions, (slot + 1) * json.dimensions))
+    const points = json.events.map((_, slot) => pointAt(json, columns, slot))
+    memory.#points.push(...points)
+    // In the order in which they came: chains begin with the newest.
+    const order = points.map((_, slot) => slot).sort((a, b) => (points[a]?.seq ?? 0) - (points[b]?.seq ?? 0))
+    for (const slot of order) {
+      const vector = vectors.subarray(slot * json.dimensions, (slot + 1) * json.dimensions)
+      memory.#place(slot, points[slot] as Point, vector, bands.subarray(slot * bandCount, (slot + 1) * bandCount))
+      if ((points[slot] as Point).seq > json.seq - latest) memory.#latest[(points[slot] as Point).seq % latest] = slot + 1
       memory.#spared[slot] = columns[numbers.length * size + slot] ?? 0
     }
-    for (const [principal, seqs] of json.recent) memory.#recent.set(principal, seqs)
+    for (const [principal, seqs] of json.recent) memory.#recent.set(principal, [...seqs])
     memory.#hand = json.hand % json.capacity
     memory.#seq = json.seq
     return memory

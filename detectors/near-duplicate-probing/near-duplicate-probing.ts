@@ -1,10 +1,12 @@
 import type { EventOf, Observation } from '../../schemas/index.ts'
 import { type DetectorLogic, defineDetector, type Step } from '../contract.ts'
-import { decodeSketch } from '../statistics/sketch.ts'
+import { readSketch } from '../statistics/sketch.ts'
 import { grow, scoreOf } from './cluster.ts'
 import { draft } from './finding.ts'
 import { link } from './link.ts'
-import { Memory, type Point } from './memory.ts'
+import { bandCount } from './band-index.ts'
+import { Memory } from './memory.ts'
+import type { Point } from './point.ts'
 import { Params } from './parameters.ts'
 import { State } from './state.ts'
 
@@ -36,17 +38,27 @@ function observe(state: State, o: Observation & EventOf<'fingerprint'>, params: 
   const { memory } = state
   // The same input again is a retry: it says nothing, and would be everyone's nearest neighbour.
   if (memory.seen(o.data.exact)) return undefined
-  const vector = decodeSketch(o.data.sketch)
+  const vector = readSketch(o.data.sketch)
   if (!memory.accepts(vector)) return undefined
   const scale = o.data.scale
   const point = pointOf(o)
-  const scene = link(memory, { point, vector }, params.linkShare, scale)
-  const { added } = memory.add(point, vector)
+  const bands = bandsOf(o.data.bands)
+  const scene = link(state, { point, vector }, bands, params.linkShare, scale)
+  const { added } = memory.add(point, vector, bands)
   if (!scene) return undefined
   const cluster = grow(state, scene, added, params, scale)
   if (scoreOf(cluster) < params.threshold * 2 ** cluster.revisions) return undefined
   cluster.revisions++
   return { state, findings: [draft(state, cluster, o, scale)] }
+}
+
+const bandBytes = Buffer.from(new ArrayBuffer(4 * bandCount))
+const bandHashes = new Uint32Array(bandBytes.buffer, bandBytes.byteOffset, bandCount)
+
+/** Valid until the next call. What is missing is zero. */
+function bandsOf(text: string): Uint32Array {
+  bandBytes.fill(0, bandBytes.write(text, 'base64'))
+  return bandHashes
 }
 
 function pointOf({ id, time, data }: EventOf<'fingerprint'>): Point {

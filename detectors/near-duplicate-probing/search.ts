@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type Corner, noiseShare } from './geometry.ts'
-import type { Point } from './memory.ts'
+import type { Point } from './point.ts'
 
 /**
  * Whether a cluster grows as a greedy search does. Every such attack (Square, SimBA, coordinate descent, a boundary walk)

@@ -2,12 +2,16 @@
  * Typed arrays in JSON snapshots: base64 of their bytes, little-endian as every machine that runs Node. By `Buffer`, since
  * `btoa` takes 10 ms for a mebibyte, and a partition waits for it.
  */
-export function textOf({ buffer, byteOffset, byteLength }: Int16Array | Float64Array): string {
+export function textOf({ buffer, byteOffset, byteLength }: Int16Array | Uint32Array | Float64Array): string {
   return Buffer.from(buffer, byteOffset, byteLength).toString('base64')
 }
 
 export function int16Of(text: string): Int16Array {
   return new Int16Array(bytesOf(text, Int16Array.BYTES_PER_ELEMENT))
+}
+
+export function uint32Of(text: string): Uint32Array {
+  return new Uint32Array(bytesOf(text, Uint32Array.BYTES_PER_ELEMENT))
 }
 
 export function float64Of(text: string): Float64Array {
