@@ -1,0 +1,44 @@
+// npm run evaluate: attacks and ordinary clients against the detectors, in memory or (--end-to-end) against a running node.
+
+import { evaluateBenign } from './benign-suite.ts'
+import { evaluateQueries } from './query-suite.ts'
+import type { SuiteResult } from './results.ts'
+import { openScene, type Scene } from './scene.ts'
+import { readSettings, type Settings, type SuiteName, usage } from './settings.ts'
+import { textTable } from './text-table.ts'
+
+type Progress = (line: string) => void
+
+const suites: Readonly<Partial<Record<SuiteName, (scene: Scene, settings: Settings, progress: Progress) => Promise<SuiteResult>>>> = {
+  query: evaluateQueries,
+  benign: evaluateBenign,
+}
+
+const progress: Progress = (line) => process.stderr.write(`${line}\n`)
+const settings = settingsOrExit()
+const began = performance.now()
+const { split, delayMs } = settings
+const scene = await openScene({ split, delayMs })
+const results: SuiteResult[] = []
+try {
+  for (const name of settings.suites) {
+    const result = await suites[name]?.(scene, settings, progress)
+    if (result !== undefined) results.push(result)
+  }
+} finally {
+  await scene.close()
+}
+const seconds = Math.round((performance.now() - began) / 1_000)
+const about = { split, seeds: split === 'held-back' ? '9,000,001 and above' : '1 and above', delayMs, runs: settings.runs, seconds }
+if (settings.json) process.stdout.write(`${JSON.stringify({ ...about, results })}\n`)
+else for (const { tables } of results) for (const table of tables) process.stdout.write(textTable(table))
+
+function settingsOrExit(): Settings {
+  try {
+    return readSettings(process.argv.slice(2))
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error
+    process.stderr.write(`${error.message}\n\n${usage}\n`)
+    process.exit(2)
+  }
+}

@@ -1,0 +1,91 @@
+import { parseArgs } from 'node:util'
+import { type Split, splits } from './scene.ts'
+
+export const suiteNames = ['query', 'extraction', 'prompts', 'benign'] as const
+export type SuiteName = (typeof suiteNames)[number]
+
+/** What the command line asks for. */
+export interface Settings {
+  readonly suites: readonly SuiteName[]
+  /** The folder of recordings; null without. */
+  readonly data: string | null
+  readonly split: Split
+  /** Runs of each attack, and clients of each kind. */
+  readonly runs: number
+  readonly budget: number
+  readonly delayMs: number
+  /** Attacks, forms and kinds whose names contain it. */
+  readonly only: string
+  /** Forms whose names contain it. */
+  readonly form: string
+  readonly json: boolean
+  readonly report: string | null
+  readonly endToEnd: boolean
+  readonly benignRequests: number
+  readonly workers: number
+}
+
+export const usage = `npm run evaluate -- [options]
+
+  --suite NAME          query, extraction, prompts or benign, several with commas; all of them by default
+  --data FOLDER         recordings of real traffic
+  --split NAME          development, or held-back (default)
+  --runs N              of each attack and client (default 10)
+  --budget N            queries of an attack on single inputs (default 100)
+  --delay MS            virtual time from a finding to its enforcement (default 5)
+  --only TEXT           attacks and kinds of client whose names contain it
+  --form TEXT           forms of an attack whose names contain it
+  --benign-requests N   generated ordinary requests in suite benign (default 20000)
+  --workers N           processes that they are spread over (default 1)
+  --end-to-end          against a running node, over HTTP
+  --json                one object on standard output
+  --report FILE         an HTML report with curves`
+
+/** @throws TypeError or RangeError, saying what is wrong with the command line */
+export function readSettings(args: readonly string[]): Settings {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      suite: { type: 'string' },
+      data: { type: 'string' },
+      split: { type: 'string', default: 'held-back' },
+      runs: { type: 'string', default: '10' },
+      budget: { type: 'string', default: '100' },
+      delay: { type: 'string', default: '5' },
+      only: { type: 'string', default: '' },
+      form: { type: 'string', default: '' },
+      json: { type: 'boolean', default: false },
+      report: { type: 'string' },
+      'end-to-end': { type: 'boolean', default: false },
+      'benign-requests': { type: 'string', default: '20000' },
+      workers: { type: 'string', default: '1' },
+    },
+  })
+  return {
+    suites: values.suite === undefined ? suiteNames : values.suite.split(',').map((name) => oneOf('suite', name, suiteNames)),
+    data: values.data ?? null,
+    split: oneOf('split', values.split, splits),
+    runs: count('runs', values.runs, 1),
+    budget: count('budget', values.budget, 1),
+    delayMs: count('delay', values.delay, 0),
+    only: values.only,
+    form: values.form,
+    json: values.json,
+    report: values.report ?? null,
+    endToEnd: values['end-to-end'],
+    benignRequests: count('benign-requests', values['benign-requests'], 0),
+    workers: count('workers', values.workers, 1),
+  }
+}
+
+function oneOf<T extends string>(option: string, text: string, known: readonly T[]): T {
+  const found = known.find((name) => name === text)
+  if (found === undefined) throw new RangeError(`--${option}: there is no ${JSON.stringify(text)}; there are ${known.join(', ')}`)
+  return found
+}
+
+function count(option: string, text: string, least: number): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < least) throw new RangeError(`--${option}: give a whole number of at least ${least}`)
+  return value
+}
