@@ -1,0 +1,32 @@
+import { z } from 'zod'
+import { MemoryState } from './memory.ts'
+
+/** What a group of prompts may be: a search that changes bits of a strange text, one text in many disguises, asking again after refusals. */
+export const patterns = ['search', 'disguise', 'scramble', 'persistence'] as const
+export type Pattern = (typeof patterns)[number]
+
+/** Prompts that were made from one another, as far as anyone can tell. */
+export const Cluster = z.object({
+  id: z.int(),
+  /** The event of its first prompt, which names the episode. */
+  opened: z.string(),
+  openedAt: z.number(),
+  /** Sequence numbers of the last prompts. */
+  members: z.array(z.int()),
+  count: z.int(),
+  /** Where the last changes began, characters. */
+  places: z.array(z.int()),
+  /** CUSUM by pattern, nats. */
+  evidence: z.record(z.enum(patterns), z.number()),
+  principals: z.array(z.object({ name: z.string(), organization: z.string().nullable(), evidence: z.number() })),
+  /** Findings stated so far. */
+  revisions: z.int(),
+})
+export type Cluster = z.infer<typeof Cluster>
+
+export const State = z.object({
+  memory: MemoryState,
+  /** Least recently grown first. */
+  clusters: z.map(z.int(), Cluster).or(z.array(z.tuple([z.int(), Cluster])).transform((entries) => new Map(entries))),
+  nextCluster: z.int(),
+})
