@@ -8,6 +8,7 @@ import { detectorsCommand } from './commands/detectors.ts'
 import { findingsCommand } from './commands/findings.ts'
 import { incidentsCommand } from './commands/incidents.ts'
 import { keysCommand } from './commands/keys.ts'
+import { profilesCommand } from './commands/profiles.ts'
 import { queryCommand } from './commands/query.ts'
 import { repartitionCommand } from './commands/repartition.ts'
 import { roleCommands } from './commands/roles.ts'
@@ -37,6 +38,7 @@ topicsCommand(program)
 repartitionCommand(program)
 statusCommand(program)
 detectorsCommand(program)
+profilesCommand(program)
 configCommand(program)
 
 try {

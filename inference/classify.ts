@@ -19,14 +19,23 @@ export function callOf(
   const info = runtime.info(model, version)
   const [spec] = info?.inputs ?? []
   const cancellation = new RequestCancellation(performance.now() + 600_000)
+  const shape = [items, ...(spec?.shape ?? []).slice(1)]
+  const name = spec?.name ?? 'input'
+  // What runs elsewhere gets the request as a client would write it; here nobody reads it.
+  const raw = {
+    jsonBytes: null,
+    get body() {
+      return Buffer.from(JSON.stringify({ inputs: [{ name, datatype: 'FP32', shape, data: [...input] }] }))
+    },
+  }
   return {
     model,
     version,
     pool,
-    inputs: [{ name: spec?.name ?? 'input', datatype: 'FP32', shape: [items, ...(spec?.shape ?? []).slice(1)], data: input }],
+    inputs: [{ name, datatype: 'FP32', shape, data: input }],
     items,
     outputs: info?.outputs.map(({ name }) => name) ?? ['output'],
-    raw: { body: new Uint8Array(0), jsonBytes: null },
+    raw,
     headers: {},
     cancellation,
   }

@@ -18,7 +18,7 @@ export interface Serving {
 
 /** What runs the models of each pool: this process's own runtime, or what stands behind the node. Closed with the context. */
 export async function openServing(
-  context: Context,
+  context: Pick<Context, 'config' | 'clock' | 'closers' | 'registry' | 'log'>,
   modelsDir: string,
   registry: ModelRegistry,
   configurationOf: (model: string) => ServedConfiguration,
@@ -48,7 +48,11 @@ export async function openServing(
   return { runtime: new PooledTensorRuntime(tensors), text: new PooledTextRuntime(texts) }
 }
 
-function behind({ log, clock, registry: metrics }: Context, pool: PoolConfiguration, registry: ModelRegistry) {
+function behind(
+  { log, clock, registry: metrics }: Pick<Context, 'clock' | 'registry' | 'log'>,
+  pool: PoolConfiguration,
+  registry: ModelRegistry,
+) {
   const { tokenFile = null, caFile = null } = pool.upstream ?? {}
   const token = tokenFile === null ? null : fileOf(pool, 'tokenFile', tokenFile).trim()
   const ca = caFile === null ? null : fileOf(pool, 'caFile', caFile)

@@ -1,17 +1,13 @@
-import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
-import { z } from 'zod'
 import { classify } from '../classify.ts'
 import { loadMnist, pixels, splitTraining } from '../datasets/mnist.ts'
-import { Manifest } from '../manifest.ts'
 import type { TensorRuntime } from '../port.ts'
 import { openRuntime } from '../runtime/open.ts'
 import { buildProfile, samplesOf } from './build-profile.ts'
-import { decodeProfile } from './profile.ts'
+import { writeProfile } from './profile-file.ts'
 
 // `node inference/fingerprint/write-profiles.ts [version …]`: writes profile.bin beside the weights of every
 // version of the digits classifier, or of those named, from the part of the training set that it never saw.
@@ -39,11 +35,7 @@ for (const { version, labels, inputs } of runtime.list()) {
     outputs,
     classes: labels.length,
   })
-  // Read back, so that a profile that cannot be read fails here and not in a node.
-  const { id, nearScale } = decodeProfile(bytes)
-  const folder = join(modelsDir, model, version)
-  writeFileSync(join(folder, 'profile.bin'), bytes)
-  enterInManifest(join(folder, 'manifest.json'), bytes)
+  const { id, nearScale } = writeProfile(join(modelsDir, model, version), bytes)
   process.stdout.write(`${model} ${version}: profile ${id}, ${bytes.length} bytes, nearest reference at ${nearScale.toFixed(2)} (median)\n`)
 }
 await runtime.close()
@@ -57,15 +49,4 @@ async function answers(from: TensorRuntime, version: string, classes: number): P
     outputs.set(await classify(from, { model, version, pool: 'build' }, input, items), at * classes)
   }
   return outputs
-}
-
-/** A profile that is not what the manifest says is refused, since a changed one could blind the detectors. */
-function enterInManifest(file: string, profile: Uint8Array): void {
-  const written: unknown = JSON.parse(readFileSync(file, 'utf8'))
-  const { files } = Manifest.parse(written)
-  const sha256 = createHash('sha256').update(profile).digest('hex')
-  const changed = { ...files, profile: { path: 'profile.bin', bytes: profile.length, sha256 } }
-  // What was parsed has its keys in the schema's order: the same profile leaves the file byte for byte.
-  const manifest = { ...z.record(z.string(), z.unknown()).parse(written), files: changed }
-  writeFileSync(file, `${JSON.stringify(manifest, null, 2)}\n`)
 }

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { openKeys } from '../../../access/key-registry.ts'
 import { openView } from '../../../bus/view.ts'
 import { configurations } from '../../../inference/configuration.ts'
@@ -12,6 +11,7 @@ import { openTracing } from '../../../inference/telemetry/tracing.ts'
 import type { Context } from '../context.ts'
 import { openFingerprinters } from '../fingerprinters.ts'
 import { listening } from '../listen.ts'
+import { modelsDirOf } from '../models-dir.ts'
 import type { NodeSecrets } from '../secrets.ts'
 import { openServing } from '../serving.ts'
 
@@ -22,7 +22,7 @@ const drainMs = 5_000
 export async function runNode(context: Context, secrets: NodeSecrets): Promise<{ readonly url: string }> {
   const { config, bus, clock, registry, log, closers, warn } = context
   const { inference, pools } = config
-  const modelsDir = inference.modelsDir ?? fileURLToPath(new URL('../../../inference/models/', import.meta.url))
+  const modelsDir = modelsDirOf(config)
   const keys = closers.keep('keys', await openKeys({ bus, onError: warn('a key could not be read') }))
   const models = closers.keep('models', await openView(bus, 'models', { onError: warn('a model could not be read') }))
   const containments = closers.keep('lease view', await openView(bus, 'containments', { onError: warn('a lease could not be read') }))
