@@ -57,7 +57,13 @@ async function build(model: string, flags: Flags): Promise<void> {
     const info = versionOf(declared.list(), model, flags.modelVersion)
     const pool = config.pools.find(({ models }) => models.includes(model))
     if (pool === undefined) throw new CliError('USAGE', `no pool serves ${model}; name it under pools in the configuration`)
-    const context = { config: { ...config, pools: [{ ...pool, models: [model] }] }, clock: Date.now, closers, registry: new Registry(), log }
+    const context = {
+      config: { ...config, pools: [{ ...pool, models: [model] }] },
+      clock: Date.now,
+      closers,
+      registry: new Registry(),
+      log,
+    }
     const { runtime } = await openServing(context, modelsDir, declared, configurations(config.models))
     const [inputs, calibration] = samplesOf(flags, closers)
     const ask = { model, version: info.version, pool: pool.name }

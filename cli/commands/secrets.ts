@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { writeSecrets } from '../instance/secrets.ts'
+import { rotateFingerprintKey, writeSecrets } from '../instance/secrets.ts'
 import { openOutput } from '../output.ts'
 
 export function secretsCommand(program: Command): void {
@@ -14,6 +14,17 @@ export function secretsCommand(program: Command): void {
       openOutput(flags.json === true, (line) => process.stdout.write(`${line}\n`)).one(
         files,
         `${files.node}  for each \`cordon node\`: keys of fingerprints and of addresses, the same everywhere\n${files.api}  for \`cordon ingest\` and \`cordon console\`: the token of their APIs\nName the file as secretsFile in the configuration of each process.`,
+      )
+    })
+  secrets
+    .command('rotate <file>')
+    .description('a new key of fingerprints in the file of the nodes (node.json, or secrets.json of a data directory)')
+    .option('--json', 'print JSON: one object a line')
+    .action((file: string, flags: { json?: boolean }) => {
+      const done = rotateFingerprintKey(file)
+      openOutput(flags.json === true, (line) => process.stdout.write(`${line}\n`)).one(
+        done,
+        `${done.file}: key of fingerprints ${done.epoch}; give it to every node and restart them. What was sent before is not compared with what comes after.`,
       )
     })
 }

@@ -73,6 +73,18 @@ export function writeSecrets(dir: string): { readonly node: string; readonly api
   return files
 }
 
+/**
+ * A new key of fingerprints in a node's file, one epoch on; the others stay.
+ *
+ * @throws CliError `START_FAILED` where it is no such file
+ */
+export function rotateFingerprintKey(file: string): { readonly file: string; readonly epoch: number } {
+  const kept = reading(file, () => NodeKept.parse(JSON.parse(readFileSync(file, 'utf8'))))
+  const epoch = kept.fingerprintEpoch + 1
+  writeAtomically(file, JSON.stringify({ ...kept, fingerprintKey: fresh(), fingerprintEpoch: epoch }))
+  return { file, epoch }
+}
+
 function reading<T>(file: string, read: () => T): T {
   try {
     return read()

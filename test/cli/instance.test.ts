@@ -7,7 +7,7 @@ import { encode, newEvent } from '../../bus/codec.ts'
 import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
 import { Config } from '../../cli/config/schema.ts'
 import { CliError } from '../../cli/errors.ts'
-import { openNodeSecrets, openToken, writeSecrets } from '../../cli/instance/secrets.ts'
+import { openNodeSecrets, openToken, rotateFingerprintKey, writeSecrets } from '../../cli/instance/secrets.ts'
 import { startInstance } from '../../cli/instance/start.ts'
 import { lagOf } from '../../cli/instance/status.ts'
 import { topics } from '../../schemas/index.ts'
@@ -46,6 +46,19 @@ it('quotes nothing of a secret that it cannot read', (t) => {
       (error) => error instanceof CliError && /is no JSON/.test(error.message) && !/q7Xw/.test(inspect(error)),
     )
   }
+})
+
+it('rotates the key of fingerprints, and leaves that of addresses', (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'cordon-rotate-'))
+  t.after(() => rmSync(dataDir, { recursive: true }))
+  const config = Config.parse({ dataDir })
+  const before = openNodeSecrets(config)
+  assert.equal(rotateFingerprintKey(join(dataDir, 'secrets.json')).epoch, 1)
+  const after = openNodeSecrets(config)
+  assert.equal(after.fingerprintEpoch, 1)
+  assert.notDeepEqual(after.fingerprintKey, before.fingerprintKey)
+  assert.deepEqual(after.addressKey, before.addressKey)
+  assert.throws(() => rotateFingerprintKey(join(dataDir, 'none.json')), { code: 'START_FAILED' })
 })
 
 it('makes secrets that several processes share, and never over old ones', (t) => {

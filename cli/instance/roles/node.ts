@@ -4,6 +4,7 @@ import { openView } from '../../../bus/view.ts'
 import { configurations } from '../../../inference/configuration.ts'
 import { openEmitter } from '../../../inference/emitter/emitter.ts'
 import { fingerprintKeyId } from '../../../inference/fingerprint/keystream.ts'
+import { openPromptFingerprinter } from '../../../inference/prompt/fingerprint.ts'
 import { openRegistry } from '../../../inference/registry.ts'
 import { createNode } from '../../../inference/server/node.ts'
 import { passThrough, type Tracing } from '../../../inference/server/tracing.ts'
@@ -42,6 +43,7 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     configurationOf,
     tracing: tracingOf(context, secrets),
     fingerprinterOf: await openFingerprinters(declared, pools, secrets, log),
+    prompts: openPromptFingerprinter({ key: secrets.fingerprintKey, epoch: secrets.fingerprintEpoch, now: clock }),
     keys,
     containments,
     models,
