@@ -49,8 +49,7 @@ it('quotes nothing of a secret that it cannot read', (t) => {
 })
 
 it('rotates the key of fingerprints, and leaves that of addresses', (t) => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'cordon-rotate-'))
-  t.after(() => rmSync(dataDir, { recursive: true }))
+  const dataDir = temporaryDataDir(t)
   const config = Config.parse({ dataDir })
   const before = openNodeSecrets(config)
   assert.equal(rotateFingerprintKey(join(dataDir, 'secrets.json')).epoch, 1)
