@@ -6,20 +6,22 @@ import { openRuntime } from '../../inference/runtime/open.ts'
 import type { Oracle } from './oracle.ts'
 
 const width = 28 * 28
+const maxBatch = 256
 
 /** The digits classifier without any defence; queries of the same turn of the event loop are answered as one batch. */
 export async function openDigitsOracle(): Promise<Oracle & { close(): Promise<void> }> {
   const runtime = await openRuntime({
     modelsDir: fileURLToPath(new URL('../../inference/models/', import.meta.url)),
     pools: [{ name: 'lab', models: ['digits'] }],
-    configurationOf: () => ({ batching: { maxItems: 256, maxWaitMicros: 0 } }),
-    maxQueueItems: 1_024,
+    configurationOf: () => ({ batching: { maxItems: maxBatch, maxWaitMicros: 0 } }),
+    maxQueueItems: 65_536,
     registry: new Registry(),
     log: pino({ level: 'silent' }),
   })
-  let waiting: { image: Float32Array; done: (probabilities: Float32Array) => void; failed: (error: unknown) => void }[] = []
+  const waiting: { image: Float32Array; done: (probabilities: Float32Array) => void; failed: (error: unknown) => void }[] = []
   const flush = async () => {
-    const batch = waiting.splice(0)
+    const batch = waiting.splice(0, maxBatch)
+    if (waiting.length > 0) setImmediate(flush)
     const input = new Float32Array(batch.length * width)
     batch.forEach(({ image }, i) => {
       input.set(image, i * width)

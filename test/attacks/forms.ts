@@ -76,7 +76,7 @@ export function adaptive(options: Partial<Adaptive> = {}): Form {
 /** One form out of several; where two say the same thing, the later one counts. */
 export function compose(...forms: readonly Form[]): Form {
   const name = forms.map((form) => form.name).join(' + ')
-  return forms.reduce<Form>((all, form) => ({ ...all, ...form, name }), { name })
+  return Object.assign({}, ...forms, { name })
 }
 
 /** The forms that every attack is measured in. */

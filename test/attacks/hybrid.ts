@@ -5,7 +5,7 @@ import { sendCrafted, type TransferOptions, trainedStudent } from './transfer.ts
 
 export interface HybridOptions extends TransferOptions {
   /** What goes on from the crafted image: a search by scores, or a walk along the boundary by labels. */
-  readonly then: 'square' | 'boundary'
+  readonly goOn: 'square' | 'boundary'
   /** Crafted images sent before that. */
   readonly crafted?: number
 }
@@ -19,7 +19,7 @@ export async function hybrid(oracle: Oracle, target: Target, options: HybridOpti
   const first = new Attempt(oracle, target, options.budget)
   const found: { image: Float32Array | null } = { image: null }
   // A walk needs a misread start and may find it far away; a search needs a start within its bound.
-  const reach = options.then === 'boundary' ? Math.min(1, 2 * epsilon) : epsilon
+  const reach = options.goOn === 'boundary' ? Math.min(1, 2 * epsilon) : epsilon
   const opening = await first.run(async () => {
     const student = await trainedStudent(first, options)
     found.image = await sendCrafted(first, student, { ...options, epsilon: reach }, crafted)
@@ -27,7 +27,7 @@ export async function hybrid(oracle: Oracle, target: Target, options: HybridOpti
   const budget = options.budget - opening.queries
   if (opening.stopped !== 'done' || budget <= 0) return opening
   const start = found.image
-  if (options.then === 'square') {
+  if (options.goOn === 'square') {
     if (start !== null) return opening
     return joined(opening, await squareAttack(oracle, target, { random, budget, epsilon }))
   }

@@ -77,10 +77,10 @@ export const queryAttacks: readonly QueryAttack[] = [
   ),
   attack('transfer, pgd', 'scores', 'linf', (oracle, { target, ...rest }) => transfer(oracle, target, crafting(rest))),
   attack('transfer, then square', 'scores', 'linf', (oracle, { target, ...rest }) =>
-    hybrid(oracle, target, { ...crafting(rest), then: 'square' }),
+    hybrid(oracle, target, { ...crafting(rest), goOn: 'square' }),
   ),
   attack('transfer, then boundary', 'scores', 'l2', (oracle, { target, ...rest }) =>
-    hybrid(oracle, target, { ...crafting(rest), then: 'boundary' }),
+    hybrid(oracle, target, { ...crafting(rest), goOn: 'boundary' }),
   ),
 ]
 
