@@ -1,27 +1,30 @@
 import type { EventOf, Observation } from '../../schemas/index.ts'
 import type { DetectorLogic, Step } from '../contract.ts'
 import { defineDetector } from '../contract.ts'
-import { bettor, wealth } from '../statistics/e-process.ts'
+import { type Bettor, bettor, wealth } from '../statistics/e-process.ts'
 import { degreeOf, draft } from './finding.ts'
-import { type Bettor, observe, tests, weigh } from './judge.ts'
-import { forget } from './memory.ts'
+import { observe, tests, total, weigh } from './judge.ts'
+import { Memory } from './memory.ts'
 import { Parameters } from './parameters.ts'
 import { State } from './state.ts'
 
 const day = 24 * 3_600_000
 const labelPlaces = 64
+/** Evidence from which on much is remembered. */
+const suspicion = 10
 
 /** Model extraction by one principal: queries that together are unlike the model's ordinary traffic. */
 export const extractionSweep = defineDetector({
   id: 'extraction-sweep',
-  version: 1,
+  version: 2,
+  stateVersion: 2,
   summary:
     "Bets, query by query, that a principal's inputs are not the model's ordinary traffic: outside its subspace, doubtful, far from their class, or systematic variations of the principal's own earlier inputs. Evidence survives padding with ordinary queries; exact repeats count for nothing.",
   threats: ['AML.T0024.002', 'AML.T0005.001', 'AML.T0013', 'AML.T0063'],
   observes: ['fingerprint'],
   params: Parameters,
   state: State,
-  maxKeys: 20_000,
+  maxKeys: 1_000_000,
   idleMs: 30 * day,
   // A model's name may hold no slash, nor may a principal's: the key is unambiguous.
   scope: (o: Observation) => (o.kind === 'fingerprint' ? `${o.data.model}/${o.data.principal}` : null),
@@ -41,17 +44,18 @@ function initialState(): State {
     fresh: 0,
     geometry: '',
     wealth: wealth(tests.length),
-    sweep: wealth(1),
-    recent: [],
-    sample: [],
+    memory: new Memory(),
     seen: [],
     nextChain: 1,
     head: null,
-    steps: 0,
     chains: 0,
+    sweeps: 0,
     returns: 0,
     labels: [],
-    odd: tests.map(() => 0),
+    odd: [0, 0, 0],
+    novel: 0,
+    steadiness: 'none',
+    suspected: false,
     origin: null,
     rising: false,
     episode: null,
@@ -61,10 +65,11 @@ function initialState(): State {
 function onQuery(state: State, event: EventOf<'fingerprint'>, bets: Bettor, p: Parameters): Step<State> | undefined {
   const { data } = event
   state.queries++
-  const geometry = `${data.profile}/${data.epoch}`
-  if (state.geometry !== geometry) {
-    state.geometry = geometry
-    forget(state)
+  if (!isOf(state.geometry, data.profile, data.epoch)) {
+    state.geometry = `${data.profile}/${data.epoch}`
+    state.memory.clear(0)
+    state.seen = []
+    state.head = null
   }
   const place = Math.min(data.output.label, labelPlaces - 1)
   while (state.labels.length <= place) state.labels.push(0)
@@ -72,11 +77,19 @@ function onQuery(state: State, event: EventOf<'fingerprint'>, bets: Bettor, p: P
   // Where evidence is below what it began with, nothing of it speaks of what came before.
   if (state.origin === null || !state.rising) state.origin = { opened: event.id, from: event.time, degree: 0, firstQuery: state.queries }
   if (!observe(state, data, bets, p)) return undefined
-  const now = weigh(state)
-  state.rising = now.total >= 1 || now.sweep >= 1
+  const evidence = total(state)
+  state.suspected = evidence >= suspicion
+  state.rising = evidence >= 1 || state.sweeps >= p.sweeps
   if (!state.rising) state.episode = null
+  if (evidence < p.likely && state.sweeps < p.sweeps) return undefined
+  const now = weigh(state)
   const degree = degreeOf(state, now, p)
   if (degree === 0 || degree <= (state.episode?.degree ?? 0)) return undefined
   state.episode = { ...(state.episode ?? state.origin), degree }
   return { state, findings: [draft(event, state, state.episode, now)] }
+}
+
+/** Without making a string for every event. */
+function isOf(geometry: string, profile: string, epoch: number): boolean {
+  return geometry.length > profile.length && geometry.startsWith(profile) && Number(geometry.slice(profile.length + 1)) === epoch
 }

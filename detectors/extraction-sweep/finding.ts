@@ -1,34 +1,34 @@
-import type { EventOf } from '../../schemas/index.ts'
-import { severities } from '../../schemas/index.ts'
+import type { EventOf, Severity } from '../../schemas/index.ts'
 import type { FindingDraft } from '../contract.ts'
-import { type Evidence, tests } from './judge.ts'
+import { type Evidence, tests, weights } from './judge.ts'
 import type { Parameters } from './parameters.ts'
 import type { Episode, State } from './state.ts'
 
-/** By degree, an index into the severities: a sweep alone, a broad sweep, likely, certain, beyond doubt share low to critical. */
-const confidences = [0, 0.45, 0.75, 0.93, 0.98] as const
+/** By degree: a sweep alone, suspected, likely, certain, beyond doubt. Playbooks contain from 0.5, 0.7 and 0.9 on. */
+const confidences = [0, 0.45, 0.6, 0.75, 0.93, 0.98] as const
+const severityOf: readonly Severity[] = ['info', 'low', 'low', 'medium', 'high', 'critical']
 const unlike = 4
 
 /**
- * How sure: 1 low, a sweep that tools make, too; 2 medium; 3 high; 4 critical. Variations of own inputs alone never
- * go beyond medium: an honest ensemble over augmentations makes them.
+ * How sure. What is like itself (all shifted alike, grainy, one input varied) is suspected at most, and near-duplicates of own
+ * inputs never more than likely: honest clients with another camera, and ensembles over augmentations, do alike.
  */
 export function degreeOf(state: State, e: Evidence, p: Parameters): number {
-  const outside = e.byTest.slice(0, unlike).reduce((a, b) => a + b, 0) / tests.length
-  if (outside >= p.beyondDoubt) return 4
-  if (outside >= p.certain) return 3
-  if (e.total >= p.likely) return 2
-  if (e.sweep < p.likely) return 0
-  return state.chains >= p.sweepAnchors && entropyOf(state.labels) > 0.5 ? 1 : 0
+  let outside = 0
+  for (let test = 0; test < unlike; test++) outside += (weights[test] as number) * (e.byTest[test] ?? 0)
+  if (outside >= p.certain && state.novel >= p.certainNovel) return outside >= p.beyondDoubt ? 5 : 4
+  if (e.total - outside >= p.likely || (e.total >= p.likely && state.novel >= p.likelyNovel)) return 3
+  if (outside >= p.likely || state.sweeps >= p.manySweeps) return 2
+  return state.sweeps >= p.sweeps ? 1 : 0
 }
 
 export function draft(event: EventOf<'fingerprint'>, state: State, episode: Episode, e: Evidence): FindingDraft {
   const { data } = event
   const leading = e.byTest.indexOf(Math.max(...e.byTest))
-  const sweeping = episode.degree === 1
+  const sweeping = e.total < 10 && state.chains > 0
   return {
     opened: episode.opened,
-    severity: severities[episode.degree] ?? 'low',
+    severity: severityOf[episode.degree] ?? 'low',
     confidence: confidences[episode.degree] ?? 0.45,
     title: sweeping
       ? `${data.principal} varies ${state.chains} inputs step by step`
@@ -43,11 +43,13 @@ export function draft(event: EventOf<'fingerprint'>, state: State, episode: Epis
     evidence: {
       leading: sweeping ? 'sweep' : (tests[leading] ?? 'joint'),
       ...Object.fromEntries(tests.map((test, i) => [`${test}LogE`, log10(e.byTest[i] ?? 0)])),
-      sweepLogE: log10(e.sweep),
       queries: state.queries,
       distinct: state.fresh,
       variedInputs: state.chains,
+      sweeps: state.sweeps,
       returns: state.returns,
+      unexplained: Number(state.novel.toFixed(2)),
+      alike: state.steadiness,
       oddResiduals: state.odd[0] ?? 0,
       oddConfidences: state.odd[1] ?? 0,
       oddClassDistances: state.odd[2] ?? 0,

@@ -1,158 +1,291 @@
+import { z } from 'zod'
 import type { EventOf } from '../../schemas/index.ts'
-import { decodeSketch, remainderDimensions } from '../statistics/sketch.ts'
-import type { Remembered, State } from './state.ts'
+import { remainderDimensions } from '../statistics/sketch.ts'
 
-/** Queries remembered for each principal: 120 of some 120 bytes. */
-export const capacity = { recent: 16, sample: 104, seen: 32 } as const
+/**
+ * Queries remembered for each principal, of some 90 bytes: the last ones, and a uniform sample of those before. The sample is
+ * large while an account is young or under suspicion and small where it grew old without any, so that a million principals fit.
+ */
+export const capacity = { recent: 12, sample: 116, calmSample: 8 } as const
 /** Coordinates of the remainder that are kept; with fewer, distances are too rough. */
 const keptRemainder = 32
+const mostCoordinates = 512
+const rowsAtFirst = 4
 
 type Data = EventOf<'fingerprint'>['data']
 
+/** Numbers of a row beside its coordinates. */
+const columns = { hash: 0, chain: 1, label: 2, returns: 3, oddReference: 4, strangeness: 5, classDoubt: 6, step: 7 } as const
+const stride = 8
+
+const MemoryJson = z
+  .object({
+    width: z.int().min(0).max(mostCoordinates),
+    head: z
+      .int()
+      .min(0)
+      .max(capacity.recent - 1),
+    /** Int8 and Float32 little-endian, base64. */
+    cells: z.string(),
+    numbers: z.string(),
+  })
+  .refine(({ width, cells, numbers }) => {
+    const rows = Buffer.byteLength(numbers, 'base64') / (4 * stride)
+    return Number.isInteger(rows) && rows <= capacity.recent + capacity.sample && Buffer.byteLength(cells, 'base64') === rows * width
+  }, 'columns of different lengths')
+type MemoryJson = z.infer<typeof MemoryJson>
+
+/** What is remembered of a query beside its coordinates. */
+export interface Query {
+  /** Of the exact input, keyed: equal inputs, equal number below 2²⁴; uniform, and nobody without the key chooses it. */
+  readonly hash: number
+  readonly label: number
+  readonly chain: number
+  /** How often a later query varied it or came back to it. */
+  readonly returns: number
+  /** Distance to its nearest reference input where it was out of the ordinary; 0 where it was not. */
+  readonly oddReference: number
+  /** −log₁₀ of the tails of its residual and of its distance from its class. */
+  readonly strangeness: number
+  readonly classDoubt: number
+}
+
 export interface Nearest {
-  readonly entry: Remembered
+  readonly row: number
   /** L2, input units. */
   readonly distance: number
 }
 
-/** Vectors of remembered queries, decoded once; derived from the state, so no part of it. */
-const decoded = new WeakMap<Remembered, Float32Array>()
-
-export function hashOf(data: Data): number {
-  return Number.parseInt(data.exact.slice(0, 8), 16) || 0
-}
+/** Bytes of the sketch last read, and the coordinates last made of them; used again for every event. */
+const bytes = Buffer.alloc(2 * (mostCoordinates + remainderDimensions))
+const coordinates = new Float32Array(mostCoordinates)
 
 /**
  * Coordinates in input units: the principal ones, and half of the projections of the remainder, scaled so that
- * lengths still estimate lengths.
+ * lengths still estimate lengths. A view that the next call overwrites.
  */
-export function coordinates(data: Data): Float32Array {
-  const steps = decodeSketch(data.sketch)
-  const principal = Math.max(0, steps.length - remainderDimensions)
-  const values = new Float32Array(Math.min(steps.length, principal + keptRemainder))
-  const remainder = data.scale * Math.sqrt(remainderDimensions / keptRemainder)
-  for (let i = 0; i < values.length; i++) values[i] = (steps[i] as number) * (i < principal ? data.scale : remainder)
-  return values
+export function coordinatesOf({ sketch, scale }: Data): Float32Array {
+  const count = bytes.write(sketch, 'base64') >> 1
+  const principal = Math.max(0, count - remainderDimensions)
+  const width = Math.min(count, principal + keptRemainder, mostCoordinates)
+  const remainder = scale * Math.sqrt(remainderDimensions / keptRemainder)
+  for (let i = 0; i < width; i++) coordinates[i] = bytes.readInt16LE(2 * i) * (i < principal ? scale : remainder)
+  return coordinates.subarray(0, width)
 }
 
-export function isRepeat(state: State, hash: number): boolean {
-  if (state.seen.includes(hash)) return true
-  for (const entry of state.sample) if (entry[0] === hash) return true
-  return false
+/** Coordinates of {@link coordinatesOf} before the remainder's. */
+export function principalOf(width: number): number {
+  return Math.max(0, width - keptRemainder)
 }
 
-/** The nearest of the recent queries, whatever its answer; whether it is the last one; and the lower quartile of the distances to them all. */
-export function amongRecent(
-  recent: readonly Remembered[],
-  values: Float32Array,
-): (Nearest & { readonly last: boolean; readonly quartile: number }) | null {
-  const distances = recent.map((entry) => squaredDistance(vectorOf(entry), values, Number.POSITIVE_INFINITY))
-  let best = 0
-  for (let i = 1; i < distances.length; i++) if ((distances[i] as number) < (distances[best] as number)) best = i
-  const entry = recent[best]
-  if (entry === undefined) return null
-  const distance = Math.sqrt(distances[best] as number)
-  distances.sort((a, b) => a - b)
-  return { entry, distance, last: best === recent.length - 1, quartile: Math.sqrt(distances[distances.length >> 2] as number) }
+export function hashOf({ exact }: Data): number {
+  return Number.parseInt(exact.slice(0, 6), 16) || 0
 }
 
-/** The nearest of these earlier queries with the same answer. */
-export function nearest(entries: readonly Remembered[], values: Float32Array, label: number): Nearest | null {
-  let best: Remembered | null = null
-  let least = Number.POSITIVE_INFINITY
-  for (const entry of entries) {
-    if (entry[1] !== label) continue
-    const squared = squaredDistance(vectorOf(entry), values, least)
-    if (squared < least) {
+/** The queries of one principal: rows of int8 coordinates and a few numbers. The first rows are a ring of the last queries. */
+export class Memory {
+  #width = 0
+  #rows = 0
+  /** Where the ring's next query goes. */
+  #head = 0
+  #cells = new Int8Array(0)
+  #numbers = new Float32Array(0)
+
+  get size(): number {
+    return this.#rows
+  }
+
+  get width(): number {
+    return this.#width
+  }
+
+  get recent(): number {
+    return Math.min(this.#rows, capacity.recent)
+  }
+
+  /** Bytes held. */
+  get bytes(): number {
+    return this.#cells.byteLength + this.#numbers.byteLength
+  }
+
+  /** The row of the n-th last query, 1 being the last. Meaningful up to {@link recent}. */
+  last(n: number): number {
+    return this.#rows < capacity.recent ? this.#rows - n : (this.#head - n + capacity.recent) % capacity.recent
+  }
+
+  has(hash: number): boolean {
+    for (let at = columns.hash; at < this.#rows * stride; at += stride) if (this.#numbers[at] === hash) return true
+    return false
+  }
+
+  read(row: number, column: keyof typeof columns): number {
+    return this.#numbers[row * stride + columns[column]] as number
+  }
+
+  /** Counts a return to a row, and says how many there were before. */
+  comeBack(row: number): number {
+    return (this.#numbers[row * stride + columns.returns] as number)++
+  }
+
+  /** Row after row; times a row's `step` they are in input units. */
+  get cells(): Int8Array {
+    return this.#cells
+  }
+
+  /** Gives up as soon as the sum exceeds `bound`. */
+  squaredDistance(row: number, values: Float32Array, bound: number): number {
+    const cells = this.#cells
+    const base = row * this.#width
+    const step = this.read(row, 'step')
+    let sum = 0
+    for (let i = 0; i < values.length; i += 8) {
+      const until = Math.min(i + 8, values.length)
+      for (let j = i; j < until; j++) {
+        const difference = (values[j] as number) - (cells[base + j] as number) * step
+        sum += difference * difference
+      }
+      if (sum >= bound) return sum
+    }
+    return sum
+  }
+
+  /** Between two rows; gives up as soon as the sum exceeds `bound`. */
+  squaredBetween(one: number, other: number, bound: number): number {
+    const cells = this.#cells
+    const width = this.#width
+    const [step, otherStep] = [this.read(one, 'step'), this.read(other, 'step')]
+    let sum = 0
+    for (let i = 0; i < width && sum < bound; i++) {
+      const difference = (cells[one * width + i] as number) * step - (cells[other * width + i] as number) * otherStep
+      sum += difference * difference
+    }
+    return sum
+  }
+
+  /** The nearest of the sampled queries with the same answer, and how many have it. */
+  nearestOlder(values: Float32Array, label: number): Nearest & { readonly among: number } {
+    let best = -1
+    let least = Number.POSITIVE_INFINITY
+    let among = 0
+    for (let row = capacity.recent; row < this.#rows; row++) {
+      if (this.#numbers[row * stride + columns.label] !== label) continue
+      among++
+      const squared = this.squaredDistance(row, values, least)
+      if (squared >= least) continue
       least = squared
-      best = entry
+      best = row
+    }
+    return { row: best, distance: Math.sqrt(least), among }
+  }
+
+  /**
+   * Remembers a query as the last; the one that leaves the ring may enter the sample.
+   *
+   * @param sample how many of those before are kept
+   */
+  remember(query: Query, values: Float32Array, sample: number): void {
+    if (this.#width !== values.length) this.clear(values.length)
+    const row = this.#place(sample)
+    let top = 0
+    for (let i = 0; i < values.length; i++) top = Math.max(top, Math.abs(values[i] as number))
+    const step = Math.fround(top / 127)
+    for (let i = 0; i < values.length; i++) this.#cells[row * this.#width + i] = step > 0 ? Math.round((values[i] as number) / step) : 0
+    const at = row * stride
+    this.#numbers[at + columns.hash] = query.hash
+    this.#numbers[at + columns.chain] = query.chain
+    this.#numbers[at + columns.label] = query.label
+    this.#numbers[at + columns.returns] = query.returns
+    this.#numbers[at + columns.oddReference] = query.oddReference
+    this.#numbers[at + columns.strangeness] = query.strangeness
+    this.#numbers[at + columns.classDoubt] = query.classDoubt
+    this.#numbers[at + columns.step] = step
+  }
+
+  clear(width: number): void {
+    this.#width = width
+    this.#rows = 0
+    this.#head = 0
+    this.#resize(0)
+  }
+
+  #place(sample: number): number {
+    if (this.#rows < capacity.recent) {
+      this.#reserve(this.#rows + 1)
+      return this.#rows++
+    }
+    const row = this.#head
+    this.#head = (row + 1) % capacity.recent
+    this.#keep(row, capacity.recent + sample)
+    return row
+  }
+
+  /** The rows with the smallest hashes: a uniform sample of all distinct queries that needs no random numbers. */
+  #keep(row: number, bound: number): void {
+    if (this.#rows > bound) {
+      for (; this.#rows > bound; this.#rows--) this.#move(this.#rows - 1, this.#largest())
+      this.#resize(bound)
+    }
+    if (this.#rows < bound) {
+      this.#reserve(this.#rows + 1)
+      this.#move(row, this.#rows++)
+      return
+    }
+    const largest = this.#largest()
+    if (this.read(row, 'hash') < this.read(largest, 'hash')) this.#move(row, largest)
+  }
+
+  #largest(): number {
+    let largest: number = capacity.recent
+    for (let row = largest + 1; row < this.#rows; row++) if (this.read(row, 'hash') > this.read(largest, 'hash')) largest = row
+    return largest
+  }
+
+  #move(from: number, to: number): void {
+    if (from === to) return
+    this.#cells.copyWithin(to * this.#width, from * this.#width, (from + 1) * this.#width)
+    this.#numbers.copyWithin(to * stride, from * stride, (from + 1) * stride)
+  }
+
+  #reserve(rows: number): void {
+    const room = this.#numbers.length / stride
+    if (rows > room) this.#resize(Math.min(Math.max(rowsAtFirst, 2 * room), capacity.recent + capacity.sample))
+  }
+
+  #resize(rows: number): void {
+    const cells = new Int8Array(rows * this.#width)
+    cells.set(this.#cells.subarray(0, cells.length))
+    const numbers = new Float32Array(rows * stride)
+    numbers.set(this.#numbers.subarray(0, numbers.length))
+    this.#cells = cells
+    this.#numbers = numbers
+  }
+
+  toJSON(): MemoryJson {
+    const { buffer, byteOffset } = this.#cells
+    return {
+      width: this.#width,
+      head: this.#head,
+      cells: Buffer.from(buffer, byteOffset, this.#rows * this.#width).toString('base64'),
+      numbers: Buffer.from(this.#numbers.buffer, this.#numbers.byteOffset, this.#rows * stride * 4).toString('base64'),
     }
   }
-  return best === null ? null : { entry: best, distance: Math.sqrt(least) }
-}
 
-export function vectorOf(entry: Remembered): Float32Array {
-  const known = decoded.get(entry)
-  if (known !== undefined) return known
-  const bytes = atob(entry[4])
-  const values = new Float32Array(bytes.length)
-  for (let i = 0; i < values.length; i++) values[i] = ((bytes.charCodeAt(i) << 24) >> 24) * entry[5]
-  decoded.set(entry, values)
-  return values
-}
-
-/** Gives up as soon as the sum exceeds `bound`. */
-export function squaredDistance(a: Float32Array, b: Float32Array, bound: number): number {
-  if (a.length !== b.length) return Number.POSITIVE_INFINITY
-  let sum = 0
-  for (let i = 0; i < a.length; i++) {
-    const difference = (a[i] as number) - (b[i] as number)
-    sum += difference * difference
-    if (sum >= bound) return sum
+  static from(json: MemoryJson): Memory {
+    const memory = new Memory()
+    const numbers = bytesOf(json.numbers)
+    memory.#width = json.width
+    memory.#rows = numbers.length / (4 * stride)
+    memory.#head = json.head
+    memory.#cells = new Int8Array(bytesOf(json.cells).buffer)
+    memory.#numbers = new Float32Array(numbers.buffer)
+    return memory
   }
-  return sum
 }
 
-export interface Query {
-  readonly hash: number
-  readonly label: number
-  readonly chain: number
-  /** A further step of its chain, which was counted already. */
-  readonly marked: boolean
+/** A copy: what a pool holds may lie anywhere, and a view must begin at a multiple of its size. */
+function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.from(text, 'base64'))
 }
 
-/** Remembers a query: first among the recent; the one that falls out there may enter the sample. */
-export function remember(state: State, query: Query, values: Float32Array): Remembered {
-  let top = 0
-  for (let i = 0; i < values.length; i++) top = Math.max(top, Math.abs(values[i] as number))
-  // Rounded up to five decimals, so that the largest value still fits and the snapshot stays short.
-  const step = Math.ceil((top / 127) * 1e5) / 1e5
-  const bytes = new Int8Array(values.length)
-  const kept = new Float32Array(values.length)
-  for (let i = 0; i < bytes.length; i++) {
-    const steps = step > 0 ? Math.round((values[i] as number) / step) : 0
-    bytes[i] = steps
-    kept[i] = steps * step
-  }
-  const entry: Remembered = [
-    query.hash,
-    query.label,
-    query.chain,
-    query.marked ? 1 : 0,
-    btoa(String.fromCharCode(...new Uint8Array(bytes.buffer))),
-    step,
-  ]
-  decoded.set(entry, kept)
-  state.recent.push(entry)
-  state.seen.push(query.hash)
-  if (state.seen.length > capacity.seen) state.seen.shift()
-  if (state.recent.length <= capacity.recent) return entry
-  const oldest = state.recent.shift()
-  if (oldest !== undefined) keep(state.sample, oldest)
-  return entry
-}
-
-/** The entries with the smallest hashes: a uniform sample of all distinct queries that needs no random numbers. */
-function keep(sample: Remembered[], entry: Remembered): void {
-  if (sample.length < capacity.sample) {
-    sample.push(entry)
-    return
-  }
-  let largest = 0
-  let most = -1
-  for (let i = 0; i < sample.length; i++) {
-    const hash = sample[i]?.[0] ?? 0
-    if (hash > most) {
-      most = hash
-      largest = i
-    }
-  }
-  if (entry[0] < most) sample[largest] = entry
-}
-
-export function forget(state: State): void {
-  state.recent = []
-  state.sample = []
-  state.seen = []
-  state.head = null
-}
+/** In JSON an object of columns, in memory the class. */
+export const MemoryState = z.union([z.instanceof(Memory), MemoryJson.transform(Memory.from)])

@@ -44,7 +44,7 @@ export const Parameters = z.object({
     .number()
     .min(0)
     .max(1)
-    .default(0.6)
+    .default(0.75)
     .describe(
       'A query follows the last one, too, when it is nearer to it than this share of the lower quartile of its distances to the last few.',
     ),
@@ -53,6 +53,21 @@ export const Parameters = z.object({
     .min(2)
     .default(32)
     .describe('After this many variations one that is no longer near the first is weighed as a new input.'),
-  sweepAnchors: z.int().min(2).default(20).describe('Varying this many different inputs step by step is more than a tool or a video does.'),
+  references: z
+    .number()
+    .positive()
+    .default(200)
+    .describe('Reference inputs of a class in the reference profile: what being near to an own earlier query is held against.'),
+  likelyNovel: z
+    .number()
+    .min(0)
+    .max(20)
+    .default(4)
+    .describe(
+      'Odd queries that neither a constant shift, sensor noise nor one varied input explains, before evidence is more than a suspicion.',
+    ),
+  certainNovel: z.number().min(0).max(20).default(6).describe('… before it justifies restrictions.'),
+  sweeps: z.int().min(2).default(7).describe('Going on straight, in even steps, from this many different inputs is more than a tool does.'),
+  manySweeps: z.int().min(2).default(12).describe('… for a suspicion that something is done about.'),
 })
 export type Parameters = z.infer<typeof Parameters>

@@ -1,27 +1,10 @@
 import { z } from 'zod'
 import { EventId, Instant } from '../../schemas/index.ts'
 import { Wealth } from '../statistics/e-process.ts'
+import { MemoryState } from './memory.ts'
 
-/**
- * An earlier query of the principal. A tuple, since a principal has up to 120 of them:
- * - hash: top half of the keyed hash of the exact input: equal inputs, equal number; uniform, and nobody without the key chooses it
- * - label
- * - chain of variations that it belongs to
- * - returns: how often a later query varied it or came back to it
- * - sketch: int8 coordinates, base64; times `step` they are in input units
- * - step
- */
-export const Remembered = z.tuple([
-  z.int().min(0),
-  z.int().min(0),
-  z.int().min(0),
-  z.int().min(0),
-  z.string().max(1_024),
-  z.number().min(0),
-])
-export type Remembered = z.infer<typeof Remembered>
-
-export const Episode = z.object({ opened: EventId, from: Instant, degree: z.int().min(0).max(4), firstQuery: z.int().min(0) })
+/** An account's statement so far: 1 a sweep, 2 suspected, 3 likely, 4 certain, 5 beyond doubt. */
+export const Episode = z.object({ opened: EventId, from: Instant, degree: z.int().min(0).max(5), firstQuery: z.int().min(0) })
 export type Episode = z.infer<typeof Episode>
 
 export const State = z.object({
@@ -31,23 +14,25 @@ export const State = z.object({
   /** Sketches of another profile or key cannot be compared: `profile/epoch`. */
   geometry: z.string(),
   wealth: Wealth,
-  sweep: Wealth,
-  /** The last distinct queries, oldest first, and a uniform sample of all before. */
-  recent: z.array(Remembered).max(64),
-  sample: z.array(Remembered).max(256),
-  /** Hashes of the last queries, for exact repeats that are in neither. */
+  memory: MemoryState,
+  /** Hashes of the last queries, for exact repeats that are no longer remembered. */
   seen: z.array(z.int().min(0)).max(64),
   nextChain: z.int().min(1),
-  /** Where the newest chain began, and how many steps it has taken. */
-  head: Remembered.nullable(),
-  steps: z.int().min(0),
-  /** Chains of two queries or more. */
+  /** Where the newest chain of variations began, its steps, and how many of the last were straight and even. */
+  head: z.object({ chain: z.int().min(0), values: z.array(z.number()), steps: z.int().min(0), straight: z.int().min(0) }).nullable(),
+  /** Chains of two queries or more; those that went straight. */
   chains: z.int().min(0),
+  sweeps: z.int().min(0),
   returns: z.int().min(0),
   /** Answers by label, the last place for all beyond. */
   labels: z.array(z.int().min(0)).max(64),
   /** Queries with a p-value of at most 1 % by test. */
   odd: z.array(z.int().min(0)).max(8),
+  /** Odd queries that neither a shift nor a common origin explains, less what ordinary ones forgive; what the last odd one was. */
+  novel: z.number().min(0),
+  steadiness: z.enum(['none', 'shift', 'grain', 'base']),
+  /** There is evidence: much is remembered. */
+  suspected: z.boolean(),
   /** Where the evidence last began to rise. */
   origin: Episode.nullable(),
   rising: z.boolean(),

@@ -29,12 +29,15 @@ export interface Bets {
   readonly inflation: number
 }
 
+/** Writes what each calibrator wins with a p-value. */
+export type Bettor = (p: number, out: Float64Array) => void
+
 export function wealth(streams: number): Wealth {
   return { n: 0, components: Array.from({ length: streams * width }, () => 0) }
 }
 
 /** The bet of one calibrator, divided by its expectation under the null with its share of junk. */
-export function bettor({ cap, junk, inflation }: Bets): (p: number, out: Float64Array) => void {
+export function bettor({ cap, junk, inflation }: Bets): Bettor {
   const scales = exponents.map((k) => {
     const crossing = (k / cap) ** (1 / (1 - k))
     const expected = cap * crossing + 1 - crossing ** k
@@ -55,7 +58,7 @@ export function bettor({ cap, junk, inflation }: Bets): (p: number, out: Float64
  *
  * @param ps p-values, one a stream, each valid on its own; they may depend on each other
  */
-export function bet(w: Wealth, ps: readonly number[], bettor: (p: number, out: Float64Array) => void): void {
+export function bet(w: Wealth, ps: readonly number[], bettor: Bettor): void {
   const joining = stake(++w.n)
   for (let s = 0; s < ps.length; s++) {
     bettor(ps[s] as number, bets)
