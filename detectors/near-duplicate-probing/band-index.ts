@@ -1,7 +1,7 @@
 /** Locality-sensitive hashes of a fingerprint (inference/fingerprint): near-duplicates share at least one. */
 export const bandCount = 8
 /** Newest queries of one bucket that are looked at: an attack fills its own. */
-const mostPerBucket = 24
+const mostPerBucket = 12
 
 /**
  * Which remembered queries share a band with one in hand. Eight hash tables of doubly linked chains, newest first, in typed
@@ -64,7 +64,7 @@ export class BandIndex {
     return band * (this.#mask + 1) + (hash & this.#mask)
   }
 
-  /** Slots that share a band, at most 24 a band, each as often as it shares one. @returns how many were written to `out` */
+  /** Slots that share a band, at most 12 a band, each as often as it shares one. @returns how many were written to `out` */
   candidates(bands: Uint32Array, out: Int32Array): number {
     let count = 0
     for (let band = 0; band < bandCount; band++) {

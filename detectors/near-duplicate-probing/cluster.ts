@@ -1,9 +1,9 @@
 import { ceilings, clip, weigh } from './evidence.ts'
 import type { Scene } from './geometry.ts'
 import { seen } from './link.ts'
-import type { Point } from './point.ts'
 import type { Params } from './parameters.ts'
 import { type Features, featuresOf } from './patterns.ts'
+import type { Point } from './point.ts'
 import { begin, fade, follow, searchEvidence } from './search.ts'
 import { type Cluster, type Pattern, patterns, type State } from './state.ts'
 
@@ -35,14 +35,14 @@ export function grow(state: State, found: Scene, added: Point, params: Params, s
   const cluster = clusterOf(state, found, params)
   const trail = seen(state.memory, cluster.members.slice(-trailLength))
   const past = cluster.count % pastEvery === 0 && cluster.count >= pastLength ? seen(state.memory, cluster.members.slice(-pastLength)) : []
-  const own = found.own.filter((each) => each.point.cluster !== cluster.id)
-  const scene = { ...found, query: { point: added, vector: found.query.vector }, trail, own, past }
+  const others = found.own.filter((each) => each.point.cluster !== cluster.id)
+  const scene = { ...found, query: { point: added, vector: found.query.vector }, trail, own: others, past }
   const features = featuresOf(scene, scale)
   decay(cluster, added.at, params.halfLifeMs)
   const before = scoreOf(cluster)
-  learn(cluster, features)
+  const own = learn(cluster, features)
   searched(cluster, added, found.parent.point, features.corner)
-  const gained = Math.max(0, scoreOf(cluster) - before)
+  const gained = Math.max(own, scoreOf(cluster) - before)
   added.cluster = cluster.id
   cluster.members = [...cluster.members, added.seq].slice(-maxMembers)
   cluster.count++
@@ -72,6 +72,7 @@ function clusterOf(state: State, { parent }: Scene, params: Params): Cluster {
     search: begin(point),
     principals: [],
     revisions: 0,
+    joined: 0,
   }
   point.cluster = cluster.id
   credit(cluster, point, 0)
@@ -92,17 +93,43 @@ function searched(cluster: Cluster, added: Point, parent: Point, corner: Feature
   cluster.evidence.search = Math.min(ceilings.search, searchEvidence(search))
 }
 
-function learn(cluster: Cluster, features: Features): void {
+/** Returns what the link says for itself, though the cluster may have known as much as it can. */
+function learn(cluster: Cluster, features: Features): number {
   const { sums, levels } = weigh(features)
   const { evidence } = cluster
   for (const [pattern, value] of Object.entries(sums) as [Pattern, number][])
     evidence[pattern] = clip(evidence[pattern] + value, 0, ceilings[pattern])
   for (const [pattern, value] of Object.entries(levels) as [Pattern, number][]) evidence[pattern] = value
+  return Object.values(sums).reduce((sum, value) => sum + Math.max(0, value), 0)
+}
+
+/** A cluster that grows is stated again when its evidence has doubled; one that draws in others, at once, so often at most. */
+const mostJoins = 64
+/** Nats of a principal's own that tell it from a stranger whose image an attacker began with; more once the cluster is known. */
+const ownEvidence = 0.5
+const joiningEvidence = 1
+
+/** Whether the cluster is to be stated now; if so, it counts as stated. */
+export function due(cluster: Cluster, { threshold }: Params): boolean {
+  const score = scoreOf(cluster)
+  const more = score >= threshold * 2 ** cluster.revisions
+  const somebody = cluster.revisions > 0 && cluster.joined < mostJoins && suspects(cluster).some((each) => !each.named)
+  if (!more && !somebody) return false
+  if (more) cluster.revisions++
+  else cluster.joined++
+  for (const each of suspects(cluster)) each.named = true
+  return true
+}
+
+/** Those of whom the cluster speaks. One query without evidence may be a stranger's, whose image the attacker happened to start from. */
+export function suspects({ principals, count, revisions }: Cluster): Cluster['principals'] {
+  const least = revisions > 0 ? joiningEvidence : ownEvidence
+  return principals.filter((each) => each.named || each.evidence >= least || (each.queries > 1 && each.queries >= count * 0.2))
 }
 
 function credit(cluster: Cluster, point: Point, gained: number): void {
   const at = cluster.principals.findIndex((each) => each.name === point.principal)
-  const known = cluster.principals[at] ?? { name: point.principal, organization: point.organization, queries: 0, evidence: 0 }
+  const known = cluster.principals[at] ?? { name: point.principal, organization: point.organization, queries: 0, evidence: 0, named: false }
   if (at >= 0) cluster.principals.splice(at, 1)
   known.queries++
   known.evidence += gained

@@ -12,7 +12,16 @@ export interface Weights {
 }
 
 /** The most that one pattern can say by itself. */
-export const ceilings: Record<Pattern, number> = { bisection: 14, antithetic: 12, sparse: 12, walk: 12, search: 16, creep: 8, boundary: 9, strange: 9 }
+export const ceilings: Record<Pattern, number> = {
+  bisection: 14,
+  antithetic: 12,
+  sparse: 12,
+  walk: 12,
+  search: 16,
+  creep: 8,
+  boundary: 9,
+  strange: 9,
+}
 
 export function weigh(features: Features): Weights {
   return {

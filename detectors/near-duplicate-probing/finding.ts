@@ -1,6 +1,7 @@
 import type { EventOf } from '../../schemas/index.ts'
 import type { FindingDraft } from '../contract.ts'
-import { scoreOf, structural } from './cluster.ts'
+import { scoreOf, structural, suspects } from './cluster.ts'
+import { drawingOf, round } from './drawing.ts'
 import { seen } from './link.ts'
 import { type Cluster, type Pattern, patterns, type State } from './state.ts'
 
@@ -27,13 +28,12 @@ const families: Record<Pattern, string> = {
 /** Prior odds against a cluster being an attack, in nats. */
 const prior = 5
 
+/** The evidence: `score` and what each pattern adds, in nats, the `family` of attack that the path looks like, and the cluster's last points (drawing.ts). Under 4 KB. */
 export function draft(state: State, cluster: Cluster, o: EventOf<'fingerprint'>, scale: number): FindingDraft {
   const score = scoreOf(cluster)
   const confidence = 1 / (1 + Math.exp(prior - score))
   const leading = structural.reduce((best, each) => (cluster.evidence[each] > cluster.evidence[best] ? each : best))
-  const points = seen(state.memory, cluster.members).map(({ point }) => point)
-  // One query without evidence may be a stranger's, whose image the attacker happened to start from.
-  const names = cluster.principals.filter((each) => each.evidence >= 0.5 || (each.queries > 1 && each.queries >= cluster.count * 0.2))
+  const names = suspects(cluster)
   return {
     opened: cluster.opened,
     severity: score >= 12 ? 'high' : 'medium',
@@ -51,16 +51,7 @@ export function draft(state: State, cluster: Cluster, o: EventOf<'fingerprint'>,
       family: families[leading],
       points: cluster.count,
       ...Object.fromEntries(patterns.map((each) => [each, round(cluster.evidence[each])])),
-      order: points.map((point) => point.seq),
-      parents: points.map((point) => point.parent),
-      distances: points.map((point) => round(point.step * scale)),
-      labels: points.map((point) => point.label),
-      margins: points.map((point) => round(point.margin)),
-      by: points.map((point) => point.principal),
+      ...drawingOf(seen(state.memory, cluster.members), scale),
     },
   }
-}
-
-function round(value: number): number {
-  return Math.round(value * 1_000) / 1_000
 }

@@ -34,17 +34,28 @@ export interface Between {
 /** The pair of earlier queries, the parent one of them, between which the query lies best: exactly, then centrally. */
 export function insideSegment({ query, parent, trail, own }: Scene): Between {
   let best: Between = { fit: 0, balance: Number.POSITIVE_INFINITY }
-  const toParent = difference(parent.vector, query.vector)
-  if (toParent.length < leastLength) return best
-  for (const other of [...trail, ...own]) {
-    if (other.point.seq === parent.point.seq || other.point.label === parent.point.label) continue
-    const toOther = difference(other.vector, query.vector)
-    if (toOther.length < leastLength) continue
-    const fit = -cosine(toParent, toOther)
-    const balance = Math.max(toOther.length / toParent.length, toParent.length / toOther.length)
-    if (preference(fit, balance) > preference(best.fit, best.balance)) best = { fit, balance }
+  const near = sketchDistance(parent.vector, query.vector)
+  if (near < leastLength) return best
+  for (const others of [trail, own]) {
+    for (const other of others) {
+      if (other.point.seq === parent.point.seq || other.point.label === parent.point.label) continue
+      const opposite = -along(parent.vector, query.vector, other.vector)
+      if (opposite <= 0) continue
+      const far = sketchDistance(other.vector, query.vector)
+      if (far < leastLength) continue
+      const fit = opposite / (near * far)
+      const balance = Math.max(far / near, near / far)
+      if (preference(fit, balance) > preference(best.fit, best.balance)) best = { fit, balance }
+    }
   }
   return best
+}
+
+/** Scalar product of the ways from `at` to `a` and to `b`. */
+function along(a: Int16Array, at: Int16Array, b: Int16Array): number {
+  let sum = 0
+  for (let i = 0; i < at.length; i++) sum += ((a[i] as number) - (at[i] as number)) * ((b[i] as number) - (at[i] as number))
+  return sum
 }
 
 function preference(fit: number, balance: number): number {

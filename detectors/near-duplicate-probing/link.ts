@@ -41,7 +41,7 @@ export function link(state: State, query: Seen, bands: Uint32Array, share: numbe
 const oldMembers = 24
 
 /** Clusters that a new query is always compared with: those that grew last. */
-const mostFronts = 24
+const mostFronts = 16
 const front: number[] = []
 
 /** Where the last clusters to grow would go on: from their newest query or their best one. */

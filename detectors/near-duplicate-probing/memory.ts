@@ -20,8 +20,6 @@ export interface Neighbour {
 
 /** What cannot be compared is shorter than this. */
 const leastDimensions = 8
-/** The last queries of anybody that are always compared: a burst is near itself. */
-const latest = 32
 /** How often a point of a cluster survives the eviction hand, so that heavy traffic does not wash a slow attack away. */
 const lives = 3
 /** Queries kept in order for each principal: an attack's path begins far from where it ends. */
@@ -43,8 +41,6 @@ export class Memory {
   readonly #labels: Int32Array
   readonly #index: BandIndex
   readonly #candidates = new Int32Array(mostCandidates)
-  /** Slots of the last queries, + 1, and where the next one goes. */
-  readonly #latest = new Int32Array(latest)
   /** Per slot, the last search that looked at it. */
   readonly #asked: Float64Array
   #query = 0
@@ -102,20 +98,23 @@ export class Memory {
   }
 
   /**
-   * The nearest of what is likely near: the principal's own last queries, the last of anybody, those that share a band, the given
+   * The nearest of what is likely near: the principal's own last queries, those that share a band, the given
    * ones (where clusters grow), and the whole cluster of the nearest of these.
    *
    * @param near sequence numbers to look at as well
    * @param membersOf sequence numbers of a cluster
    * @param radius in steps; undefined when no point is nearer
    */
-  nearest({ vector, bands, principal, radius }: Sought, near: readonly number[], membersOf: (cluster: number) => readonly number[]): Neighbour | undefined {
+  nearest(
+    { vector, bands, principal, radius }: Sought,
+    near: readonly number[],
+    membersOf: (cluster: number) => readonly number[],
+  ): Neighbour | undefined {
     this.#query++
     this.#best = radius * radius
     this.#found = -1
     this.#compareAll(vector, this.recent(principal))
     this.#compareAll(vector, near)
-    for (let i = 0; i < latest; i++) this.#compare(vector, (this.#latest[i] as number) - 1)
     const count = this.#index.candidates(bands, this.#candidates)
     for (let i = 0; i < count; i++) this.#compare(vector, this.#candidates[i] as number)
     const cluster = this.#points[this.#found]?.cluster ?? 0
@@ -137,12 +136,10 @@ export class Memory {
     const base = slot * dimensions
     const best = this.#best
     let sum = 0
-    for (let i = 0; i < dimensions && sum < best; i += 8) {
-      const end = Math.min(i + 8, dimensions)
-      for (let j = i; j < end; j++) {
-        const difference = (vector[j] as number) - (vectors[base + j] as number)
-        sum += difference * difference
-      }
+    for (let i = 0; i < dimensions; i++) {
+      const difference = (vector[i] as number) - (vectors[base + i] as number)
+      sum += difference * difference
+      if ((i & 7) === 7 && sum >= best) return
     }
     if (sum >= best) return
     this.#best = sum
@@ -195,7 +192,6 @@ export class Memory {
     }
     const added = { ...point, seq: ++this.#seq }
     this.#place(slot, added, vector, bands)
-    this.#latest[added.seq % latest] = slot + 1
     this.#remember(added)
     return { added, evicted }
   }
@@ -272,7 +268,6 @@ export class Memory {
     for (const slot of order) {
       const vector = vectors.subarray(slot * json.dimensions, (slot + 1) * json.dimensions)
       memory.#place(slot, points[slot] as Point, vector, bands.subarray(slot * bandCount, (slot + 1) * bandCount))
-      if ((points[slot] as Point).seq > json.seq - latest) memory.#latest[(points[slot] as Point).seq % latest] = slot + 1
       memory.#spared[slot] = columns[numbers.length * size + slot] ?? 0
     }
     for (const [principal, seqs] of json.recent) memory.#recent.set(principal, [...seqs])

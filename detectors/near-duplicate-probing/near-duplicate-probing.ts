@@ -1,13 +1,13 @@
 import type { EventOf, Observation } from '../../schemas/index.ts'
 import { type DetectorLogic, defineDetector, type Step } from '../contract.ts'
 import { readSketch } from '../statistics/sketch.ts'
-import { grow, scoreOf } from './cluster.ts'
+import { bandCount } from './band-index.ts'
+import { due, grow } from './cluster.ts'
 import { draft } from './finding.ts'
 import { link } from './link.ts'
-import { bandCount } from './band-index.ts'
 import { Memory } from './memory.ts'
-import type { Point } from './point.ts'
 import { Params } from './parameters.ts'
+import type { Point } from './point.ts'
 import { State } from './state.ts'
 
 export const nearDuplicateProbing = defineDetector({
@@ -47,8 +47,7 @@ function observe(state: State, o: Observation & EventOf<'fingerprint'>, params: 
   const { added } = memory.add(point, vector, bands)
   if (!scene) return undefined
   const cluster = grow(state, scene, added, params, scale)
-  if (scoreOf(cluster) < params.threshold * 2 ** cluster.revisions) return undefined
-  cluster.revisions++
+  if (!due(cluster, params)) return undefined
   return { state, findings: [draft(state, cluster, o, scale)] }
 }
 

@@ -19,9 +19,12 @@ export const Cluster = z.object({
   /** Sums by pattern; `boundary` and `strange` are levels, not sums. */
   evidence: z.record(z.enum(patterns), z.number()),
   search: Search,
-  principals: z.array(z.object({ name: z.string(), organization: z.string().nullable(), queries: z.number(), evidence: z.number() })),
-  /** Findings stated so far. */
+  principals: z.array(
+    z.object({ name: z.string(), organization: z.string().nullable(), queries: z.number(), evidence: z.number(), named: z.boolean() }),
+  ),
+  /** Findings stated so far because the evidence grew, and those that only name somebody more. */
   revisions: z.number(),
+  joined: z.number(),
 })
 export type Cluster = z.infer<typeof Cluster>
 
