@@ -66,11 +66,11 @@ function walk({ corner, deep, principalShare, relative, alternates, kurtosis }: 
   const { siblings, widest, back, mirrored, even } = corner
   if (alternates && relative < 0.3) return 2
   if (!deep || back < -0.4) return 0
-  if (siblings === 0) return kurtosis > 2.2 && relative < 0.25 ? chain(corner, principalShare) : 0
+  if (siblings === 0) return kurtosis > 2.2 && even && relative < 0.25 ? chain(corner, principalShare) : 0
   // What is no noise must at least be as regular as a basis vector times a step size.
   if (principalShare >= noiseShare && !(relative < 0.2 && even)) return 0
   if (mirrored) return 1.5
-  const sure = siblings > 1 ? 1 : 0.4
+  const sure = (siblings > 1 ? 1 : 0.4) * (even ? 1 : 0)
   if (widest < 0.15) return 2.2 * sure
   if (widest < 0.25) return 1.5 * sure
   return widest < 0.35 ? 0 : -2
