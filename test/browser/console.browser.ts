@@ -67,7 +67,10 @@ describe('the console in a browser', () => {
     // The queue is there before the incident itself has been read.
     await page.locator('.timeline li').first().waitFor()
     await page.locator('.containments table').waitFor()
-    assert.equal(await page.locator('.evidence svg').count(), 2, 'distances and labels are drawn')
+    assert.equal(await page.locator('.evidence .curves svg').count(), 2, 'distances and margins are drawn as curves')
+    const path = page.locator('.evidence .path')
+    assert.deepEqual([await path.locator('circle').count(), await path.locator('line').count()], [4, 3], 'each query, joined to its parent')
+    assert.match(await path.locator('figcaption').innerText(), /read as 3[\s\S]*read as 8[\s\S]*1 mallory, 2 <b>trent<\/b>/)
     assert.match(await page.locator('.timeline').innerText(), /node-1 enforces throttle-principal[\s\S]*21 ms/)
     assert.match(await page.locator('.containments').innerText(), /ends by itself in[\s\S]*principal:mallory/)
     // The finding's title is hostile markup: it must be text here, not an element.

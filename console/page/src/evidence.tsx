@@ -1,10 +1,13 @@
 import type { Finding } from '../../../schemas/index.ts'
+import { pathColumns, pathOf, SearchPath } from './search-path.tsx'
 
 type Value = Finding['evidence'][string]
 
-/** Series of numbers as curves, everything else as a table: what the detector based its statement on. */
+/** A path as a drawing, series of numbers as curves, everything else as a table: what the detector based its statement on. */
 export function EvidenceView({ finding }: { finding: Finding }) {
-  const entries = Object.entries(finding.evidence)
+  const path = pathOf(finding)
+  const drawn: readonly string[] = path === null ? [] : pathColumns
+  const entries = Object.entries(finding.evidence).filter(([name]) => !drawn.includes(name))
   const series = entries.filter((entry): entry is [string, number[]] => isSeries(entry[1]))
   const facts = entries.filter((entry) => !isSeries(entry[1]))
   return (
@@ -12,6 +15,7 @@ export function EvidenceView({ finding }: { finding: Finding }) {
       <p>
         <strong>{finding.detector}</strong> v{finding.version}: {finding.title}
       </p>
+      {path !== null && <SearchPath path={path} />}
       <div className="curves">
         {series.map(([name, values]) => (
           <Curve key={name} name={name} values={values} />
