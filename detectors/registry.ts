@@ -3,6 +3,7 @@ import type { DetectorDefinition } from './contract.ts'
 import { coverage } from './coverage/coverage.ts'
 import { egressAnomaly } from './egress-anomaly/egress-anomaly.ts'
 import { extractionSweep } from './extraction-sweep/extraction-sweep.ts'
+import { generationAbuse } from './generation-abuse/generation-abuse.ts'
 import { nearDuplicateProbing } from './near-duplicate-probing/near-duplicate-probing.ts'
 
 /**
@@ -18,5 +19,6 @@ export const detectors: readonly DetectorDefinition[] = [
   listed(coverage),
   listed(egressAnomaly),
   listed(extractionSweep),
+  listed(generationAbuse),
   listed(nearDuplicateProbing),
 ]

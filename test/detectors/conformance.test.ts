@@ -3,12 +3,14 @@ import { it } from 'node:test'
 import { coverage } from '../../detectors/coverage/coverage.ts'
 import { egressAnomaly } from '../../detectors/egress-anomaly/egress-anomaly.ts'
 import { extractionSweep } from '../../detectors/extraction-sweep/extraction-sweep.ts'
+import { generationAbuse } from '../../detectors/generation-abuse/generation-abuse.ts'
 import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/near-duplicate-probing.ts'
 import { detectors } from '../../detectors/registry.ts'
 import { detectorContract } from '../contracts/detector.ts'
 import { coverageScenario } from '../contracts/scenarios/coverage.ts'
 import { egressScenario } from '../contracts/scenarios/egress-anomaly.ts'
 import { extractionScenario } from '../contracts/scenarios/extraction-sweep.ts'
+import { generationScenario } from '../contracts/scenarios/generation-abuse.ts'
 import { nearDuplicateScenario } from '../contracts/scenarios/near-duplicate-probing.ts'
 import { VictimTraffic } from '../contracts/scenarios/victim-traffic.ts'
 
@@ -16,10 +18,11 @@ const traffic = await VictimTraffic.open()
 detectorContract(coverage, coverageScenario())
 detectorContract(egressAnomaly, egressScenario())
 detectorContract(extractionSweep, await extractionScenario(traffic))
+detectorContract(generationAbuse, generationScenario())
 detectorContract(nearDuplicateProbing, await nearDuplicateScenario(traffic))
 await traffic.close()
 
 it('every registered detector is held to the contract', () => {
-  const held = [coverage, egressAnomaly, extractionSweep, nearDuplicateProbing].map(({ id }) => id)
+  const held = [coverage, egressAnomaly, extractionSweep, nearDuplicateProbing, generationAbuse].map(({ id }) => id)
   assert.deepEqual(detectors.map(({ id }) => id).sort(), held.sort())
 })
