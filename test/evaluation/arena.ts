@@ -23,9 +23,10 @@ export interface Standing {
   refused: number
   /** Answers by how much of them left. */
   readonly degrees: Record<Hardening, number>
-  /** When a finding first named it, and how many did; the highest confidence of them. Gaps do not count. */
-  foundAt: Instant | null
+  /** Findings that named it with confidence enough to be acted on, and those that were only notices. Gaps do not count. */
   findings: number
+  notices: number
+  /** The highest of both. */
   confidence: number
   /** Its first request that was refused or hardened by a lease. */
   containedAt: Instant | null
@@ -77,7 +78,7 @@ export class Arena {
     let standing = this.#principals.get(principal)
     if (standing === undefined) {
       const degrees = { none: 0, rounded: 0, 'label-only': 0 }
-      standing = { answered: 0, refused: 0, degrees, foundAt: null, findings: 0, confidence: 0, containedAt: null, refusedAt: null }
+      standing = { answered: 0, refused: 0, degrees, findings: 0, notices: 0, confidence: 0, containedAt: null, refusedAt: null }
       this.#principals.set(principal, standing)
     }
     return standing
@@ -141,14 +142,21 @@ export class Arena {
       this.#findings.push(finding)
       for (const principal of finding.principals) {
         const standing = this.standing(principal)
-        standing.foundAt ??= this.#now
-        standing.findings++
+        if (isAlarm(finding)) standing.findings++
+        else standing.notices++
         standing.confidence = Math.max(standing.confidence, finding.confidence)
       }
       await this.#response.consider(finding)
     }
     return attacks
   }
+}
+
+/** Below it the default playbook does nothing, and nobody is called: a notice. */
+const leastConfidence = 0.5
+
+export function isAlarm({ confidence }: Finding): boolean {
+  return confidence >= leastConfidence
 }
 
 /** The answer as it leaves: whole, rounded, or the label alone. */

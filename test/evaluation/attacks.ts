@@ -7,10 +7,10 @@ export interface EvaluatedAttack extends Pick<QueryAttack, 'name' | 'norm' | 'ru
 }
 
 /** Those of the lab's attacks that bound each pixel's change. */
-const byPixel = ['square', 'nes']
+const byPixel = new Set(['square', 'nes'])
 
 /** Every attack on single inputs. */
 export const evaluatedAttacks: readonly EvaluatedAttack[] = [
-  ...attackSuites.map(({ name, tuned, run }) => ({ name, tuned, run, norm: byPixel.includes(name) ? ('linf' as const) : ('l2' as const) })),
+  ...attackSuites.map(({ name, tuned, run }) => ({ name, tuned, run, norm: byPixel.has(name) ? ('linf' as const) : ('l2' as const) })),
   ...queryAttacks.map((attack) => ({ ...attack, tuned: false })),
 ]

@@ -1,4 +1,5 @@
 import { seeded } from '../attacks/random.ts'
+import { isAlarm } from './arena.ts'
 import { type ClientKind, clientKinds } from './client-kinds.ts'
 import { callerOf } from './events.ts'
 import { atMost } from './goals.ts'
@@ -20,6 +21,8 @@ interface Measured {
   readonly days: number
   /** Clients that a finding named, that were told less, and that were refused something. */
   readonly named: number
+  /** Named by nothing but notices, which nobody acts on. */
+  readonly noticed: number
   readonly hardened: number
   readonly refused: number
   /** Distinct episodes about them. */
@@ -63,8 +66,8 @@ export async function evaluateBenign(scene: Scene, settings: Settings, progress:
   }
   const clients = {
     title: 'Honest clients',
-    note: 'Each kind beside ordinary traffic, ten clients in an arena. Named: a finding about the client, however unsure; hardened and refused: what was done about it.',
-    columns: ['kind', 'clients', 'requests', 'named', 'share at most', 'hardened', 'refused', 'by'],
+    note: 'Each kind beside ordinary traffic, ten clients in an arena. Named: a finding about the client with confidence of at least 0.5; noticed: one with less, which nobody acts on; hardened and refused: what was done about it.',
+    columns: ['kind', 'clients', 'requests', 'named', 'share at most', 'noticed', 'hardened', 'refused', 'by'],
     rows: measured.map(rowOf),
   }
   const curve = {
@@ -89,6 +92,7 @@ async function measure(scene: Scene, kind: ClientKind, settings: Settings, index
     requests: a.requests + b.requests,
     days: a.days + b.days,
     named: a.named + b.named,
+    noticed: a.noticed + b.noticed,
     hardened: a.hardened + b.hardened,
     refused: a.refused + b.refused,
     episodes: a.episodes + b.episodes,
@@ -122,7 +126,9 @@ async function measureSome(scene: Scene, kind: ClientKind, { seed, count }: { se
     open = open.filter(({ name }) => !ended.has(name))
   }
   const own = streams.map(({ name }) => arena.standing(name))
-  const about = arena.findings.filter(({ principals }) => principals.some((principal) => principal.startsWith('client')))
+  const about = arena.findings.filter(
+    (finding) => isAlarm(finding) && finding.principals.some((principal) => principal.startsWith('client')),
+  )
   const episodes = new Map(about.map(({ id, detector }) => [id, detector]))
   return {
     kind: kind.name,
@@ -130,19 +136,20 @@ async function measureSome(scene: Scene, kind: ClientKind, { seed, count }: { se
     requests,
     days: count * Math.max(1, (arena.now - began) / dayMs),
     named: own.filter(({ findings }) => findings > 0).length,
+    noticed: own.filter(({ findings, notices }) => findings === 0 && notices > 0).length,
     hardened: own.filter(({ degrees }) => degrees.rounded + degrees['label-only'] > 0).length,
     refused: own.filter(({ refused }) => refused > 0).length,
     episodes: episodes.size,
-    byDetector: [...episodes.values()].reduce<Record<string, number>>((all, name) => ({ ...all, [name]: (all[name] ?? 0) + 1 }), {}),
+    byDetector: countOf(episodes.values()),
     confidences: own.flatMap(({ findings, confidence }) => (findings > 0 ? [confidence] : [])),
     faults: arena.faults,
   }
 }
 
-function rowOf({ kind, clients, requests, named, hardened, refused, byDetector }: Measured): Row {
+function rowOf({ kind, clients, requests, named, noticed, hardened, refused, byDetector }: Measured): Row {
   const by = Object.entries(byDetector).map(([detector, count]) => `${detector} ${count}`)
   return {
-    cells: [kind, clients, requests, named, `${round(wilson(named, clients).high * 100)} %`, hardened, refused, by.join(', ')],
+    cells: [kind, clients, requests, named, `${round(wilson(named, clients).high * 100)} %`, noticed, hardened, refused, by.join(', ')],
     checks: [{ goal: 'no client touched', met: hardened + refused === 0 }],
   }
 }
@@ -154,6 +161,12 @@ function survival({ confidences, clients }: Measured): (readonly [number, number
     points.push([confidence, (sorted.length - i) / clients], [confidence, (sorted.length - i - 1) / clients]),
   )
   return points
+}
+
+function countOf(names: Iterable<string>): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
 }
 
 function merged(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> {

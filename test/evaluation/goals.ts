@@ -46,3 +46,31 @@ export function goalsOf({ attack, form, median, p95, detected, before, atAll }: 
 export function atMost(goal: string, value: number | null, bound: number): Check {
   return { goal, met: value !== null && value <= bound }
 }
+
+/** What one theft in one form came to: medians. */
+interface TheftFigures {
+  readonly attack: string
+  readonly form: string
+  readonly contained: number | null
+  readonly leaked: number | null
+}
+
+const outside = new Set(['uniform noise', 'crops', 'shapes', 'textures', 'inverted digits', 'letters'])
+const nearer = new Set(['letters', 'Jacobian augmentation'])
+
+/** The goals that speak of this theft in this form. */
+export function theftGoals({ attack, form, contained, leaked }: TheftFigures): readonly Check[] {
+  if (form === 'single') {
+    if (attack === 'Jacobian augmentation') return [atMost('≤ 160 queries', contained, 160)]
+    if (outside.has(attack) || attack.endsWith('sweep')) return [atMost('≤ 8 queries', contained, 8)]
+  }
+  if (form.startsWith('100 × 50')) {
+    if (nearer.has(attack)) return [atMost('≤ 500 leaked', leaked, 500)]
+    if (outside.has(attack)) return [atMost('≤ 250 leaked', leaked, 250)]
+  }
+  if (form === 'mixed 1:9') {
+    if (nearer.has(attack)) return [atMost('≤ 600 queries', contained, 600)]
+    if (outside.has(attack)) return [atMost('≤ 30 queries', contained, 30)]
+  }
+  return []
+}

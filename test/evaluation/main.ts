@@ -1,7 +1,11 @@
 // npm run evaluate: attacks and ordinary clients against the detectors, in memory or (--end-to-end) against a running node.
 
+import { writeFileSync } from 'node:fs'
 import { evaluateBenign } from './benign-suite.ts'
+import { evaluateNode } from './end-to-end.ts'
+import { evaluateExtraction } from './extraction-suite.ts'
 import { evaluateQueries } from './query-suite.ts'
+import { reportPage } from './report.ts'
 import type { SuiteResult } from './results.ts'
 import { openScene, type Scene } from './scene.ts'
 import { readSettings, type Settings, type SuiteName, usage } from './settings.ts'
@@ -11,6 +15,7 @@ type Progress = (line: string) => void
 
 const suites: Readonly<Partial<Record<SuiteName, (scene: Scene, settings: Settings, progress: Progress) => Promise<SuiteResult>>>> = {
   query: evaluateQueries,
+  extraction: evaluateExtraction,
   benign: evaluateBenign,
 }
 
@@ -21,10 +26,12 @@ const { split, delayMs } = settings
 const scene = await openScene({ split, delayMs })
 const results: SuiteResult[] = []
 try {
-  for (const name of settings.suites) {
-    const result = await suites[name]?.(scene, settings, progress)
-    if (result !== undefined) results.push(result)
-  }
+  if (settings.endToEnd) results.push(await evaluateNode(scene, settings, progress))
+  else
+    for (const name of settings.suites) {
+      const result = await suites[name]?.(scene, settings, progress)
+      if (result !== undefined) results.push(result)
+    }
 } finally {
   await scene.close()
 }
@@ -32,6 +39,8 @@ const seconds = Math.round((performance.now() - began) / 1_000)
 const about = { split, seeds: split === 'held-back' ? '9,000,001 and above' : '1 and above', delayMs, runs: settings.runs, seconds }
 if (settings.json) process.stdout.write(`${JSON.stringify({ ...about, results })}\n`)
 else for (const { tables } of results) for (const table of tables) process.stdout.write(textTable(table))
+
+if (settings.report !== null) writeFileSync(settings.report, reportPage(about, results))
 
 function settingsOrExit(): Settings {
   try {

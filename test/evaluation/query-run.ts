@@ -4,7 +4,7 @@ import { withinBound } from '../attacks/query-attacks.ts'
 import { type Random, seeded } from '../attacks/random.ts'
 import { queryThreat } from '../attacks/threats.ts'
 import type { ReferenceDetector } from '../reference/port.ts'
-import type { Arena, Reply } from './arena.ts'
+import { type Arena, isAlarm, type Reply } from './arena.ts'
 import type { EvaluatedAttack } from './attacks.ts'
 import { callerOf } from './events.ts'
 import { look, openArena, ordinary, type Scene } from './scene.ts'
@@ -126,7 +126,7 @@ class Watched {
   }
 
   result(): Pick<QueryRun, 'strangers' | 'confidence' | 'faults'> {
-    const named = new Set(this.#arena.findings.flatMap(({ principals }) => principals))
+    const named = new Set(this.#arena.findings.filter(isAlarm).flatMap(({ principals }) => principals))
     const own = [...named].filter((principal) => principal.startsWith('attacker'))
     return {
       strangers: [...named].filter((principal) => principal.startsWith('stranger')).length,
@@ -167,7 +167,8 @@ class Tally {
     if (!answer.refused && hardening === 'none') this.#whole++
     const fooled = !answer.refused && answer.label !== this.#target.label
     if (fooled && withinBound(this.#attack.norm, this.#target.source, image)) this.#succeeded ??= this.#queries
-    if (findings.some(({ principals }) => principals.some((principal) => principal.startsWith('attacker')))) this.found ??= this.#queries
+    if (findings.some((finding) => isAlarm(finding) && finding.principals.some((principal) => principal.startsWith('attacker'))))
+      this.found ??= this.#queries
     for (const name of flagged) this.#references[name] ??= this.#queries
   }
 

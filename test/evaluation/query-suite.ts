@@ -7,6 +7,7 @@ import { openReferences } from './references.ts'
 import type { Curve, Line, Row, SuiteResult } from './results.ts'
 import { type Scene, seedOf } from './scene.ts'
 import type { Settings } from './settings.ts'
+import { pair, percent } from './text-table.ts'
 
 /** Nothing is enforced: what the attack can do, and what the published detectors see of the same queries. */
 const undefended: Form = { ...plain, name: 'undefended' }
@@ -105,16 +106,6 @@ function rowOf({ attack, form, tuned, runs }: Measured): Row {
       atAll: runs.filter(({ succeeded }) => succeeded !== null).length / count,
     }),
   }
-}
-
-/** `median / p95` over all runs; – where it lies among those without. */
-export function pair(values: readonly (number | null)[]): string {
-  const found = values.flatMap((value) => value ?? [])
-  return [0.5, 0.95].map((share) => quantileOf(found, values.length, share) ?? '–').join(' / ')
-}
-
-function percent(share: number): string {
-  return `${Math.round(share * 1_000) / 10} %`
 }
 
 function referenceTable(measured: readonly Measured[]) {

@@ -13,6 +13,8 @@ export interface Settings {
   /** Runs of each attack, and clients of each kind. */
   readonly runs: number
   readonly budget: number
+  /** Queries of a theft. */
+  readonly queries: number
   readonly delayMs: number
   /** Attacks, forms and kinds whose names contain it. */
   readonly only: string
@@ -32,6 +34,7 @@ export const usage = `npm run evaluate -- [options]
   --split NAME          development, or held-back (default)
   --runs N              of each attack and client (default 10)
   --budget N            queries of an attack on single inputs (default 100)
+  --queries N           of a model theft (default 5000)
   --delay MS            virtual time from a finding to its enforcement (default 5)
   --only TEXT           attacks and kinds of client whose names contain it
   --form TEXT           forms of an attack whose names contain it
@@ -51,6 +54,7 @@ export function readSettings(args: readonly string[]): Settings {
       split: { type: 'string', default: 'held-back' },
       runs: { type: 'string', default: '10' },
       budget: { type: 'string', default: '100' },
+      queries: { type: 'string', default: '5000' },
       delay: { type: 'string', default: '5' },
       only: { type: 'string', default: '' },
       form: { type: 'string', default: '' },
@@ -67,6 +71,7 @@ export function readSettings(args: readonly string[]): Settings {
     split: oneOf('split', values.split, splits),
     runs: count('runs', values.runs, 1),
     budget: count('budget', values.budget, 1),
+    queries: count('queries', values.queries, 10),
     delayMs: count('delay', values.delay, 0),
     only: values.only,
     form: values.form,

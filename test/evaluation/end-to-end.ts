@@ -1,0 +1,142 @@
+import { adaptive, type Form, plain } from '../attacks/forms.ts'
+import { httpOracle } from '../attacks/http-oracle.ts'
+import { type Random, seeded } from '../attacks/random.ts'
+import { type Instance, startInstance, temporaryDataDir } from '../end-to-end/instance.ts'
+import { evaluatedAttacks } from './attacks.ts'
+import { goalsOf } from './goals.ts'
+import { exactUpper, quantileOf } from './intervals.ts'
+import { attackNode, type NodeRun } from './node-run.ts'
+import type { Row, SuiteResult } from './results.ts'
+import { type Scene, seedOf } from './scene.ts'
+import type { Settings } from './settings.ts'
+import { pair } from './text-table.ts'
+
+interface Measured {
+  readonly attack: string
+  readonly form: string
+  readonly runs: readonly NodeRun[]
+}
+
+const readers = 4
+const forms: readonly Form[] = [plain, adaptive({ keys: 10 })]
+
+/** Attacks on a running node with everything it comes with, over HTTP, beside honest clients. */
+export async function evaluateNode(scene: Scene, settings: Settings, progress: (line: string) => void): Promise<SuiteResult> {
+  const cleanups: (() => Promise<void>)[] = []
+  const instance = await startInstance({ dataDir: temporaryDataDir({ after: (fn) => cleanups.push(fn) }) })
+  try {
+    const ending = new AbortController()
+    const reading = Promise.all(
+      Array.from({ length: readers }, (_, i) =>
+        read(instance, scene, { name: `reader-${i}`, random: seeded(seedOf(settings.split, 200_000 + i)), signal: ending.signal }),
+      ),
+    )
+    const measured = await attackAll(scene, instance, settings, progress)
+    ending.abort()
+    return resultOf(measured, await reading, settings)
+  } finally {
+    await instance.stop()
+    for (const cleanup of cleanups) await cleanup()
+  }
+}
+
+async function attackAll(scene: Scene, instance: Instance, settings: Settings, progress: (line: string) => void): Promise<Measured[]> {
+  const measured: Measured[] = []
+  for (const attack of evaluatedAttacks) {
+    for (const form of forms) {
+      if (!attack.name.includes(settings.only) || !form.name.includes(settings.form)) continue
+      const runs: NodeRun[] = []
+      for (let n = 0; n < settings.runs; n++) {
+        const name = `attacker-${measured.length}-${n}`
+        runs.push(await attackNode(scene, instance, { attack, form, seed: seedOf(settings.split, n), budget: settings.budget, name }))
+      }
+      const one = { attack: attack.name, form: form.name, runs }
+      measured.push(one)
+      progress(`end to end · ${rowOf(one).cells.join(' · ')}`)
+    }
+  }
+  return measured
+}
+
+interface Reading {
+  readonly asked: number
+  readonly refused: number
+}
+
+/** An honest client, some ten requests a second until the end. */
+async function read(
+  instance: Instance,
+  { images }: Scene,
+  { name, random, signal }: { name: string; random: Random; signal: AbortSignal },
+): Promise<Reading> {
+  const { key } = await instance.createKey(name)
+  const oracle = httpOracle({ url: instance.inference, model: 'digits', key: () => key })
+  let [asked, refused] = [0, 0]
+  while (!signal.aborted) {
+    const answer = await oracle.query(random.pick(images))
+    asked++
+    if (answer.refused) refused++
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  return { asked, refused }
+}
+
+function resultOf(measured: readonly Measured[], reading: readonly Reading[], settings: Settings): SuiteResult {
+  const asked = reading.reduce((sum, one) => sum + one.asked, 0)
+  const refused = reading.reduce((sum, one) => sum + one.refused, 0)
+  const attacks = {
+    title: 'A running node, over HTTP',
+    note: `${settings.runs} runs each, at most ${settings.budget} queries. Queries answered until the first that was refused or told less: median / p95, – where they lie among the runs never contained. The adaptive form cannot wait here: its pauses are left out.`,
+    columns: [
+      'attack',
+      'form',
+      'contained',
+      'queries to containment',
+      'to refusal',
+      'success before containment',
+      'success at all',
+      'ms a query',
+    ],
+    rows: measured.map(rowOf),
+  }
+  const honest = {
+    title: 'Honest clients beside the attacks',
+    note: 'The same node at the same time.',
+    columns: ['clients', 'requests', 'refused', 'share at most'],
+    rows: [
+      {
+        cells: [readers, asked, refused, `${Number((exactUpper(refused, asked) * 100).toPrecision(2))} %`],
+        checks: [{ goal: 'none refused', met: refused === 0 }],
+      },
+    ],
+  }
+  return { suite: 'end-to-end', tables: [attacks, honest], curves: [], raw: { measured, reading } }
+}
+
+function rowOf({ attack, form, runs }: Measured): Row {
+  const count = runs.length
+  const contained = runs.flatMap((run) => run.contained ?? [])
+  const before = runs.filter((run) => run.succeeded !== null && (run.contained === null || run.succeeded <= run.contained)).length
+  const atAll = runs.filter(({ succeeded }) => succeeded !== null).length
+  const queries = runs.reduce((sum, run) => sum + run.queries, 0)
+  const figures = {
+    median: quantileOf(contained, count, 0.5),
+    p95: quantileOf(contained, count, 0.95),
+    detected: contained.length / count,
+    before: before / count,
+    atAll: atAll / count,
+  }
+  return {
+    cells: [
+      attack,
+      form,
+      `${contained.length}/${count}`,
+      pair(runs.map((run) => run.contained)),
+      pair(runs.map(({ refused }) => refused)),
+      `${before}/${count}`,
+      `${atAll}/${count}`,
+      Math.round((runs.reduce((sum, { elapsedMs }) => sum + elapsedMs, 0) / Math.max(1, queries)) * 10) / 10,
+    ],
+    checks: goalsOf({ attack, form, ...figures }),
+  }
+}
