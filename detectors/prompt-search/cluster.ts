@@ -1,12 +1,12 @@
 import type { z } from 'zod'
 import type { EventOf } from '../../schemas/index.ts'
-import { disguiseEvidence, type Link, persistenceEvidence, scrambleEvidence, searchEvidence } from './evidence.ts'
+import { disguiseEvidence, type Link, persistenceEvidence, searchEvidence } from './evidence.ts'
 import { type Cluster, type Pattern, patterns, type State as Shape } from './state.ts'
 
 export type State = z.infer<typeof Shape>
 
 const keptMembers = 8
-const keptPlaces = 2
+const keptPlaces = 3
 const keptPrincipals = 128
 /** Evidence does not grow without end, so that a group that ends its search is soon left alone. */
 const ceiling = 40
@@ -19,7 +19,7 @@ export function openCluster(state: State, opened: string, openedAt: number, maxC
     members: [],
     count: 0,
     places: [],
-    evidence: { search: 0, disguise: 0, scramble: 0, persistence: 0 },
+    evidence: { search: 0, disguise: 0, persistence: 0 },
     principals: [],
     revisions: 0,
   }
@@ -38,19 +38,13 @@ export function weigh(state: State, cluster: Cluster, link: Link, { data }: Even
   const { evidence } = cluster
   const gain = raise(evidence, 'search', searchEvidence(link))
   raise(evidence, 'disguise', disguiseEvidence(link))
-  raise(evidence, 'scramble', scrambleEvidence(link))
   raise(evidence, 'persistence', persistenceEvidence(link))
   cluster.count++
   if (!link.repeated && link.difference.sites > 0) {
     cluster.places.push(link.difference.place)
     if (cluster.places.length > keptPlaces) cluster.places.shift()
   }
-  credit(
-    cluster,
-    data.principal,
-    data.organization,
-    Math.max(gain, evidence.disguise > 0 || evidence.scramble > 0 || evidence.persistence > 0 ? 1 : 0),
-  )
+  credit(cluster, data.principal, data.organization, Math.max(gain, evidence.disguise > 0 || evidence.persistence > 0 ? 1 : 0))
   return leading(cluster)
 }
 

@@ -22,6 +22,8 @@ export class Difference {
   removedExcess = 0
   /** Unchanged characters that few callers have written. */
   keptRare = 0
+  /** Added characters that nobody has written before. */
+  fresh = 0
   /** Characters before the first change. */
   place = 0
   /** How differently the kept text reads, bits a character: the same letters in another case or order. */

@@ -6,13 +6,11 @@ export interface Link {
   readonly difference: Difference
   /** The place of the change was not among the last ones. */
   readonly moved: boolean
-  /** A later prompt of the group was passed over: its change was taken back before this one was made. */
+  /** The group's last prompt was passed over for an older one: its change was taken back before this one was made. */
   readonly branched: boolean
   /** The same text to the letter. */
   readonly repeated: boolean
   readonly refused: boolean | null
-  /** Mean strangeness of the prompt, bits a character. */
-  readonly surprise: number
 }
 
 /** Log-likelihood ratios of one link, nats: against the benign kind that comes nearest, so most are negative. Reused. */
@@ -32,26 +30,21 @@ export function searchEvidence({ difference: d, moved, branched, repeated }: Lin
   if (d.sites > 3 || d.gaps > 3 || d.added > longestStep || d.removed > longestStep || d.kept < d.added) return -1.5
   // A text that grows, shrinks or slides changes at its ends.
   if (d.after === 0 || (d.before === 0 && (d.sites > 1 || Math.abs(d.added - d.removed) > 8))) return -0.3
-  const strange = clip(0.5 * ((d.excess + d.removedExcess) / 2 - 0.7), -0.8, 0.8)
+  const strange = clip(0.8 * ((d.excess + d.removedExcess) / 2 - 0.9), -1.2, 1.2)
   const replaced = d.added > 0 && d.removed > 0 ? 0 : -0.6
-  if (moved && branched) return 2.2 + strange + replaced
-  return moved ? -0.7 + 0.5 * strange : -1
+  if (moved && branched && d.fresh * 2 >= d.added) return 2.2 + strange + replaced
+  return moved ? -0.7 + 0.4 * strange : -1
 }
 
-/** The same letters in another case or order, again and again: best-of-N jailbreaking (Hughes et al. 2024), its mildest form. */
+/**
+ * One text in many spellings: best-of-N jailbreaking (Hughes et al. 2024). Chunks hash alike whatever the case and order of letters in a word, so
+ * what is kept reads differently each time; what the noise did change is as long as before.
+ */
 export function disguiseEvidence({ difference: d, repeated }: Link): number {
   if (repeated) return 0
-  if (d.added > 0 || d.removed > 0) return -1
-  return d.disguise > 0.25 ? 1.2 : -0.5
-}
-
-/** One text under noise: many small changes all over it, strange ones, its length unchanged. */
-export function scrambleEvidence({ difference: d, repeated, moved }: Link): number {
-  if (repeated) return 0
-  const even = Math.abs(d.added - d.removed) <= 0.2 * d.added + 12
-  const scattered = d.sites >= 3 && d.gaps >= 3 && d.kept < 48 * d.sites
-  if (!even || !scattered || d.excess < 0.3) return -1
-  return moved ? 0.9 : -0.5
+  const total = d.kept + d.added
+  if (d.kept < 24 || Math.abs(d.added - d.removed) > 0.05 * total + 4) return -1.2
+  return d.disguise > (d.added === 0 ? 0.25 : 0.7) ? 1.2 : -1
 }
 
 /** Asked again, or asked in another way, what was just refused. */

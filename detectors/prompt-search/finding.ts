@@ -5,13 +5,11 @@ import type { Cluster, Pattern } from './state.ts'
 const titles: Record<Pattern, string> = {
   search: 'changing bits of a strange text, again and again, and keeping what helps',
   disguise: 'one text in many spellings',
-  scramble: 'one text under changing noise',
   persistence: 'asking again, in other words, what was refused',
 }
 const families: Record<Pattern, string> = {
   search: 'suffix search (random search, coordinate gradient)',
-  disguise: 'best of N (case, order of letters)',
-  scramble: 'best of N (noise)',
+  disguise: 'best of N (case, order of letters, noise)',
   persistence: 'template sweep, refinement or resubmission',
 }
 /** Prior odds against a group being an attack, in nats. */

@@ -3,8 +3,8 @@ import { bytesText, textBytes } from './columns.ts'
 import { Difference } from './difference.ts'
 import { maxChunks, Sketch } from './sketch.ts'
 
-/** Places of the table that says who last used a chunk. */
-const places = 65_536
+/** Places, for each prompt remembered, of the table that says who last used a chunk. */
+const placesEach = 32
 /** Earlier prompts that are compared with a new one. */
 const candidates = 3
 const relatives = 6
@@ -51,11 +51,11 @@ export class Memory {
   readonly #hashes: Uint32Array
   readonly #lengths: Uint8Array
   readonly #strange: Uint8Array
-  readonly #keys = new Uint32Array(places)
+  readonly #keys: Uint32Array
   /** Sequence number plus one; 0 is nobody. */
-  readonly #users = new Uint32Array(places)
-  readonly #spread = new Uint8Array(places)
-  readonly #tags = new Uint8Array(places)
+  readonly #users: Uint32Array
+  readonly #spread: Uint8Array
+  readonly #tags: Uint8Array
   readonly #voted = new Uint32Array(maxChunks)
   readonly #votes = new Float64Array(maxChunks)
   #best = new Difference()
@@ -67,6 +67,11 @@ export class Memory {
     this.#hashes = new Uint32Array(window * maxChunks)
     this.#lengths = new Uint8Array(window * maxChunks)
     this.#strange = new Uint8Array(window * maxChunks)
+    const places = 2 ** Math.ceil(Math.log2(window * placesEach))
+    this.#keys = new Uint32Array(places)
+    this.#users = new Uint32Array(places)
+    this.#spread = new Uint8Array(places)
+    this.#tags = new Uint8Array(places)
   }
 
   /**
@@ -104,19 +109,21 @@ export class Memory {
       }
     }
     if (found < 0) return undefined
-    this.#best.keptRare = this.#rare(sketch, this.#best)
+    this.#measure(sketch, this.#best)
     return { slot: found, difference: this.#best }
   }
 
-  #rare(sketch: Sketch, { matched }: Difference): number {
-    let sum = 0
+  /** How many of the kept characters few callers wrote, and how many of the added ones nobody did. */
+  #measure(sketch: Sketch, difference: Difference): void {
+    difference.keptRare = 0
+    difference.fresh = 0
     for (let i = 0; i < sketch.count; i++) {
-      if (matched[i] !== 1) continue
       const hash = sketch.hashes[i] as number
-      const place = (hash ^ (hash >>> 16)) & (places - 1)
-      if (this.#keys[place] !== hash || (this.#spread[place] as number) < commonAt) sum += sketch.lengths[i] as number
+      const place = (hash ^ (hash >>> 16)) & (this.#keys.length - 1)
+      const known = this.#keys[place] === hash
+      if (difference.matched[i] !== 1) difference.fresh += known ? 0 : (sketch.lengths[i] as number)
+      else if (!known || (this.#spread[place] as number) < commonAt) difference.keptRare += sketch.lengths[i] as number
     }
-    return sum
   }
 
   /** Each chunk votes for the prompt that had it last, by its information and how few callers had it. */
@@ -124,7 +131,7 @@ export class Memory {
     let voters = 0
     for (let i = 0; i < sketch.count; i++) {
       const hash = sketch.hashes[i] as number
-      const place = (hash ^ (hash >>> 16)) & (places - 1)
+      const place = (hash ^ (hash >>> 16)) & (this.#keys.length - 1)
       if (this.#keys[place] !== hash) continue
       const user = (this.#users[place] as number) - 1
       if (user < 0 || user + this.window <= this.seq) continue
@@ -166,7 +173,7 @@ export class Memory {
     const tag = tagOf(principal)
     for (let i = 0; i < sketch.count; i++) {
       const hash = sketch.hashes[i] as number
-      const place = (hash ^ (hash >>> 16)) & (places - 1)
+      const place = (hash ^ (hash >>> 16)) & (this.#keys.length - 1)
       if (this.#keys[place] !== hash) {
         this.#keys[place] = hash
         this.#spread[place] = 0

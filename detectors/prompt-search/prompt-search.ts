@@ -6,10 +6,12 @@ import { draft } from './finding.ts'
 import { Memory } from './memory.ts'
 import { Params } from './parameters.ts'
 import { Sketch } from './sketch.ts'
-import { type Cluster, State } from './state.ts'
+import { type Cluster, Clusters, State } from './state.ts'
 
 /** Characters that few others write, for two prompts to have to do with one another. */
 const leastShared = 16
+/** Changes that begin so many characters from one another are in one place: chunks are longer. */
+const samePlace = 3
 const nobody: readonly number[] = []
 
 export const promptSearch = defineDetector({
@@ -31,7 +33,7 @@ export const promptSearch = defineDetector({
 function start(params: Params): DetectorLogic<Live> {
   const sketch = new Sketch()
   return {
-    initial: () => ({ memory: new Memory(params.window), clusters: new Map(), nextCluster: 1 }),
+    initial: () => ({ memory: new Memory(params.window), clusters: new Clusters(), nextCluster: 1 }),
     onEvent: (state, o) => (o.kind === 'prompt' ? observe(state, o, params, sketch) : undefined),
   }
 }
@@ -49,13 +51,13 @@ function observe(state: Live, o: EventOf<'prompt'>, params: Params, sketch: Sket
   const { slot, difference } = found
   const repeated = memory.exacts[slot] === data.exact
   const cluster = clusters.get(memory.clusters[slot] ?? 0) ?? openAt(state, slot, o, params)
+  const last = cluster.members.at(-1)
   const link = {
     difference,
     repeated,
-    moved: !cluster.places.includes(difference.place),
-    branched: cluster.members.length > 0 && memory.slotOf(cluster.members.at(-1) ?? 0) !== slot,
+    moved: cluster.places.every((place) => Math.abs(place - difference.place) > samePlace),
+    branched: last !== undefined && memory.slotOf(last) !== slot,
     refused: data.refused,
-    surprise: data.surprise,
   }
   const pattern = weigh(state, cluster, link, o)
   if (!repeated) join(cluster, memory.add(sketch, data.principal, o.id, data.exact, cluster.id))

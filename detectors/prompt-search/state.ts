@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { MemoryState } from './memory.ts'
 
 /** What a group of prompts may be: a search that changes bits of a strange text, one text in many disguises, asking again after refusals. */
-export const patterns = ['search', 'disguise', 'scramble', 'persistence'] as const
+export const patterns = ['search', 'disguise', 'persistence'] as const
 export type Pattern = (typeof patterns)[number]
 
 /** Prompts that were made from one another, as far as anyone can tell. */
@@ -24,9 +24,15 @@ export const Cluster = z.object({
 })
 export type Cluster = z.infer<typeof Cluster>
 
+/** Groups by id, least recently grown first; a list in a snapshot. */
+export class Clusters extends Map<number, Cluster> {
+  toJSON(): Cluster[] {
+    return [...this.values()]
+  }
+}
+
 export const State = z.object({
   memory: MemoryState,
-  /** Least recently grown first. */
-  clusters: z.map(z.int(), Cluster).or(z.array(z.tuple([z.int(), Cluster])).transform((entries) => new Map(entries))),
+  clusters: z.union([z.instanceof(Clusters), z.array(Cluster).transform((list) => new Clusters(list.map((each) => [each.id, each])))]),
   nextCluster: z.int(),
 })

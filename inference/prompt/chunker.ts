@@ -36,8 +36,8 @@ export class Pieces {
 }
 
 /** Code units of a piece, at least (but for the last of a message) and at most. */
-const shortest = 6
-const longest = 24
+const shortest = 4
+const longest = 16
 const longestWord = 16
 /** The cut at the end of a message counts as this strong. */
 const messageLevel = 5

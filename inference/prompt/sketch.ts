@@ -3,9 +3,9 @@ import type { Pieces } from './chunker.ts'
 /** Chunks of a fingerprint: 480 bytes. */
 const maxChunks = 80
 /** Of a longer text, this many pieces at its end stay as they are: there the newest words and most suffixes stand. */
-const tail = 36
+const tail = 48
 /** And this many chunks, at most, describe the rest before its strangest parts are taken apart. */
-const coarse = 22
+const coarse = 16
 
 /**
  * The pieces of a text as bytes: six a chunk, at most 80 chunks whatever the length. Of long texts the end stays in

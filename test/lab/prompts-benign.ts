@@ -186,6 +186,27 @@ export const benignJobs: Readonly<Record<string, Job>> = {
         `Write a polite reminder for order ${hex(random, 8)}-${hex(random, 4)}-${hex(random, 12)}, invoice ${1000 + i}, due in ${random.below(30)} days.`,
       ),
     ),
+  'a few values in each slot': (texts, random) => {
+    const slots = many(4, () => many(4, () => words(random, texts).slice(0, 3).join(' ')))
+    const [a, b, c, d] = slots as [string[], string[], string[], string[]]
+    return many(40, () =>
+      user(
+        `Write a short notice to ${pick(random, a)} about ${pick(random, b)}. Keep in mind that ${pick(random, c)} matters, and close with ${pick(random, d)} as always.`,
+      ),
+    )
+  },
+  'a few numbers in each slot': (_texts, random) =>
+    many(40, () =>
+      user(
+        `Plan a route for ${1 + random.below(6)} vans, with ${10 * random.below(9)} parcels and a limit of ${random.below(9)} hours, from depot ${random.below(4)} to zone ${random.below(12)}, please.`,
+      ),
+    ),
+  'one word left out': (texts, random) => {
+    const parts = passage(random, texts.ordinary, 2).split(' ')
+    return many(Math.min(40, parts.length), (i) =>
+      user(`Is this review positive?\n\n${parts.filter((_, j) => j !== i).join(' ')}\n\nAnswer yes or no.`),
+    )
+  },
   'rows of a table': (_texts, random) =>
     many(30, () =>
       user(
