@@ -18,7 +18,8 @@ export function degreeOf(state: State, e: Evidence, p: Parameters): number {
   for (let test = 0; test < unlike; test++) outside += (weights[test] as number) * (e.byTest[test] ?? 0)
   if (outside >= p.certain && state.novel >= p.certainNovel) return outside >= p.beyondDoubt ? 5 : 4
   if (e.total - outside >= p.likely || (e.total >= p.likely && state.novel >= p.likelyNovel)) return 3
-  if (outside >= p.likely || state.sweeps >= p.manySweeps) return 2
+  const alike = state.steadiness === 'shift' || state.steadiness === 'grain'
+  if ((outside >= p.likely && (alike || state.novel >= p.suspectedNovel)) || state.sweeps >= p.manySweeps) return 2
   return state.sweeps >= p.sweeps ? 1 : 0
 }
 

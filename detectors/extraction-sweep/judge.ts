@@ -1,6 +1,6 @@
 import type { EventOf } from '../../schemas/index.ts'
 import { type Bettor, bet, combined, evidence } from '../statistics/e-process.ts'
-import { capacity, coordinatesOf, hashOf, type Memory } from './memory.ts'
+import { capacity, coordinatesOf, hashOf, type Memory, type Nearest } from './memory.ts'
 import type { Parameters } from './parameters.ts'
 import { isStraight, lowerQuartile, nearestRecent } from './recent.ts'
 import type { State } from './state.ts'
@@ -23,6 +23,8 @@ const fewest = 4
 const mostReturns = 1
 /** What an ordinary query takes from the count of unexplained odd ones; twice as many are odd in ordinary traffic. */
 const forgiven = 0.03
+/** What a variation takes from it: who varies inputs has a tool. Little, so that jittered copies do not hide a thief. */
+const forgivenByVariation = 0.3
 /** Even steps in a row before they are a sweep. */
 const straightSteps = 4
 /** An account is young for this many distinct queries. */
@@ -59,11 +61,14 @@ export function observe(state: State, data: EventOf<'fingerprint'>['data'], bett
   const reference = Math.max(data.referenceDistance, 1e-9)
   const near = nearestRecent(memory, values)
   const reach = (data.residualTail < farTail ? p.farChainRatio : p.chainRatio) * reference
-  const chained = near.row >= 0 && (near.distance < reach || follows(memory, near.row, near.distance, p))
+  const chained = near.row >= 0 && (near.distance < reach || follows(memory, values, near, p))
   const chain = chained ? memory.read(near.row, 'chain') : state.nextChain++ % 2 ** 24
   const counted = !chained || wandered(state, chain, values, reach, p)
   let returns = 0
-  if (chained) returns = vary(state, near.row, values)
+  if (chained) {
+    returns = vary(state, near.row, values)
+    state.novel = Math.max(0, state.novel - forgivenByVariation)
+  }
   const odd = (ps[0] as number) <= oddTail || (ps[3] as number) <= oddTail
   if (counted) {
     if (!chained) ps[4] = back(state, values, data.output.label, reference, p)
@@ -113,8 +118,8 @@ function back(state: State, values: Float32Array, label: number, reference: numb
  * Much nearer to the last query than to those before it: a frame of a moving scene, however far from ordinary. Among
  * independent queries of one kind the last is no nearer than others, and with ordinary ones between it is not the nearest.
  */
-function follows(memory: Memory, row: number, distance: number, p: Parameters): boolean {
-  return memory.recent >= fewest && row === memory.last(1) && distance < p.serialRatio * lowerQuartile(memory.recent)
+function follows(memory: Memory, values: Float32Array, { row, distance }: Nearest, p: Parameters): boolean {
+  return memory.recent >= fewest && row === memory.last(1) && distance < p.serialRatio * lowerQuartile(memory, values)
 }
 
 /** Many steps on, and no longer near where the chain began: nobody walks unseen through all inputs in small steps. */

@@ -137,14 +137,20 @@ export class Memory {
     const cells = this.#cells
     const base = row * this.#width
     const step = this.read(row, 'step')
+    const count = values.length
+    const whole = count - (count % 4)
     let sum = 0
-    for (let i = 0; i < values.length; i += 8) {
-      const until = Math.min(i + 8, values.length)
-      for (let j = i; j < until; j++) {
-        const difference = (values[j] as number) - (cells[base + j] as number) * step
-        sum += difference * difference
-      }
+    for (let i = 0; i < whole; i += 4) {
+      const a = (values[i] as number) - (cells[base + i] as number) * step
+      const b = (values[i + 1] as number) - (cells[base + i + 1] as number) * step
+      const c = (values[i + 2] as number) - (cells[base + i + 2] as number) * step
+      const d = (values[i + 3] as number) - (cells[base + i + 3] as number) * step
+      sum += a * a + b * b + c * c + d * d
       if (sum >= bound) return sum
+    }
+    for (let i = whole; i < count; i++) {
+      const difference = (values[i] as number) - (cells[base + i] as number) * step
+      sum += difference * difference
     }
     return sum
   }
@@ -187,9 +193,19 @@ export class Memory {
     if (this.#width !== values.length) this.clear(values.length)
     const row = this.#place(sample)
     let top = 0
-    for (let i = 0; i < values.length; i++) top = Math.max(top, Math.abs(values[i] as number))
+    for (let i = 0; i < values.length; i++) {
+      const size = Math.abs(values[i] as number)
+      if (size > top) top = size
+    }
     const step = Math.fround(top / 127)
-    for (let i = 0; i < values.length; i++) this.#cells[row * this.#width + i] = step > 0 ? Math.round((values[i] as number) / step) : 0
+    const inverse = step > 0 ? 1 / step : 0
+    const base = row * this.#width
+    const cells = this.#cells
+    for (let i = 0; i < values.length; i++) {
+      const scaled = (values[i] as number) * inverse
+      // Rounds, and faster than Math.round.
+      cells[base + i] = scaled < 0 ? scaled - 0.5 : scaled + 0.5
+    }
     const at = row * stride
     this.#numbers[at + columns.hash] = query.hash
     this.#numbers[at + columns.chain] = query.chain

@@ -4,9 +4,9 @@ export const Parameters = z.object({
   likely: z
     .number()
     .min(10)
-    .default(1e4)
+    .default(3e3)
     .describe('Evidence (an e-value: at most 1 in this many ordinary principals ever reaches it) for a first statement.'),
-  certain: z.number().min(10).default(1e6).describe('… for a statement that justifies restrictions.'),
+  certain: z.number().min(10).default(1e5).describe('… for a statement that justifies restrictions.'),
   beyondDoubt: z.number().min(10).default(1e9).describe('… for the last one.'),
   cap: z.number().min(2).max(1_000).default(30).describe('The most that one query may multiply the evidence by.'),
   junkShare: z
@@ -58,16 +58,15 @@ export const Parameters = z.object({
     .positive()
     .default(200)
     .describe('Reference inputs of a class in the reference profile: what being near to an own earlier query is held against.'),
-  likelyNovel: z
+  suspectedNovel: z
     .number()
     .min(0)
     .max(20)
-    .default(4)
-    .describe(
-      'Odd queries that neither a constant shift, sensor noise nor one varied input explains, before evidence is more than a suspicion.',
-    ),
+    .default(2)
+    .describe('Odd queries that neither a constant shift, sensor noise nor one varied input explains, before evidence is a suspicion.'),
+  likelyNovel: z.number().min(0).max(20).default(4).describe('… before it is more.'),
   certainNovel: z.number().min(0).max(20).default(6).describe('… before it justifies restrictions.'),
-  sweeps: z.int().min(2).default(7).describe('Going on straight, in even steps, from this many different inputs is more than a tool does.'),
-  manySweeps: z.int().min(2).default(12).describe('… for a suspicion that something is done about.'),
+  sweeps: z.int().min(2).default(6).describe('Going on straight, in even steps, from this many different inputs is more than a tool does.'),
+  manySweeps: z.int().min(2).default(10).describe('… for a suspicion that something is done about.'),
 })
 export type Parameters = z.infer<typeof Parameters>

@@ -10,8 +10,7 @@ export function nearestRecent(memory: Memory, values: Float32Array): Nearest {
   let best = -1
   let least = Number.POSITIVE_INFINITY
   for (let row = 0; row < memory.recent; row++) {
-    const squared = memory.squaredDistance(row, values, Number.POSITIVE_INFINITY)
-    distances[row] = squared
+    const squared = memory.squaredDistance(row, values, least)
     if (squared >= least) continue
     least = squared
     best = row
@@ -19,19 +18,12 @@ export function nearestRecent(memory: Memory, values: Float32Array): Nearest {
   return { row: best, distance: Math.sqrt(least) }
 }
 
-/** The lower quartile of the distances that {@link nearestRecent} found last. */
-export function lowerQuartile(count: number): number {
-  const rank = count >> 2
-  let floor = -1
-  for (let i = 0; i <= rank; i++) {
-    let next = Number.POSITIVE_INFINITY
-    for (let row = 0; row < count; row++) {
-      const squared = distances[row] as number
-      if (squared > floor && squared < next) next = squared
-    }
-    floor = next
-  }
-  return Math.sqrt(floor)
+/** The lower quartile of the distances to the last queries. */
+export function lowerQuartile(memory: Memory, values: Float32Array): number {
+  const found = distances.subarray(0, memory.recent)
+  for (let row = 0; row < found.length; row++) found[row] = memory.squaredDistance(row, values, Number.POSITIVE_INFINITY)
+  found.sort()
+  return Math.sqrt(found[found.length >> 2] ?? 0)
 }
 
 /** Whether the way from the last but one query over the last to this one is straight, in even steps. */

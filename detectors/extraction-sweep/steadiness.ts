@@ -17,10 +17,11 @@ const sameInput = 0.4
 const sameOrigin = 0.8
 /** Share of the rest's variation outside the model's principal subspace: a quarter in ordinary traffic, half to all of it with what is no digit. */
 const outsideShare = 0.41
-/** −log₁₀ of the class distance's tail: 0.43 on average for ordinary inputs. */
-const classOrdinary = 0.7
+/** −log₁₀ of the class distance's tail: below it nine in ten ordinary inputs, and one in six of what is none; so many of the odd ones must be. */
+const classOrdinary = 1
+const mostOfThem = 0.65
 /** Deviation of −log₁₀ of the residual's tail against its mean. */
-const evenGrain = 0.35
+const evenGrain = 0.4
 /** Squared distance of the common part from its nearest reference input against its squared length: 0.75 for ordinary inputs, more for what is none. */
 const ordinaryShift = 0.9
 const ordinaryOrigin = 1
@@ -37,14 +38,14 @@ export function steadinessOf(memory: Memory): Steadiness {
   if (sums.length < width) sums = new Float64Array(width)
   sums.fill(0)
   const principal = principalOf(width)
-  let [count, inside, outside, doubt, strange, strangeSquares, reference] = [0, 0, 0, 0, 0, 0, 0]
+  let [count, inside, outside, inClass, strange, strangeSquares, reference] = [0, 0, 0, 0, 0, 0, 0]
   for (let n = memory.recent; n > 0; n--) {
     const row = memory.last(n)
     const distance = memory.read(row, 'oddReference')
     if (distance === 0) continue
     odd[count++] = row
     reference += distance * distance
-    doubt += memory.read(row, 'classDoubt')
+    if (memory.read(row, 'classDoubt') <= classOrdinary) inClass++
     const strangeness = memory.read(row, 'strangeness')
     strange += strangeness
     strangeSquares += strangeness * strangeness
@@ -59,7 +60,7 @@ export function steadinessOf(memory: Memory): Steadiness {
   if (count < fewest) return 'none'
   const mean = strange / count
   const even = strangeSquares / count - mean * mean <= (evenGrain * mean) ** 2
-  if (even && doubt / count <= classOrdinary) return 'grain'
+  if (even && inClass >= mostOfThem * count) return 'grain'
   return ofVariation(memory, { count, inside, outside, principal, width, reference: reference / count })
 }
 

@@ -1,11 +1,10 @@
 // Measures extraction-sweep: attacks against the digits model, its fingerprints, the detector; ordinary accounts of
 // every length; and the clients that near-duplicate-probing must leave alone.
-//   node test/lab/extraction.ts [--split development|held-back] [--runs N] [--only NAME] [--data PATH] [--json]
+//   node test/lab/extraction.ts [--split development|held-back] [--runs N] [--clients N] [--only NAME] [--data PATH] [--json]
 import { parseArgs } from 'node:util'
 import { extractionSweep } from '../../detectors/extraction-sweep/extraction-sweep.ts'
 import { loadMnist, pixels } from '../../inference/datasets/mnist.ts'
 import type { Fingerprint } from '../../inference/port.ts'
-import { severities } from '../../schemas/index.ts'
 import { type ExtractionAttack, extractionAttacks } from '../attacks/extraction-attacks.ts'
 import { type Random, seeded } from '../attacks/random.ts'
 import { benignKinds } from '../benign/clients.ts'
@@ -19,6 +18,8 @@ const { values: options } = parseArgs({
     data: { type: 'string' },
     split: { type: 'string', default: 'held-back' },
     runs: { type: 'string', default: '20' },
+    /** Of each odd kind. */
+    clients: { type: 'string', default: '100' },
     only: { type: 'string', default: '' },
     json: { type: 'boolean', default: false },
   },
@@ -26,6 +27,8 @@ const { values: options } = parseArgs({
 const heldBack = options.split !== 'development'
 const firstSeed = heldBack ? 4_000_001 : 1
 const runs = Number(options.runs)
+/** What playbooks ask for: answers rounded a little, throttled, restricted; and anything stated at all. */
+const levels = [0, 0.5, 0.7, 0.9] as const
 const start = Date.UTC(2026, 0, 5)
 const victim = await openVictim()
 const test = loadMnist('test')
@@ -78,23 +81,23 @@ async function recorded(attack: ExtractionAttack, seed: number, count: number): 
 }
 
 interface Outcome {
-  /** Queries until a statement of at least this severity's index; absent when there was none. */
+  /** Queries until a statement at least as sure as each level; absent when there was none. */
   readonly at: (number | undefined)[]
+  /** CPU, microseconds. */
   readonly spent: number
 }
 
 function played(stream: Iterable<Fingerprint>): Outcome {
   const see = inMemory(extractionSweep, {})
   const at: (number | undefined)[] = []
-  let [n, spent] = [0, 0]
-  for (const fingerprint of stream) {
-    const event = observation('fingerprint', n++, start + n * 1_000, { principal: 'p', ...fingerprint })
-    const before = performance.now()
-    const findings = see(event)
-    spent += performance.now() - before
-    for (const f of findings) for (let s = 1; s <= severities.indexOf(f.severity); s++) at[s] ??= n
-  }
-  return { at, spent }
+  const events = Array.from(stream, (fingerprint, n) =>
+    observation('fingerprint', n, start + n * 1_000, { principal: 'p', ...fingerprint }),
+  )
+  const before = process.cpuUsage()
+  for (const [n, event] of events.entries())
+    for (const { confidence } of see(event)) for (const [l, level] of levels.entries()) if (confidence >= level) at[l] ??= n + 1
+  const { user, system } = process.cpuUsage(before)
+  return { at, spent: user + system }
 }
 
 function* padded(attack: readonly Fingerprint[], share: number, random: Random): Generator<Fingerprint> {
@@ -127,25 +130,27 @@ for (const attack of extractionAttacks) {
     report({
       attack: attack.name,
       mix,
-      any: summary(found.map((o) => o.at[1])),
-      medium: summary(found.map((o) => o.at[2])),
-      high: summary(found.map((o) => o.at[3])),
+      ...Object.fromEntries(levels.map((level, l) => [nameOf(level), summary(found.map((o) => o.at[l]))])),
     })
 }
 
+function nameOf(level: number): string {
+  return level === 0 ? 'any' : `≥ ${level}`
+}
+
 function accounts(name: string, streams: Iterable<Iterable<Fingerprint>>): void {
-  let [count, queries, any, medium, high, spent] = [0, 0, 0, 0, 0, 0]
+  let [count, queries, spent] = [0, 0, 0]
+  const touched = levels.map(() => 0)
   for (const stream of streams) {
     const list = [...stream]
     const { at, spent: time } = played(list)
     count++
     queries += list.length
     spent += time
-    if (at[1] !== undefined) any++
-    if (at[2] !== undefined) medium++
-    if (at[3] !== undefined) high++
+    for (const l of levels.keys()) if (at[l] !== undefined) touched[l] = (touched[l] ?? 0) + 1
   }
-  report({ accounts: name, count, queries, 'any finding': any, medium, high, 'µs a query': ((spent / queries) * 1e3).toFixed(1) })
+  const found = Object.fromEntries(levels.map((level, l) => [nameOf(level), touched[l] ?? 0]))
+  report({ accounts: name, count, queries, ...found, 'CPU µs a query': (spent / queries).toFixed(1) })
 }
 
 function* drawn(count: number, length: number, seed: number, from: readonly Fingerprint[] = natural): Generator<Generator<Fingerprint>> {
@@ -174,7 +179,7 @@ if (options.only === '') {
   )
   for (const kind of benignKinds) {
     const clients: Fingerprint[][] = []
-    for (let c = 0; c < runs; c++) {
+    for (let c = 0; c < Number(options.clients); c++) {
       const random = seeded(firstSeed + 50_000 + c)
       clients.push(await observeAll(kind.requests(source(random), random)))
     }
