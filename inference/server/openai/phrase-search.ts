@@ -12,17 +12,27 @@ const blanks = /[\s\p{Z}\p{Cf}]/u
  * seen. Its size is that of the phrases.
  */
 export class PhraseSearch {
-  /** By node: the character that leads to it, its first child, its next sibling, where to go on when no child fits, what ends here. */
-  readonly #code: number[] = [0]
-  readonly #child: number[] = [0]
-  readonly #sibling: number[] = [0]
-  readonly #fallback: number[] = [0]
-  readonly #ends: number[][] = [[]]
-  readonly #fromRoot = new Map<number, number>()
+  /** By node: the character that leads to it, its first child, its next sibling, where to go on when no child fits. */
+  readonly #code: Int32Array
+  readonly #child: Int32Array
+  readonly #sibling: Int32Array
+  readonly #fallback: Int32Array
+  /** Phrases that end at a node; undefined for most. */
+  readonly #ends: (number[] | undefined)[] = []
+  /** Where phrases begin, by character: most characters of a text begin none. */
+  readonly #begins = new Int32Array(128)
+  readonly #beginsBeyond = new Map<number, number>()
+  #nodes = 1
 
   constructor(phrases: readonly string[]) {
-    phrases.forEach((phrase, index) => {
-      this.#insert(plain(phrase), index)
+    const plainPhrases = phrases.map(plain)
+    const most = 1 + plainPhrases.reduce((sum, { length }) => sum + length, 0)
+    this.#code = new Int32Array(most)
+    this.#child = new Int32Array(most)
+    this.#sibling = new Int32Array(most)
+    this.#fallback = new Int32Array(most)
+    plainPhrases.forEach((phrase, index) => {
+      this.#insert(phrase, index)
     })
     this.#link()
   }
@@ -43,27 +53,29 @@ export class PhraseSearch {
         code = 0x20
       }
       blank = isBlank
-      node = this.#next(node, code)
-      if (node !== 0) for (const phrase of this.#ends[node] ?? []) found(phrase)
+      node = node === 0 ? this.#beginning(code) : this.#next(node, code)
+      const ends = node === 0 ? undefined : this.#ends[node]
+      if (ends !== undefined) for (const phrase of ends) found(phrase)
     }
     progress.node = node
     progress.blank = blank
   }
 
+  #beginning(code: number): number {
+    return (code < 128 ? this.#begins[code] : this.#beginsBeyond.get(code)) ?? 0
+  }
+
   #next(from: number, code: number): number {
-    let node = from
-    while (node !== 0) {
+    for (let node = from; node !== 0; node = this.#fallback[node] as number) {
       const child = this.#childOf(node, code)
       if (child !== 0) return child
-      node = this.#fallback[node] ?? 0
     }
-    return this.#fromRoot.get(code) ?? 0
+    return this.#beginning(code)
   }
 
   #childOf(node: number, code: number): number {
-    if (node === 0) return this.#fromRoot.get(code) ?? 0
-    let child = this.#child[node] ?? 0
-    while (child !== 0 && this.#code[child] !== code) child = this.#sibling[child] ?? 0
+    let child = this.#child[node] as number
+    while (child !== 0 && this.#code[child] !== code) child = this.#sibling[child] as number
     return child
   }
 
@@ -71,32 +83,36 @@ export class PhraseSearch {
     let node = 0
     for (let i = 0; i < phrase.length; i++) {
       const code = phrase.charCodeAt(i)
-      node = this.#childOf(node, code) || this.#add(node, code)
+      node = (node === 0 ? this.#beginning(code) : this.#childOf(node, code)) || this.#add(node, code)
     }
-    if (node !== 0) this.#ends[node]?.push(index)
+    this.#end(node, [index])
   }
 
   #add(parent: number, code: number): number {
-    const node = this.#code.length
-    this.#code.push(code)
-    this.#child.push(0)
-    this.#sibling.push(parent === 0 ? 0 : (this.#child[parent] ?? 0))
-    this.#fallback.push(0)
-    this.#ends.push([])
-    if (parent === 0) this.#fromRoot.set(code, node)
-    else this.#child[parent] = node
+    const node = this.#nodes++
+    this.#code[node] = code
+    if (parent !== 0) {
+      this.#sibling[node] = this.#child[parent] as number
+      this.#child[parent] = node
+    } else if (code < 128) this.#begins[code] = node
+    else this.#beginsBeyond.set(code, node)
     return node
+  }
+
+  #end(node: number, phrases: readonly number[]): void {
+    if (node !== 0) this.#ends[node] = [...(this.#ends[node] ?? []), ...phrases]
   }
 
   /** Breadth first, so that a node's fallback, which is nearer the root, is known before it. */
   #link(): void {
-    const queue = [...this.#fromRoot.values()]
+    const queue = [...this.#begins, ...this.#beginsBeyond.values()].filter((node) => node !== 0)
     for (const node of queue) {
-      for (let child = this.#child[node] ?? 0; child !== 0; child = this.#sibling[child] ?? 0) {
+      for (let child = this.#child[node] as number; child !== 0; child = this.#sibling[child] as number) {
         queue.push(child)
-        const fallback = this.#next(this.#fallback[node] ?? 0, this.#code[child] ?? 0)
+        const fallback = this.#next(this.#fallback[node] as number, this.#code[child] as number)
         this.#fallback[child] = fallback
-        this.#ends[child]?.push(...(this.#ends[fallback] ?? []))
+        const ends = this.#ends[fallback]
+        if (ends !== undefined) this.#end(child, ends)
       }
     }
   }

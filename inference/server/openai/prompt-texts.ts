@@ -8,6 +8,9 @@ const maxPrompts = 16
 /** What offers tools and forms of answers: models read it, and attacks may stand in it. */
 const offers = ['tools', 'functions', 'response_format', 'prediction', 'guided_json']
 
+/** What an answer that is sent back has besides its content. */
+const beside = ['tool_calls', 'function_call', 'refusal', 'reasoning', 'reasoning_content']
+
 /**
  * What the model is to read, prompt by prompt, with nothing left out that changes its answer: texts, images and sound as their
  * keyed hash, calls of tools with their arguments, tokens as their numbers.
@@ -33,9 +36,9 @@ function chatTexts(messages: unknown, hashOf: (text: string) => string): PromptM
   if (!Array.isArray(messages)) return texts
   for (const message of messages) {
     if (!isObject(message)) continue
-    const { role, content, ...rest } = message
+    const { role, content } = message
     const text = typeof content === 'string' ? content : partsOf(content, hashOf)
-    const called = wordsIn([rest['tool_calls'], rest['function_call'], rest['refusal'], rest['reasoning'], rest['reasoning_content']])
+    const called = role === 'assistant' ? wordsIn(beside.map((field) => message[field])) : ''
     texts.push({ role: typeof role === 'string' ? role : 'user', text: called === '' ? text : `${text}\n${called}` })
   }
   return texts
@@ -56,7 +59,7 @@ function partsOf(content: unknown, hashOf: (text: string) => string): string {
 }
 
 function offered(json: Readonly<Record<string, unknown>>): PromptMessage[] {
-  const text = wordsIn(offers.map((field) => json[field]))
+  const text = offers.some((field) => json[field] != null) ? wordsIn(offers.map((field) => json[field])) : ''
   return text === '' ? [] : [{ role: 'tools', text }]
 }
 
