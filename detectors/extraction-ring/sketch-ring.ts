@@ -1,0 +1,188 @@
+import { z } from 'zod'
+import { remainderDimensions } from '../statistics/sketch.ts'
+import { float64Of, int16Of, textOf } from '../statistics/typed-array-text.ts'
+
+/** Coordinates compared first; most sketches are out after them. */
+const headDimensions = 8
+/** After them, the lengths of the other principal coordinates and of the remainder's. */
+const headWidth = headDimensions + 2
+
+const Json = z
+  .object({
+    capacity: z.int().min(1).max(8_192),
+    dimensions: z.int().min(0).max(4_096),
+    next: z.int().min(0),
+    size: z.int().min(0).max(8_192),
+    /** Float64, base64: account numbers. */
+    owners: z.string(),
+    /** Int16, base64. */
+    vectors: z.string(),
+  })
+  .refine(({ size, capacity, next }) => size <= capacity && next < capacity, 'beyond its capacity')
+  .refine(({ size, dimensions, owners, vectors }) => {
+    return Buffer.byteLength(owners, 'base64') === size * 8 && Buffer.byteLength(vectors, 'base64') === size * dimensions * 2
+  }, 'sketches missing')
+type Json = z.infer<typeof Json>
+
+/** The nearest sketch of the account itself and that of another, in steps; infinite where none is within the radius. */
+export interface Neighbours {
+  own: number
+  other: number
+  /** The other's account number. */
+  otherOwner: number
+  /** How much longer the query's remainder is than the other's: a perturbation leaves the subspace, a copy comes back to it. */
+  otherRise: number
+  /** Whether the account sent exactly this before. */
+  repeated: boolean
+}
+
+/** The last sketches of one model with the numbers of the accounts that sent them, oldest overwritten. */
+export class SketchRing {
+  readonly #capacity: number
+  #dimensions: number
+  #vectors: Int16Array
+  readonly #heads: Float32Array
+  readonly #owners: Float64Array
+  #next = 0
+  #size = 0
+
+  constructor(capacity: number, dimensions = 0) {
+    this.#capacity = capacity
+    this.#dimensions = dimensions
+    this.#vectors = new Int16Array(capacity * dimensions)
+    this.#heads = new Float32Array(capacity * headWidth)
+    this.#owners = new Float64Array(capacity)
+  }
+
+  /** Where the remainder's coordinates begin. */
+  get #middle(): number {
+    return Math.max(headDimensions, this.#dimensions - remainderDimensions)
+  }
+
+  /** False when the sketch has another length than those remembered: it cannot be compared. */
+  accepts(vector: Int16Array): boolean {
+    if (this.#dimensions === 0 && vector.length >= headDimensions) {
+      this.#dimensions = vector.length
+      this.#vectors = new Int16Array(this.#capacity * vector.length)
+    }
+    return vector.length === this.#dimensions && vector.length > 0
+  }
+
+  add(vector: Int16Array, owner: number): void {
+    this.#place(this.#next, vector, owner)
+    this.#next = (this.#next + 1) % this.#capacity
+    this.#size = Math.min(this.#size + 1, this.#capacity)
+  }
+
+  #place(slot: number, vector: Int16Array, owner: number): void {
+    this.#vectors.set(vector, slot * this.#dimensions)
+    const at = slot * headWidth
+    for (let i = 0; i < headDimensions; i++) this.#heads[at + i] = vector[i] as number
+    this.#heads[at + headDimensions] = lengthOf(vector, headDimensions, this.#middle)
+    this.#heads[at + headDimensions + 1] = lengthOf(vector, this.#middle, vector.length)
+    this.#owners[slot] = owner
+  }
+
+  /**
+   * One pass for both; sketches at distance 0 are the same input, and count for nothing.
+   *
+   * @param radius in steps
+   * @param out overwritten, so that a query allocates nothing
+   */
+  nearest(vector: Int16Array, owner: number, radius: number, out: Neighbours): void {
+    const heads = this.#heads
+    let own = radius * radius
+    let other = own
+    out.own = Number.POSITIVE_INFINITY
+    out.other = Number.POSITIVE_INFINITY
+    out.otherOwner = 0
+    out.otherRise = 0
+    out.repeated = false
+    const a = vector[0] as number
+    const b = vector[1] as number
+    const c = vector[2] as number
+    const d = vector[3] as number
+    const e = vector[4] as number
+    const f = vector[5] as number
+    const g = vector[6] as number
+    const h = vector[7] as number
+    const middle = lengthOf(vector, headDimensions, this.#middle)
+    const end = lengthOf(vector, this.#middle, vector.length)
+    for (let slot = 0, at = 0; slot < this.#size; slot++, at += headWidth) {
+      const mine = this.#owners[slot] === owner
+      const bound = mine ? own : other
+      // The difference of two lengths is at most the length of the difference.
+      const dm = middle - (heads[at + headDimensions] as number)
+      const dn = end - (heads[at + headDimensions + 1] as number)
+      const da = a - (heads[at] as number)
+      const db = b - (heads[at + 1] as number)
+      const dc = c - (heads[at + 2] as number)
+      const dd = d - (heads[at + 3] as number)
+      let sum = da * da + db * db + dc * dc + dd * dd
+      if (sum + dm * dm + dn * dn >= bound) continue
+      const de = e - (heads[at + 4] as number)
+      const df = f - (heads[at + 5] as number)
+      const dg = g - (heads[at + 6] as number)
+      const dh = h - (heads[at + 7] as number)
+      sum += de * de + df * df + dg * dg + dh * dh
+      if (sum + dm * dm + dn * dn >= bound) continue
+      sum = this.#rest(vector, slot, sum, bound)
+      if (sum >= bound) continue
+      if (sum === 0) out.repeated ||= mine
+      else if (mine) own = sum
+      else {
+        other = sum
+        out.otherOwner = this.#owners[slot] as number
+        out.otherRise = dn
+      }
+    }
+    if (own < radius * radius) out.own = Math.sqrt(own)
+    if (other < radius * radius) out.other = Math.sqrt(other)
+  }
+
+  /** The squared distance, or something beyond the bound. */
+  #rest(vector: Int16Array, slot: number, head: number, bound: number): number {
+    const vectors = this.#vectors
+    const base = slot * this.#dimensions
+    let sum = head
+    for (let i = headDimensions; i < this.#dimensions && sum < bound; i += 8) {
+      for (let j = i; j < i + 8 && j < this.#dimensions; j++) {
+        const difference = (vector[j] as number) - (vectors[base + j] as number)
+        sum += difference * difference
+      }
+    }
+    return sum
+  }
+
+  toJSON(): Json {
+    return {
+      capacity: this.#capacity,
+      dimensions: this.#dimensions,
+      next: this.#next,
+      size: this.#size,
+      owners: textOf(this.#owners.subarray(0, this.#size)),
+      vectors: textOf(this.#vectors.subarray(0, this.#size * this.#dimensions)),
+    }
+  }
+
+  static from(json: Json): SketchRing {
+    const ring = new SketchRing(json.capacity, json.dimensions)
+    const vectors = int16Of(json.vectors)
+    const owners = float64Of(json.owners)
+    for (let slot = 0; slot < json.size; slot++) {
+      ring.#place(slot, vectors.subarray(slot * json.dimensions, (slot + 1) * json.dimensions), owners[slot] ?? 0)
+    }
+    ring.#next = json.next
+    ring.#size = json.size
+    return ring
+  }
+}
+
+function lengthOf(vector: Int16Array, from: number, until: number): number {
+  let sum = 0
+  for (let i = from; i < until; i++) sum += (vector[i] as number) * (vector[i] as number)
+  return Math.sqrt(sum)
+}
+
+/** Guards snapshots: the live ring as it is, or its JSON, read back. */
+export const SketchRingState = z.union([z.instanceof(SketchRing), Json.transform(SketchRing.from)])
