@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { DetectorDefinition } from './contract.ts'
 import { coverage } from './coverage/coverage.ts'
 import { egressAnomaly } from './egress-anomaly/egress-anomaly.ts'
+import { extractionRing } from './extraction-ring/extraction-ring.ts'
 import { extractionSweep } from './extraction-sweep/extraction-sweep.ts'
 import { generationAbuse } from './generation-abuse/generation-abuse.ts'
 import { nearDuplicateProbing } from './near-duplicate-probing/near-duplicate-probing.ts'
@@ -18,6 +19,7 @@ export function listed<P extends z.ZodType, S extends z.ZodType>(definition: Det
 export const detectors: readonly DetectorDefinition[] = [
   listed(coverage),
   listed(egressAnomaly),
+  listed(extractionRing),
   listed(extractionSweep),
   listed(generationAbuse),
   listed(nearDuplicateProbing),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { coverage } from '../../detectors/coverage/coverage.ts'
 import { egressAnomaly } from '../../detectors/egress-anomaly/egress-anomaly.ts'
+import { extractionRing } from '../../detectors/extraction-ring/extraction-ring.ts'
 import { extractionSweep } from '../../detectors/extraction-sweep/extraction-sweep.ts'
 import { generationAbuse } from '../../detectors/generation-abuse/generation-abuse.ts'
 import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/near-duplicate-probing.ts'
@@ -9,6 +10,7 @@ import { detectors } from '../../detectors/registry.ts'
 import { detectorContract } from '../contracts/detector.ts'
 import { coverageScenario } from '../contracts/scenarios/coverage.ts'
 import { egressScenario } from '../contracts/scenarios/egress-anomaly.ts'
+import { ringScenario } from '../contracts/scenarios/extraction-ring.ts'
 import { extractionScenario } from '../contracts/scenarios/extraction-sweep.ts'
 import { generationScenario } from '../contracts/scenarios/generation-abuse.ts'
 import { nearDuplicateScenario } from '../contracts/scenarios/near-duplicate-probing.ts'
@@ -17,12 +19,13 @@ import { VictimTraffic } from '../contracts/scenarios/victim-traffic.ts'
 const traffic = await VictimTraffic.open()
 detectorContract(coverage, coverageScenario())
 detectorContract(egressAnomaly, egressScenario())
+detectorContract(extractionRing, await ringScenario(traffic))
 detectorContract(extractionSweep, await extractionScenario(traffic))
 detectorContract(generationAbuse, generationScenario())
 detectorContract(nearDuplicateProbing, await nearDuplicateScenario(traffic))
 await traffic.close()
 
 it('every registered detector is held to the contract', () => {
-  const held = [coverage, egressAnomaly, extractionSweep, nearDuplicateProbing, generationAbuse].map(({ id }) => id)
+  const held = [coverage, egressAnomaly, extractionRing, extractionSweep, nearDuplicateProbing, generationAbuse].map(({ id }) => id)
   assert.deepEqual(detectors.map(({ id }) => id).sort(), held.sort())
 })
