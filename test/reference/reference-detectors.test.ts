@@ -59,6 +59,7 @@ describe('published detectors', () => {
   // [detector, stream, earliest and latest query that flags; null where nothing does]
   const rows: readonly (readonly [string, string, [number, number] | null])[] = [
     ['blacklight', 'boundary', [2, 20]],
+    ['blacklight', 'ordinary', null],
     // Its known blindness: noise on the whole image leaves no exact window.
     ['blacklight', 'blurredBoundary', null],
     // Its known false alarms.
