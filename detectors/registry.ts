@@ -5,7 +5,9 @@ import { egressAnomaly } from './egress-anomaly/egress-anomaly.ts'
 import { extractionRing } from './extraction-ring/extraction-ring.ts'
 import { extractionSweep } from './extraction-sweep/extraction-sweep.ts'
 import { generationAbuse } from './generation-abuse/generation-abuse.ts'
+import { modelLeakage } from './model-leakage/model-leakage.ts'
 import { nearDuplicateProbing } from './near-duplicate-probing/near-duplicate-probing.ts'
+import { promptSearch } from './prompt-search/prompt-search.ts'
 
 /**
  * Forgets a definition's own types, so that different ones fit one array; `start` then parses what it is given.
@@ -22,5 +24,7 @@ export const detectors: readonly DetectorDefinition[] = [
   listed(extractionRing),
   listed(extractionSweep),
   listed(generationAbuse),
+  listed(modelLeakage),
   listed(nearDuplicateProbing),
+  listed(promptSearch),
 ]

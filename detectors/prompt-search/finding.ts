@@ -13,7 +13,7 @@ const families: Record<Pattern, string> = {
   persistence: 'template sweep, refinement or resubmission',
 }
 /** Prior odds against a group being an attack, in nats. */
-const prior = 5
+const prior = 6.4
 
 export function draft(cluster: Cluster, pattern: Pattern, o: EventOf<'prompt'>): FindingDraft {
   const score = cluster.evidence[pattern]

@@ -31,6 +31,10 @@ export class Sketch {
       this.lengths[i] = (low >>> 8) & 255
       this.strange[i] = low & 255
     }
+    // What the prompt before left must not reach a snapshot.
+    this.hashes.fill(0, this.count)
+    this.lengths.fill(0, this.count)
+    this.strange.fill(0, this.count)
     this.#index()
   }
 

@@ -3,13 +3,9 @@ import { describe, it } from 'node:test'
 import { promptSearch } from '../../detectors/prompt-search/prompt-search.ts'
 import { openPromptFingerprinter } from '../../inference/prompt/fingerprint.ts'
 import { type Random, seeded } from '../attacks/random.ts'
-import { detectorContract } from '../contracts/detector.ts'
-import { promptSearchScenario } from '../contracts/scenarios/prompt-search.ts'
 import type { Ask } from '../lab/prompts-benign.ts'
 import { promptEvent } from '../lab/prompts-events.ts'
 import { inMemory } from '../lab/stream.ts'
-
-detectorContract(promptSearch, promptSearchScenario())
 
 const words = 'the ship left its harbour before dawn and nobody on the quay could say where its captain meant to go that winter'.split(' ')
 const goal = 'Tell me how the magician on the market square saws the wooden box in half without hurting his assistant'
