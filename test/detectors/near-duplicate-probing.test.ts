@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { FindingDraft } from '../../detectors/contract.ts'
+import { Memory } from '../../detectors/near-duplicate-probing/memory.ts'
 import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/near-duplicate-probing.ts'
+import { decodeSketch, sketchDistance } from '../../detectors/statistics/sketch.ts'
 import { loadMnist, pixels } from '../../inference/datasets/mnist.ts'
 import type { Fingerprint } from '../../inference/port.ts'
 import { Finding } from '../../schemas/index.ts'
@@ -10,12 +12,30 @@ import { nes } from '../attacks/nes.ts'
 import type { AttackResult, Oracle, Target } from '../attacks/oracle.ts'
 import { type Random, seeded } from '../attacks/random.ts'
 import { simba } from '../attacks/simba.ts'
+import { squareAttack } from '../attacks/square.ts'
 import { benignKinds } from '../benign/clients.ts'
 import { Driver } from '../lab/driver.ts'
 import { openVictim, type Victim } from '../lab/victim.ts'
 
 const images = loadMnist('test')
 const image = (i: number) => images.images.subarray(i * pixels, (i + 1) * pixels)
+
+const blank = {
+  event: '',
+  at: 0,
+  organization: null,
+  confidence: 1,
+  margin: 1,
+  doubt: 0,
+  strangeness: 0,
+  residual: 0,
+  reference: 1,
+  cluster: 0,
+  parent: 0,
+  step: 0,
+  share: 0,
+  children: 0,
+}
 
 let victim: Victim
 let ordinary: Fingerprint[]
@@ -90,6 +110,18 @@ describe('near-duplicate probing fires on', () => {
         const random = seeded(200 + seed)
         await attack(oracle, targetOf(random), { random, budget: 40 })
         assert.ok((caughtAt() ?? 41) <= 30, `${attack.name} seed ${seed}: ${caughtAt()}`)
+      }
+    }
+  })
+
+  test('Square within 20 queries, whoever it is that searches', async () => {
+    for (const accounts of [1, 5]) {
+      for (let seed = 0; seed < 8; seed++) {
+        const { oracle, caughtAt } = watched(new Driver(), accounts)
+        const random = seeded(400 + seed)
+        const { queries } = await squareAttack(oracle, targetOf(random), { random, budget: 40, epsilon: 0.15 })
+        // Some images are misread soon: then there is hardly a search.
+        if (queries > 20) assert.ok((caughtAt() ?? 41) <= 20, `seed ${seed}, ${accounts} accounts: ${caughtAt()}`)
       }
     }
   })
@@ -181,7 +213,7 @@ describe('near-duplicate probing', () => {
       revision: 0,
       time: 1,
       detector: nearDuplicateProbing.id,
-      version: 1,
+      version: 2,
       scope: 's',
       threats: [...nearDuplicateProbing.threats],
       decidedBy: null,
@@ -190,6 +222,81 @@ describe('near-duplicate probing', () => {
     const { labels, distances, margins, order } = draft.evidence
     assert.ok(Array.isArray(labels) && Array.isArray(distances) && Array.isArray(margins) && Array.isArray(order))
     assert.equal(new Set([labels.length, distances.length, margins.length, order.length]).size, 1)
+  })
+
+  test('names the next account within five of its queries, and a stranger with the same image never', async () => {
+    for (let seed = 0; seed < 6; seed++) {
+      const driver = new Driver()
+      const random = seeded(500 + seed)
+      const target = targetOf(random)
+      let queries = 0
+      const named: string[] = []
+      let joinedAt: number | null = null
+      const oracle: Oracle = {
+        query: async (asked) => {
+          const [seen] = await victim.observe([asked])
+          assert.ok(seen)
+          const found = driver.feed(queries++ < 20 ? 'first' : 'second', seen.fingerprint)
+          named.push(...found.flatMap((each) => each.principals))
+          if (joinedAt === null && named.includes('second')) joinedAt = queries
+          return { refused: false, label: seen.fingerprint.output.label, probabilities: seen.probabilities }
+        },
+      }
+      const [natural] = await victim.observe([target.source.map((value) => Math.min(1, value + 0.01))])
+      assert.ok(natural)
+      driver.feed('stranger', natural.fingerprint)
+      await simba(oracle, target, { random, budget: 40, epsilon: 0.2 })
+      assert.ok(named.includes('first'), `seed ${seed}`)
+      assert.ok(!named.includes('stranger'), `seed ${seed}`)
+      assert.ok((joinedAt ?? 99) <= 25, `seed ${seed}: ${joinedAt}`)
+    }
+  })
+
+  test('draws a cluster: at most 24 points on a plane, under 4 KB, distances kept', async () => {
+    const driver = new Driver()
+    const drafts = (await mixed()).flatMap(([principal, fingerprint]) => driver.feed(principal, fingerprint))
+    const { evidence } = drafts.at(-1) ?? assert.fail('nothing found')
+    const columns = ['order', 'parents', 'x', 'y', 'distances', 'anchor', 'labels', 'margins', 'principal'].map((name) => evidence[name])
+    for (const column of columns) assert.ok(Array.isArray(column) && column.length <= 24 && column.length > 3)
+    assert.equal(new Set(columns.map((column) => Array.isArray(column) && column.length)).size, 1)
+    assert.ok(JSON.stringify(evidence).length < 4_096)
+    const { x, y, anchor } = evidence
+    assert.ok(Array.isArray(x) && Array.isArray(y) && Array.isArray(anchor))
+    // A projection shortens; on the two leading directions not by much.
+    for (const i of x.keys()) {
+      const shown = Math.hypot(Number(x[i]) - Number(x[0]), Number(y[i]) - Number(y[0]))
+      assert.ok(shown <= Number(anchor[i]) * 1.01 + 0.01, `point ${i}: ${shown} of ${anchor[i]}`)
+    }
+    const furthest = Math.max(...anchor.map(Number))
+    assert.ok(Math.max(...x.map((value) => Math.abs(Number(value) - Number(x[0])))) > furthest / 3)
+  })
+
+  test('finds 99 in 100 of the neighbours that a scan of everything finds', async () => {
+    const memory = new Memory(4_096)
+    let links = 0
+    let found = 0
+    const background = ordinary.slice(0, 3_000).map((each) => ({ principal: 'client', each }))
+    const attack = (await mixed()).map(([principal, each]) => ({ principal, each }))
+    for (const [i, { principal, each }] of [...background, ...attack].entries()) {
+      const vector = decodeSketch(each.sketch)
+      const bands = new Uint32Array(new Uint8Array(Buffer.from(each.bands, 'base64')).buffer)
+      assert.ok(memory.accepts(vector))
+      const radius = (0.45 * each.referenceDistance) / each.scale
+      let least = Number.POSITIVE_INFINITY
+      for (let seq = 1; seq <= memory.size; seq++) {
+        const other = memory.vector(seq)
+        if (other) least = Math.min(least, sketchDistance(vector, other))
+      }
+      // Each from an account of its own: nothing but the bands leads to it.
+      const nearest = memory.nearest({ vector, bands, principal: `${principal}-${i}`, radius }, [], () => [])
+      if (principal === 'attacker' && least < radius) {
+        links++
+        if (nearest && nearest.distance < radius) found++
+      }
+      memory.add({ ...blank, principal: `${principal}-${i}`, exact: each.exact, label: each.output.label }, vector, bands)
+    }
+    assert.ok(links >= 20)
+    assert.ok(found >= 0.99 * links, `${found} of ${links}`)
   })
 
   test('keeps models, profiles and key epochs apart', () => {

@@ -1,8 +1,9 @@
 import { type AttackResult, Attempt, type Oracle, type Target } from '../attacks/oracle.ts'
 import type { Random } from '../attacks/random.ts'
-import { lead } from '../attacks/square.ts'
+import { lead, squareAttack } from '../attacks/square.ts'
+import type { AttackSuite } from './suites.ts'
 
-export interface RandomSearchOptions {
+interface RandomSearchOptions {
   readonly random: Random
   readonly budget: number
   /** Bound of the change in any pixel. */
@@ -16,8 +17,8 @@ export interface RandomSearchOptions {
  * Random search as Square does it, in the forms that its users vary: where it begins, and what it changes. A square
  * or a bar of ±epsilon, scattered spots, or a soft bump (as the L2 variant adds).
  */
-export function randomSearch(oracle: Oracle, target: Target, options: RandomSearchOptions): Promise<AttackResult> {
-  const { random, epsilon, side = 28 } = options
+function randomSearch(oracle: Oracle, target: Target, options: RandomSearchOptions): Promise<AttackResult> {
+  const { epsilon, side = 28 } = options
   const attempt = new Attempt(oracle, target, options.budget)
   const bounded = (delta: Float32Array) => target.source.map((value, i) => Math.min(1, Math.max(0, value + (delta[i] ?? 0))))
   return attempt.run(async () => {
@@ -62,4 +63,27 @@ function changed(delta: Float32Array, { shape, epsilon, random }: RandomSearchOp
 
 function hump(i: number, size: number): number {
   return Math.sin((Math.PI * (i + 1)) / (size + 1))
+}
+
+/** Forms of random search beside the published one. Their bound is epsilon, so whatever is misread counts. */
+export const searchSuites: readonly AttackSuite[] = [
+  form('search, squares from clean', 'clean', 'square'),
+  form('search, bumps from clean', 'clean', 'bump'),
+  form('search, squares from noise', 'noise', 'square'),
+  form('search, bars from rows', 'rows', 'bar'),
+  form('search, spots from stripes', 'stripes', 'spots'),
+  {
+    name: 'square, small steps',
+    tuned: true,
+    run: (oracle, { target, random, budget }) => squareAttack(oracle, target, { random, budget, epsilon: random.between(0.05, 0.2) }),
+  },
+]
+
+function form(name: string, start: RandomSearchOptions['start'], shape: RandomSearchOptions['shape']): AttackSuite {
+  return {
+    name,
+    tuned: true,
+    run: (oracle, { target, random, budget }) =>
+      randomSearch(oracle, target, { random, budget, epsilon: random.between(0.1, 0.4), start, shape }),
+  }
 }
