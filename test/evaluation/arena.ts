@@ -1,6 +1,6 @@
 import { type Hardener, harden } from '../../inference/server/harden.ts'
 import type { HostedDetector } from '../../pipeline/host/hosted.ts'
-import { type Finding, type Hardening, type Instant, isGap } from '../../schemas/index.ts'
+import { type EventOf, type Finding, type Hardening, type Instant, isGap } from '../../schemas/index.ts'
 import type { Answer } from '../attacks/oracle.ts'
 import type { Observed } from '../lab/victim.ts'
 import { Detection } from './detection.ts'
@@ -37,6 +37,13 @@ export interface Reply {
   readonly answer: Answer
   readonly hardening: Hardening
   /** What was stated because of this request, gaps left out. */
+  readonly findings: readonly Finding[]
+}
+
+export interface PromptReply {
+  readonly refused: boolean
+  readonly hardened: boolean
+  /** What was stated because of this prompt, gaps left out. */
   readonly findings: readonly Finding[]
 }
 
@@ -123,6 +130,25 @@ export class Arena {
       hardening,
       findings,
     }
+  }
+
+  /** One prompt, now; `make` gives its event where the gate lets it in. */
+  async prompt(principal: string, model: string, make: (at: Instant, n: number) => EventOf<'prompt'>): Promise<PromptReply> {
+    const at = this.#now
+    const standing = this.standing(principal)
+    const verdict = this.#response.gate({ principal, organization: null, keyId: null, model }, at)
+    if (!verdict.admitted || verdict.hardening !== undefined) standing.containedAt ??= at
+    if (!verdict.admitted) {
+      standing.refused++
+      standing.refusedAt ??= at
+      return { refused: true, hardened: false, findings: [] }
+    }
+    standing.answered++
+    const hardening = verdict.hardening?.hardener.level ?? 'none'
+    standing.degrees[hardening]++
+    const event = make(at, this.#events++)
+    const findings = await this.#state(this.#detection.observe({ ...event, data: { ...event.data, hardening } }))
+    return { refused: false, hardened: hardening !== 'none', findings }
   }
 
   async #reach(at: Instant): Promise<void> {

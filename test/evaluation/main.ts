@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { evaluateBenign } from './benign-suite.ts'
 import { evaluateNode } from './end-to-end.ts'
 import { evaluateExtraction } from './extraction-suite.ts'
+import { evaluatePrompts } from './prompt-suite.ts'
 import { evaluateQueries } from './query-suite.ts'
 import { reportPage } from './report.ts'
 import type { SuiteResult } from './results.ts'
@@ -13,9 +14,10 @@ import { textTable } from './text-table.ts'
 
 type Progress = (line: string) => void
 
-const suites: Readonly<Partial<Record<SuiteName, (scene: Scene, settings: Settings, progress: Progress) => Promise<SuiteResult>>>> = {
+const suites: Readonly<Record<SuiteName, (scene: Scene, settings: Settings, progress: Progress) => Promise<SuiteResult | null>>> = {
   query: evaluateQueries,
   extraction: evaluateExtraction,
+  prompts: evaluatePrompts,
   benign: evaluateBenign,
 }
 
@@ -29,8 +31,8 @@ try {
   if (settings.endToEnd) results.push(await evaluateNode(scene, settings, progress))
   else
     for (const name of settings.suites) {
-      const result = await suites[name]?.(scene, settings, progress)
-      if (result !== undefined) results.push(result)
+      const result = await suites[name](scene, settings, progress)
+      if (result !== null) results.push(result)
     }
 } finally {
   await scene.close()

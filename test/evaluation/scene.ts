@@ -56,12 +56,19 @@ export async function observeAll(victim: Victim, images: readonly Float32Array[]
 
 let playbook: Playbook | undefined
 
-/** An arena with all detectors at their defaults and the default playbook, after its ordinary traffic. */
-export async function openArena({ options, seen, victim }: Scene, random: Random): Promise<Arena> {
-  const { delayMs, before = 2_000, activePrincipals = 1_000 } = options
+/** An arena with all detectors at their defaults and the default playbook, where nothing has happened yet. */
+export function emptyArena({ options, victim }: Scene): Arena {
+  const { delayMs, activePrincipals = 1_000 } = options
   playbook ??= readPlaybook(null)
   const hosted = detectors.map((definition) => ({ definition, params: {} }))
-  const arena = new Arena({ playbook, delayMs, activePrincipals, detectors: hosted, version: victim.version })
+  return new Arena({ playbook, delayMs, activePrincipals, detectors: hosted, version: victim.version })
+}
+
+/** The same after its ordinary traffic. */
+export async function openArena(scene: Scene, random: Random): Promise<Arena> {
+  const { options, seen } = scene
+  const { before = 2_000 } = options
+  const arena = emptyArena(scene)
   for (let i = 0; i < before; i++) {
     await ordinary(arena, seen, random)
     await arena.wait(500)
