@@ -58,6 +58,9 @@ export class Difference {
     this.disguise = disguised === 0 ? 0 : disguise / disguised / 8
     this.removedExcess = this.removed === 0 ? 0 : removedBits / this.removed / 8 - plain / 8
     this.#read(sketch, plain)
+    // What the earlier prompt lost at an end is a change there too.
+    if (count > 0 && sketch.find(hashes[base] as number) < 0) this.before = 0
+    if (count > 0 && sketch.find(hashes[base + count - 1] as number) < 0) this.after = 0
   }
 
   #read(sketch: Sketch, plain: number): void {
