@@ -2,6 +2,6 @@
 
 /** Of the logarithms of the odds, by feature of estimate.ts. */
 export const coefficients: { readonly ordinary: readonly number[]; readonly odd: readonly number[] } = {
-  ordinary: [-4.2661, 0.8367, 0.58874, -0.60781, -0.046982, -0.095457],
-  odd: [-1.5679, 0.19679, -0.078979, 0.56303, -0.29319, -0.46599],
+  ordinary: [-3.0532, 0.68392, 1.2575, -0.51592, -0.19706, -0.31346],
+  odd: [-3.3019, 0.21503, -0.14999, 0.41854, -0.094178, -0.22705],
 }

@@ -27,7 +27,7 @@ const [far, close] = [6, 2]
 
 export function compositionOf(summary: Summary): Composition {
   const labels = new Map<number, number>()
-  let [filled, squares, highest, ordinary, near, nearest, hesitation, rounded, labelOnly] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+  let [filled, squares, highest, ordinary, near, nearest, hesitation, rounded, labelOnly] = [0, 0, 0, 0, 0, 0, 0, 0, 0]
   for (const register of summary.sample) {
     if (register === 0) continue
     const traits = traitsAt(register)
@@ -62,6 +62,8 @@ export function compositionOf(summary: Summary): Composition {
 }
 
 export interface Features {
+  /** What guessing gets right. */
+  readonly chance: number
   readonly ordinary: readonly number[]
   readonly odd: readonly number[]
 }
@@ -75,6 +77,7 @@ export function featuresOf(c: Composition): Features {
   // Hardening is felt where answers are few: with many, labels alone say where the boundaries are.
   const few = 50 / (50 + c.distinct)
   return {
+    chance: 1 / c.classes,
     ordinary: [1, Math.log1p(c.cells), balance, c.hesitation, few * c.rounded, few * c.labelOnly],
     odd: [1, Math.log1p(c.distinct), c.near, balance, c.rounded, c.labelOnly],
   }
@@ -95,9 +98,9 @@ export function estimate(summary: Summary): Estimate {
 /** @param offset how much easier (above 0) this model is to copy than those that were measured, on the logit */
 export function fidelityOf(composition: Composition, offset = 0): number {
   if (composition.distinct === 0) return 0
-  const { ordinary, odd } = featuresOf(composition)
+  const { chance, ordinary, odd } = featuresOf(composition)
   const odds = (Math.exp(dot(ordinary, coefficients.ordinary)) + Math.exp(dot(odd, coefficients.odd))) * Math.exp(offset)
-  return odds / (1 + odds)
+  return chance + ((1 - chance) * odds) / (1 + odds)
 }
 
 function dot(values: readonly number[], by: readonly number[]): number {

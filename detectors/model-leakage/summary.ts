@@ -32,7 +32,7 @@ const registersPerWord = 6
 export const cellRegisters = cellWords * registersPerWord
 /** From this level on an input is not ordinary: a tail of 0.025. */
 export const oddLevel = 3
-const cellBits = 12
+const cellBits = 10
 const traitRange = 2 ** 24
 const hashRange = 2 ** 28
 

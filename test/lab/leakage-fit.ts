@@ -101,11 +101,12 @@ function normal(cases: readonly Case[], weights: readonly number[], total: numbe
   const slope = new Float64Array(size)
   cases.forEach(({ features, fidelity }, n) => {
     const [u, v] = [Math.exp(dot(features.ordinary, by.ordinary)), Math.exp(dot(features.odd, by.odd))]
-    const square = (1 + u + v) ** 2
+    const { chance } = features
+    const square = (1 + u + v) ** 2 / (1 - chance)
     features.ordinary.forEach((x, i) => (slope[i] = (x * u) / square))
     features.odd.forEach((x, i) => (slope[features.ordinary.length + i] = (x * v) / square))
     const weight = (weights[n] as number) / total
-    const off = fidelity - (u + v) / (1 + u + v)
+    const off = fidelity - chance - ((1 - chance) * (u + v)) / (1 + u + v)
     for (let i = 0; i < size; i++) {
       const row = a[i] as number[]
       for (let j = 0; j < size; j++) row[j] = (row[j] as number) + weight * (slope[i] as number) * (slope[j] as number)
@@ -136,7 +137,7 @@ function eliminated(a: number[][]): number[] {
 
 export function predicted(features: Features, by: Coefficients): number {
   const odds = Math.exp(dot(features.ordinary, by.ordinary)) + Math.exp(dot(features.odd, by.odd))
-  return odds / (1 + odds)
+  return features.chance + ((1 - features.chance) * odds) / (1 + odds)
 }
 
 function dot(values: readonly number[], by: readonly number[]): number {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { pixels, side } from '../../inference/datasets/mnist.ts'
+import { side } from '../../inference/datasets/mnist.ts'
 import type { Random } from '../attacks/random.ts'
 import { stacked } from './leakage-victims.ts'
 
@@ -45,7 +45,7 @@ export class RidgeStudent {
         const x = tf.tensor4d(stacked(images), [images.length, side, side, 1])
         const pooled = tf.avgPool(tf.relu(tf.add(tf.conv2d(x, this.#kernel, 1, 'valid'), this.#bias) as tf.Tensor4D), 6, 6, 'valid')
         const flat = tf.reshape(pooled, [images.length, features - 1])
-        return tf.concat([flat, tf.fill([images.length, 1], 0.1)], 1).dataSync() as Float32Array
+        return tf.concat([flat, tf.mul(tf.ones([images.length, 1]), 0.1)], 1).dataSync() as Float32Array
       })
       .slice()
   }
