@@ -1,6 +1,6 @@
 import { openPromptFingerprinter } from '../../inference/prompt/fingerprint.ts'
 import { type EventOf, type PromptEvent, type PromptSampling, uuidv7 } from '../../schemas/index.ts'
-import type { Random } from '../attacks/random.ts'
+import { type Random, seeded } from '../attacks/random.ts'
 
 const epoch = Date.UTC(2026, 0, 5)
 const fingerprinter = openPromptFingerprinter({ key: new Uint8Array(32).fill(9), epoch: 0, now: () => epoch })
@@ -74,9 +74,15 @@ export function anyHash(random: Random): string {
   return half() + half()
 }
 
-/** Chunks of a text nobody has seen. */
-export function anyChunks(random: Random, count: number): string {
-  return Buffer.from(Uint8Array.from({ length: 6 * count }, () => random.below(256))).toString('base64')
+const pool = (() => {
+  const random = seeded(1)
+  return Buffer.from(Uint8Array.from({ length: 6 * 8_192 }, () => random.below(256))).toString('base64')
+})()
+
+/** Chunks of some text, all different; eight characters of base64 are one. */
+function anyChunks(random: Random, count: number): string {
+  const from = 8 * random.below(8_192 - count)
+  return pool.slice(from, from + 8 * count)
 }
 
 /** A prompt of its own, about this long. */
