@@ -9,7 +9,16 @@ import { idOf } from '../observations.ts'
 
 /** Honest clients of several kinds that share a model, and one that reads its logits out. */
 export function generationScenario(): DetectorScenario<typeof generationAbuse.params> {
-  const kinds = ['people', 'evaluation harness', 'agents', 'health checks', 'self-consistency', 'retries', 'multiple choice, a bias each']
+  // Kinds of which nothing is stated at all; of one person in a hundred it is stated, for people to see, that they insist.
+  const kinds = [
+    'classifiers with a bias',
+    'evaluation harness',
+    'agents',
+    'health checks',
+    'self-consistency',
+    'retries',
+    'multiple choice, a bias each',
+  ]
   return {
     params: {},
     benign: () => together(kinds.map((kind, n) => told(benign, kind, `client-${n}`, 11 + n, 200))),
