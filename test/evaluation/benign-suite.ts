@@ -2,6 +2,7 @@ import { seeded } from '../attacks/random.ts'
 import { isAlarm } from './arena.ts'
 import { type ClientKind, clientKinds } from './client-kinds.ts'
 import { callerOf } from './events.ts'
+import { evaluateGenerated, measureCost } from './generated.ts'
 import { atMost } from './goals.ts'
 import { exactUpper, wilson } from './intervals.ts'
 import type { Row, SuiteResult } from './results.ts'
@@ -76,7 +77,10 @@ export async function evaluateBenign(scene: Scene, settings: Settings, progress:
     up: 'clients',
     lines: measured.filter(({ named }) => named > 0).map((one) => ({ name: one.kind, dashed: false, points: survival(one) })),
   }
-  return { suite: 'benign', tables: [clients, all], curves: [curve], raw: measured }
+  const whole = settings.only === ''
+  const generated = whole && settings.benignRequests > 0 ? [await evaluateGenerated(scene, settings, progress)] : []
+  const cost = whole ? [measureCost(scene)] : []
+  return { suite: 'benign', tables: [clients, all, ...generated, ...cost], curves: [curve], raw: measured }
 }
 
 async function measure(scene: Scene, kind: ClientKind, settings: Settings, index: number): Promise<Measured> {

@@ -24,7 +24,6 @@ export interface Settings {
   readonly report: string | null
   readonly endToEnd: boolean
   readonly benignRequests: number
-  readonly workers: number
 }
 
 export const usage = `npm run evaluate -- [options]
@@ -39,7 +38,6 @@ export const usage = `npm run evaluate -- [options]
   --only TEXT           attacks and kinds of client whose names contain it
   --form TEXT           forms of an attack whose names contain it
   --benign-requests N   generated ordinary requests in suite benign (default 20000)
-  --workers N           processes that they are spread over (default 1)
   --end-to-end          against a running node, over HTTP
   --json                one object on standard output
   --report FILE         an HTML report with curves`
@@ -62,7 +60,6 @@ export function readSettings(args: readonly string[]): Settings {
       report: { type: 'string' },
       'end-to-end': { type: 'boolean', default: false },
       'benign-requests': { type: 'string', default: '20000' },
-      workers: { type: 'string', default: '1' },
     },
   })
   return {
@@ -79,7 +76,6 @@ export function readSettings(args: readonly string[]): Settings {
     report: values.report ?? null,
     endToEnd: values['end-to-end'],
     benignRequests: count('benign-requests', values['benign-requests'], 0),
-    workers: count('workers', values.workers, 1),
   }
 }
 
