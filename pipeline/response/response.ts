@@ -237,8 +237,8 @@ export class Response {
     this.#findings++
     this.#lastFindingAt = Math.max(this.#lastFindingAt ?? 0, finding.time)
     this.#metrics.finding()
-    // Gaps can be many, and no incident may have to make room for one.
-    if (isGap(finding)) return []
+    // Gaps can be many, and no incident may have to make room for one. What only informs is nothing that anybody is to see to.
+    if (isGap(finding) || finding.severity === 'info') return []
     const { incident, change, closed } = this.#memory.book.fold(finding, now, ({ id }) => this.#throughOf(id, partition) >= offset)
     for (const one of closed) this.#noteClosed(one)
     if (change !== 'known') {

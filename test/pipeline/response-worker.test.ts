@@ -55,11 +55,12 @@ describe('from finding to lease', () => {
     assert.equal(worker.actionsOf(incident?.id ?? '').length, 2)
   })
 
-  it('only observes what is unlikely, and takes a gap for no incident', async () => {
+  it('only observes what is unlikely, and takes neither a gap nor what only informs for an incident', async () => {
     const { worker } = await given.start()
     await given.publish(
       finding({ confidence: 0.3 }),
       finding({ id: hash('blind'), detector: 'blindness', confidence: 1, principals: ['eve'] }),
+      finding({ id: hash('told'), severity: 'info', confidence: 0.99, principals: ['trent'] }),
     )
     await given.handled()
     assert.deepEqual([await given.leases(), await given.actions()], [[], []])
@@ -67,7 +68,7 @@ describe('from finding to lease', () => {
       (await given.incidents()).map(({ state }) => state),
       ['open'],
     )
-    assert.equal(worker.state().findings, 2)
+    assert.equal(worker.state().findings, 3)
   })
 
   it('strengthens as confidence rises, and never weakens when a likely finding follows', async () => {

@@ -25,6 +25,9 @@ function told(given: Finding, repetitions: number): string[] {
 }
 
 const probing = (confidence: number) => finding({ confidence })
+const ring = (confidence: number) => finding({ detector: 'extraction-ring', confidence })
+const leakage = (confidence: number) => finding({ detector: 'model-leakage', confidence, severity: 'low' })
+const prompts = (confidence: number) => finding({ detector: 'prompt-search', confidence, severity: 'medium' })
 const sweep = (confidence: number) => finding({ detector: 'extraction-sweep', confidence })
 
 describe('the default playbook', () => {
@@ -51,6 +54,24 @@ describe('the default playbook', () => {
     [sweep(0.7), 0, ['harden-output principal:mallory rounded/1 30', 'throttle-principal principal:mallory 60/60000 10']],
     [sweep(0.9), 0, ['harden-output principal:mallory label-only/0 60', 'throttle-principal principal:mallory 10/60000 30']],
     [sweep(0.9), 2, ['deny-principal principal:mallory 360']],
+    [ring(0.9), 0, ['harden-output principal:mallory label-only/0 60', 'throttle-principal principal:mallory 10/60000 30']],
+    // Whoever only sends what the others send is not denied for it.
+    [
+      ring(0.9),
+      2,
+      [
+        'throttle-principal principal:mallory 1/60000 60',
+        'harden-output principal:mallory label-only/0 120',
+        'rotate-key principal:mallory 600000 60',
+      ],
+    ],
+    [leakage(0.2), 0, []],
+    [leakage(0.95), 0, ['throttle-principal principal:mallory 1/60000 60', 'harden-output principal:mallory label-only/0 60']],
+    [prompts(0.4), 0, []],
+    [prompts(0.5), 0, ['throttle-principal principal:mallory 60/60000 10']],
+    [prompts(0.7), 0, ['throttle-principal principal:mallory 10/60000 10', 'harden-output principal:mallory label-only/0 30']],
+    [prompts(0.9), 0, ['throttle-principal principal:mallory 2/60000 30', 'harden-output principal:mallory label-only/0 60']],
+    [prompts(0.9), 2, ['deny-principal principal:mallory 360']],
     [egress({ confidence: 0.7 }), 0, []],
     [egress({ confidence: 0.8 }), 0, ['quarantine-pool pool:b 30']],
     [egress({ confidence: 0.8 }), 1, ['quarantine-pool pool:b 360']],
