@@ -210,6 +210,7 @@ export type Fingerprint = Omit<
   | 'version'
   | 'node'
   | 'hardening'
+  | 'answered'
   | 'client'
   | 'agent'
   | 'keyCreatedAt'

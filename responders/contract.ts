@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Action, Containment, Effect, Incident, Instant, Target } from '../schemas/index.ts'
+import type { Action, Containment, Effect, Finding, Incident, Instant, Target } from '../schemas/index.ts'
 
 /**
  * A responder: what it does about an incident. `plan` is pure, so a dry run is showing the plan; `execute` and
@@ -12,8 +12,12 @@ export interface ResponderDefinition<P extends z.ZodType = z.ZodType> {
   readonly effect: Effect
   /** Least privilege: what its ports are asked for. */
   readonly permissions: readonly string[]
-  /** One action for each target it applies to; none when it has nothing to act on. */
-  plan(incident: Incident, params: z.infer<P>, now: Instant): readonly PlannedAction[]
+  /**
+   * One action for each target it applies to; none when it has nothing to act on.
+   *
+   * @param finding that asks for it, whose evidence may say where to act; null without one
+   */
+  plan(incident: Incident, params: z.infer<P>, now: Instant, finding: Finding | null): readonly PlannedAction[]
   execute(action: Action, ports: ResponderPorts, signal: AbortSignal): Promise<Outcome>
   /** Undo before expiry. A lease that runs out needs no undo: enforcement ends with it. */
   revert?(action: Action, ports: ResponderPorts, signal: AbortSignal): Promise<Outcome>

@@ -56,6 +56,8 @@ export const FingerprintEvent = z.object({
   output: OutputSummary,
   /** Since 1.1, and so are those after it: how much of the answer left. */
   hardening: Hardening.default('none'),
+  /** Whether any of it left: a query may be refused for what its input lies near. */
+  answered: z.boolean().default(true),
   /** As in the request's event: keyed hashes of the peer's address and of its User-Agent. Empty where they are not known. */
   client: z.string().max(64).default(''),
   agent: z.string().max(64).default(''),
@@ -65,4 +67,10 @@ export const FingerprintEvent = z.object({
 export type FingerprintEvent = z.infer<typeof FingerprintEvent>
 
 /** What the fields since 1.1 say where nothing is known of the caller, and the answer left whole. */
-export const plainCaller = { hardening: 'none', client: '', agent: '', keyCreatedAt: null } as const satisfies Partial<FingerprintEvent>
+export const plainCaller = {
+  hardening: 'none',
+  answered: true,
+  client: '',
+  agent: '',
+  keyCreatedAt: null,
+} as const satisfies Partial<FingerprintEvent>

@@ -26,13 +26,13 @@ export const Text = z.string().max(2_000)
 export const Bytes = z.base64().max(4_096)
 
 /** What a finding, a lease or an action is about, written `kind:id`. */
-export const TargetKind = z.enum(['principal', 'organization', 'key', 'model', 'pool', 'workload'])
+export const TargetKind = z.enum(['principal', 'organization', 'key', 'model', 'pool', 'workload', 'cluster'])
 export type TargetKind = z.infer<typeof TargetKind>
 export const Target = z
   .string()
   .max(160)
   .regex(
-    /^(principal|organization|key|model|pool|workload):[\p{L}\p{N}][\p{L}\p{N}._@+:-]*$/u,
+    /^(principal|organization|key|model|pool|workload|cluster):[\p{L}\p{N}][\p{L}\p{N}._@+:-]*$/u,
     'write a target as kind:id, such as principal:alice, key:…, model:digits or pool:a',
   )
 export type Target = string

@@ -45,7 +45,7 @@ export const RequestEvent = z.object({
   organization: Name.nullable(),
   keyId: Name.nullable(),
   model: Name,
-  /** The version that answered; null when none did. */
+  /** The version that ran; null when none did. */
   version: Name.nullable(),
   pool: Name.nullable(),
   node: Name,

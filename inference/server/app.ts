@@ -123,9 +123,11 @@ function asRefusal(error: FastifyError, { exchange, routeOptions }: FastifyReque
     exchange.outcome = refusal.outcome
     exchange.lease = refusal.details.lease ?? null
     exchange.hardening = 'none'
+    exchange.confidence = null
+    // Who is refused for what the input lies near has shown the input: the detectors go on from there.
+    if (refusal.code === 'THROTTLED') return refusal
     exchange.version = null
     exchange.fingerprints = []
-    exchange.confidence = null
   }
   return refusal
 }

@@ -1,7 +1,9 @@
 import type { View } from '../../bus/view.ts'
 import { type Acknowledgement, type Containment, type Instant, targetOf } from '../../schemas/index.ts'
+import type { Fingerprint } from '../port.ts'
 import { type Hardener, stricter } from './harden.ts'
 import { effectOf, type LeaseEffect } from './lease.ts'
+import { isWithin } from './neighbourhood.ts'
 import type { Bucket } from './throttle.ts'
 
 /** Whom and what a request is about. */
@@ -50,6 +52,8 @@ const nothing: Standing = { denied: undefined, throttles: [], hardening: undefin
 export class Enforcement {
   readonly #options: EnforcementOptions
   readonly #byTarget = new Map<string, Map<string, Held>>()
+  /** Targets of `throttle-cluster`: no request names them, so they are gone through. */
+  readonly #clusters = new Set<string>()
   readonly #stop: () => void
 
   constructor(options: EnforcementOptions) {
@@ -87,6 +91,22 @@ export class Enforcement {
     return this.#at(targetOf('pool', pool), now).find(({ effect }) => effect.action === 'quarantine-pool')?.lease
   }
 
+  /** The limit on answers around what an attack goes around, where one of these lies there; the tightest first come. */
+  around(
+    model: string,
+    fingerprints: readonly Fingerprint[],
+    now: Instant,
+  ): { readonly lease: string; readonly bucket: Bucket } | undefined {
+    if (this.#clusters.size === 0 || this.#options.suspended()) return undefined
+    for (const target of this.#clusters) {
+      for (const { lease, effect } of this.#at(target, now)) {
+        if (effect.action !== 'throttle-cluster' || effect.neighbourhood.model !== model) continue
+        if (fingerprints.some((print) => isWithin(effect.neighbourhood, print))) return { lease: lease.id, bucket: effect.bucket }
+      }
+    }
+    return undefined
+  }
+
   /** Acknowledges what came while nothing was enforced, and is in force now. */
   resume(): void {
     for (const held of this.#byTarget.values()) for (const one of held.values()) this.#acknowledge(one)
@@ -120,6 +140,7 @@ export class Enforcement {
     const held = this.#byTarget.get(lease.target) ?? new Map<string, Held>()
     const one: Held = { lease, effect, decidedAt, acknowledged: false }
     this.#byTarget.set(lease.target, held.set(lease.id, one))
+    if (effect.action === 'throttle-cluster') this.#clusters.add(lease.target)
     this.#acknowledge(one)
   }
 
@@ -135,14 +156,20 @@ export class Enforcement {
   #release(id: string, target: string): void {
     const held = this.#byTarget.get(target)
     held?.delete(id)
-    if (held?.size === 0) this.#byTarget.delete(target)
+    if (held?.size !== 0) return
+    this.#byTarget.delete(target)
+    this.#clusters.delete(target)
   }
 }
 
 /** A lease that is only extended keeps its buckets: an extension is not a new allowance. */
 function carryOver(before: Held | undefined, lease: Containment): LeaseEffect | undefined {
   if (before === undefined || before.lease.action !== lease.action) return undefined
-  return JSON.stringify(before.lease.parameters) === JSON.stringify(lease.parameters) ? before.effect : undefined
+  if (JSON.stringify(before.lease.parameters) === JSON.stringify(lease.parameters)) return before.effect
+  if (before.effect.action !== 'throttle-cluster') return undefined
+  // A cluster that has moved on is no new allowance either.
+  const moved = effectOf(lease)
+  return moved?.action === 'throttle-cluster' ? { ...moved, bucket: { ...moved.bucket, fullAt: before.effect.bucket.fullAt } } : undefined
 }
 
 function combine(held: readonly Held[], principal: string, now: Instant): Standing {

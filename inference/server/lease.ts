@@ -1,12 +1,14 @@
 import { z } from 'zod'
 import { type Containment, Name, splitTarget, type TargetKind } from '../../schemas/index.ts'
 import type { Hardener } from './harden.ts'
+import { type Neighbourhood, readCoordinates } from './neighbourhood.ts'
 import type { Quota } from './options.ts'
-import { Buckets, emptyBucket } from './throttle.ts'
+import { type Bucket, Buckets, emptyBucket } from './throttle.ts'
 
 /** What a lease does on a node. */
 export type LeaseEffect =
   | { readonly action: 'throttle-principal'; readonly quota: Quota; readonly buckets: Buckets }
+  | { readonly action: 'throttle-cluster'; readonly neighbourhood: Neighbourhood; readonly bucket: Bucket }
   | { readonly action: 'harden-output'; readonly hardener: Hardener }
   | { readonly action: 'rollback-model'; readonly version: string }
   | { readonly action: 'quarantine-pool' }
@@ -19,6 +21,7 @@ const maxBuckets = 10_000
 const clients: readonly TargetKind[] = ['principal', 'organization', 'key']
 const kinds: Readonly<Record<LeaseEffect['action'], readonly TargetKind[]>> = {
   'throttle-principal': [...clients, 'model'],
+  'throttle-cluster': ['cluster'],
   'harden-output': [...clients, 'model'],
   'rollback-model': ['model'],
   'quarantine-pool': ['pool'],
@@ -37,8 +40,16 @@ const HardenParameters = z.object({
   decimals: z.int().min(0).max(6).catch(2),
 })
 const RollbackParameters = z.object({ version: Name })
+/** Nor can where a cluster lies. */
+const ClusterParameters = z.object({
+  model: Name,
+  profile: z.string().max(64),
+  epoch: z.int().min(0),
+  middle: z.base64().min(1).max(512),
+  radius: z.number().positive(),
+})
 
-/** Undefined where a node cannot enforce it: an unknown action, a target that it does not apply to, no version. */
+/** Undefined where a node cannot enforce it: an unknown action, a target that it does not apply to, no version, no place. */
 export function effectOf(lease: Containment): LeaseEffect | undefined {
   const action = lease.action as LeaseEffect['action']
   if (!Object.hasOwn(kinds, action) || !kinds[action].includes(splitTarget(lease.target).kind)) return undefined
@@ -47,6 +58,12 @@ export function effectOf(lease: Containment): LeaseEffect | undefined {
     return { action, quota, buckets: new Buckets(maxBuckets, (now) => emptyBucket(quota, Math.min(lease.from, now))) }
   }
   if (action === 'harden-output') return { action, hardener: HardenParameters.parse(lease.parameters) }
+  if (action === 'throttle-cluster') {
+    const { data } = ClusterParameters.safeParse(lease.parameters)
+    if (data === undefined) return undefined
+    const bucket = emptyBucket(ThrottleParameters.parse(lease.parameters), lease.from)
+    return { action, neighbourhood: { ...data, middle: readCoordinates(data.middle) }, bucket }
+  }
   if (action === 'rollback-model') {
     const { data } = RollbackParameters.safeParse(lease.parameters)
     return data === undefined ? undefined : { action, version: data.version }

@@ -62,7 +62,9 @@ export class Recorder {
     emitter.emit('requests', newEvent('request', data, name, exchange.arrivedAt, id))
     const { principal, organization, keyId, keyCreatedAt, model, version, hardening } = exchange
     if (model !== null && version !== null) {
-      const about = { request: id, principal, organization, keyId, keyCreatedAt, client, agent, model, version, node: name, hardening }
+      const answered = exchange.outcome === 'served' || exchange.outcome === 'aborted'
+      const caller = { principal, organization, keyId, keyCreatedAt, client, agent }
+      const about = { request: id, ...caller, model, version, node: name, hardening, answered }
       exchange.fingerprints.forEach((fingerprint, index) => {
         const data = { ...about, index, ...fingerprint }
         emitter.emit('fingerprints', newEvent('fingerprint', data, name, exchange.arrivedAt))

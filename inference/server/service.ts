@@ -191,6 +191,18 @@ export class Service {
     return hardening?.hardener
   }
 
+  /**
+   * Refuses what lies where an attack goes around, whoever asks, as the ordinary quota would.
+   *
+   * @throws Refusal `THROTTLED`
+   */
+  keepAway(exchange: Exchange): void {
+    const { enforcement, options } = this.#parts
+    const now = options.clock()
+    const around = enforcement.around(exchange.model ?? '', exchange.fingerprints, now)
+    if (around !== undefined) admit([around], 1, now)
+  }
+
   #choose(model: ModelInfo, now: number): string {
     return this.#parts.pools.choose(model.name, now, (pool) => this.#infoIn(pool, model) !== undefined)
   }

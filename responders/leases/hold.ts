@@ -8,7 +8,7 @@ export const anonymous = 'anonymous'
 /** What an incident names of one kind, as targets. */
 function targetsOf(incident: Incident, kind: TargetKind): readonly Target[] {
   const names = { principal: incident.principals, model: incident.models, pool: incident.pools, workload: incident.workloads }
-  if (kind === 'organization' || kind === 'key') return []
+  if (kind === 'organization' || kind === 'key' || kind === 'cluster') return []
   return names[kind].filter((name) => name !== anonymous).map((name) => targetOf(kind, name))
 }
 

@@ -24,7 +24,7 @@ export function planActions(
 ): readonly Action[] {
   const subject = narrowed(incident, finding)
   return rule.steps.flatMap((step) =>
-    step.responder.plan(subject, step.parameters, now).map((planned): Action => {
+    step.responder.plan(subject, step.parameters, now, finding).map((planned): Action => {
       const degree = degreeOf(step.responder, planned.parameters, step.durationMs)
       const renewal = step.responder.once ? 0 : renewalOf(incident, finding, step)
       return {

@@ -61,6 +61,7 @@ SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
 
 ALTER TABLE fingerprints
   ADD COLUMN IF NOT EXISTS hardening LowCardinality(String) DEFAULT 'none',
+  ADD COLUMN IF NOT EXISTS answered Bool DEFAULT true,
   ADD COLUMN IF NOT EXISTS client String DEFAULT '' CODEC(ZSTD(1)),
   ADD COLUMN IF NOT EXISTS agent LowCardinality(String) DEFAULT '',
   ADD COLUMN IF NOT EXISTS keyCreatedAt Nullable(DateTime64(3, 'UTC')) CODEC(ZSTD(1));

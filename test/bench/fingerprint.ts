@@ -37,6 +37,7 @@ export function benchFingerprint(count: number): FingerprintBench {
       client: 'f3a91c2b7d405e86',
       agent: '0b1d2f3a4c5e6f70',
       hardening: 'none',
+      answered: true,
     } as const
     const data = { ...whose, model: 'digits', version: '2', node: 'node-1', ...fingerprint }
     bytes += encode('fingerprints', newEvent('fingerprint', data, 'node-1', 1_763_700_000_000)).value?.length ?? 0

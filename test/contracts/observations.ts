@@ -71,6 +71,7 @@ const fingerprint: DataOf<'fingerprint'> = {
   referenceDistance: 5,
   output: { label: 0, confidence: 0.9, margin: 0.8, entropy: 0.3 },
   hardening: 'none',
+  answered: true,
   client: 'c1',
   agent: 'a1',
   keyCreatedAt: null,

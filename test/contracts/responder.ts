@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import type { PlannedAction } from '../../responders/contract.ts'
 import type { ContainmentResponder } from '../../responders/responder.ts'
 import { Action, leaseId, splitTarget } from '../../schemas/index.ts'
-import { FakePorts, hash, hour, incident, start } from '../responders/given.ts'
+import { FakePorts, finding, hash, hour, incident, start } from '../responders/given.ts'
 
 const live = new AbortController().signal
 
@@ -24,7 +24,8 @@ export function responderContract(responder: ContainmentResponder): void {
     note: '',
     decidedAt: start,
   })
-  const plan = () => responder.plan(incident(), responder.params.parse({ ...settings, durationMs: hour }), start)
+  const cause = finding({ evidence: { profile: '0123456789abcdef', epoch: 1, middle: 'AAAA', radius: 1.5 } })
+  const plan = () => responder.plan(incident(), responder.params.parse({ ...settings, durationMs: hour }), start, cause)
   const first = (): Action => {
     const [planned] = plan()
     assert.ok(planned, 'an incident that names everything gives it something to act on')
@@ -50,10 +51,11 @@ export function responderContract(responder: ContainmentResponder): void {
             const subject = Object.freeze(incident({ principals: names, models: names, pools: names }))
             const before = structuredClone(subject)
             const params = responder.params.parse({ ...settings, durationMs: seconds * 1_000 })
-            const once = responder.plan(subject, params, start)
-            assert.deepEqual(responder.plan(subject, params, start), once)
+            const once = responder.plan(subject, params, start, cause)
+            assert.deepEqual(responder.plan(subject, params, start, cause), once)
             assert.deepEqual(subject, before)
-            assert.equal(once.length, names.length)
+            // A cluster is one place, whoever is around it.
+            assert.equal(once.length, responder.targets.includes('cluster') ? 1 : names.length)
             for (const planned of once) assert.equal(planned.until, start + seconds * 1_000)
           },
         ),
@@ -63,7 +65,9 @@ export function responderContract(responder: ContainmentResponder): void {
 
     it('plans nothing for an incident that names nobody', () => {
       const nobody = incident({ principals: ['anonymous'], models: [], pools: [], workloads: [] })
-      assert.deepEqual(responder.plan(nobody, responder.params.parse({ ...settings, durationMs: hour }), start), [])
+      const params = responder.params.parse({ ...settings, durationMs: hour })
+      assert.deepEqual(responder.plan(nobody, params, start, finding({ principals: [], model: null, evidence: cause.evidence })), [])
+      assert.deepEqual(responder.plan(nobody, params, start, null), [])
     })
 
     it('plans actions and parameters that survive their schemas', () => {

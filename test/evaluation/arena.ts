@@ -5,7 +5,7 @@ import type { Answer } from '../attacks/oracle.ts'
 import type { Observed } from '../lab/victim.ts'
 import { Detection } from './detection.ts'
 import { type Caller, fingerprintEvent, requestEvent, start } from './events.ts'
-import { Response, type ResponseOptions } from './response.ts'
+import { Response, type ResponseOptions, type Verdict } from './response.ts'
 
 export interface ArenaOptions extends ResponseOptions {
   readonly detectors: readonly HostedDetector[]
@@ -110,16 +110,18 @@ export class Arena {
       standing.refused++
       standing.refusedAt ??= at
       standing.containedAt ??= at
-      const findings = await this.#tell({ n, at, caller, hardening: 'none' }, { status, lease, confidence: null })
+      const findings = await this.#tell({ n, at, caller, hardening: 'none', answered: false }, { status, lease, confidence: null })
       return { answer: { refused: true, status, retryAfterMs }, hardening: 'none', findings }
     }
     const { fingerprint, probabilities } = await see()
+    const around = this.#response.around('digits', fingerprint, at)
+    if (around !== null && !around.admitted) return this.#refuse({ n, at, caller, hardening: 'none', answered: false }, around, fingerprint)
     const hardener = verdict.hardening?.hardener
     const hardening: Hardening = hardener?.level ?? 'none'
     if (hardener !== undefined) standing.containedAt ??= at
     standing.answered++
     standing.degrees[hardening]++
-    const about = { n, at, caller, hardening }
+    const about = { n, at, caller, hardening, answered: true }
     const lease = verdict.hardening?.lease ?? null
     const findings = [
       ...(await this.#tell(about, { status: 200, lease, confidence: fingerprint.output.confidence })),
@@ -130,6 +132,23 @@ export class Arena {
       hardening,
       findings,
     }
+  }
+
+  /** What is refused for what it lies near has been seen all the same. */
+  async #refuse(
+    about: Parameters<typeof requestEvent>[0],
+    { status, retryAfterMs, lease }: Extract<Verdict, { readonly admitted: false }>,
+    fingerprint: Observed['fingerprint'],
+  ): Promise<Reply> {
+    const standing = this.standing(about.caller.principal)
+    standing.refused++
+    standing.refusedAt ??= about.at
+    standing.containedAt ??= about.at
+    const findings = [
+      ...(await this.#tell(about, { status, lease, confidence: null })),
+      ...(await this.#state(this.#detection.observe(fingerprintEvent(about, this.#version, fingerprint)))),
+    ]
+    return { answer: { refused: true, status, retryAfterMs }, hardening: 'none', findings }
   }
 
   /** One prompt, now; `make` gives its event where the gate lets it in. */

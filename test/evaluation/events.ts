@@ -36,13 +36,18 @@ interface About {
   readonly at: Instant
   readonly caller: Caller
   readonly hardening: Hardening
+  readonly answered: boolean
 }
 
 const nobody = { organization: null, keyId: null, model: 'digits', node: 'evaluation' } as const
 
-export function fingerprintEvent({ n, at, caller, hardening }: About, version: string, fingerprint: Fingerprint): EventOf<'fingerprint'> {
+export function fingerprintEvent(
+  { n, at, caller, hardening, answered }: About,
+  version: string,
+  fingerprint: Fingerprint,
+): EventOf<'fingerprint'> {
   const request = idOf(2 * n, at)
-  const data = { ...fingerprint, request, index: 0, ...nobody, version, hardening, ...caller }
+  const data = { ...fingerprint, request, index: 0, ...nobody, version, hardening, answered, ...caller }
   return { kind: 'fingerprint', id: idOf(2 * n + 1, at), time: at, source: 'evaluation', data }
 }
 

@@ -1,4 +1,5 @@
 import type { View, ViewListener } from '../../bus/view.ts'
+import type { Fingerprint } from '../../inference/port.ts'
 import { Enforcement, type Standing, type Subject } from '../../inference/server/enforcement.ts'
 import { admits, take } from '../../inference/server/throttle.ts'
 import { digest } from '../../pipeline/response/digest.ts'
@@ -95,6 +96,16 @@ export class Response {
     }
     for (const { bucket } of throttles) take(bucket, 1, now)
     return { admitted: true, hardening }
+  }
+
+  /** The answer may be refused after all, for what the input lies near; as the node does, between the model and the answer. */
+  around(model: string, fingerprint: Fingerprint, now: Instant): Verdict | null {
+    const limit = this.#enforcement.around(model, [fingerprint], now)
+    if (limit === undefined) return null
+    const admission = admits(limit.bucket, 1, now)
+    if (!admission.ok) return { admitted: false, status: 429, retryAfterMs: Math.max(1_000, admission.retryMs), lease: limit.lease }
+    take(limit.bucket, 1, now)
+    return null
   }
 
   async #admit(action: Action): Promise<void> {

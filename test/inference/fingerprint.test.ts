@@ -43,6 +43,7 @@ describe('fingerprint', () => {
       version: true,
       node: true,
       hardening: true,
+      answered: true,
       client: true,
       agent: true,
       keyCreatedAt: true,

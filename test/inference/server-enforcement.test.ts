@@ -131,6 +131,27 @@ test('hardening: rounded, then label only, the stricter one where several stand'
   assert.ok(Math.abs((fingerprint?.output.confidence ?? 0) - 0.4321) < 1e-6, 'fingerprints see what the model said')
 })
 
+test('around inputs that are attacked nobody gets more than the limit, and it reads like any other', async () => {
+  const place = { requests: 1, windowMs: 60_000, model: 'tiny', profile: 'test', epoch: 0, middle: 'AAAA', radius: 1 }
+  await fixture.contain('cluster:far', 'throttle-cluster', { ...place, middle: 'AAEA' })
+  await fixture.contain('cluster:other-key', 'throttle-cluster', { ...place, epoch: 1 })
+  await fixture.contain('cluster:other-model', 'throttle-cluster', { ...place, model: 'digits' })
+  assert.equal(await statusOf(alice), 200)
+  const lease = await fixture.contain('cluster:near', 'throttle-cluster', place)
+  const reply = await infer(bob)
+  assert.deepEqual([reply.statusCode, await statusOf(alice)], [429, 429], 'whoever asks, the first time too')
+  assert.deepEqual([reply.headers['retry-after'], reply.headers['ratelimit-policy']], ['60', '"peruser";q=1;qu="requests";w=60'])
+  assert.doesNotMatch(reply.payload, /cluster|near/)
+  const event = await lastRequest()
+  assert.deepEqual([event?.outcome, event?.lease], ['throttled', lease.id])
+  const [fingerprint] = (await fixture.eventsOf('fingerprints')).slice(-1)
+  assert.equal(fingerprint?.answered, false, 'it was seen, and not answered')
+  fixture.clock.now += 59_000
+  await fixture.contain('cluster:near', 'throttle-cluster', { ...place, radius: 2 }, { revision: 1 })
+  fixture.clock.now += 1_000
+  assert.deepEqual([await statusOf(bob), await statusOf(alice)], [200, 429], 'one answer for all, however the cluster moved')
+})
+
 test('a roll back changes what the bare name serves, while it lasts', async () => {
   const versionOf = async (url = '/v2/models/tiny/infer') => {
     const reply = await infer(alice, inferBody(), url)

@@ -76,6 +76,7 @@ export const fingerprint: DataOf<'fingerprint'> = {
   referenceDistance: 6,
   output: { label: 3, confidence: 0.9, margin: 0.8, entropy: 0.1 },
   hardening: 'none',
+  answered: true,
   client: 'c1',
   agent: 'a1',
   keyCreatedAt: null,

@@ -53,6 +53,7 @@ export async function infer(parts: OipParts, exchange: Exchange, model: ModelInf
     const asked = { exchange, model, request, question: questionOf(request, model, slot, fingerprinter !== undefined) }
     const inference = await run(parts, asked, slot)
     watch(parts, asked, inference, fingerprinter)
+    service.keepAway(exchange)
     return { raw: answer(service, asked, inference), headers: slot.headers }
   } catch (error) {
     throw refusalOf(error)
