@@ -3,6 +3,7 @@ import type { FindingDraft } from '../contract.ts'
 import { scoreOf, structural, suspects } from './cluster.ts'
 import { drawingOf, round } from './drawing.ts'
 import { seen } from './link.ts'
+import { neighbourhoodOf } from './neighbourhood.ts'
 import { type Cluster, type Pattern, patterns, type State } from './state.ts'
 
 const titles: Record<Pattern, string> = {
@@ -28,12 +29,17 @@ const families: Record<Pattern, string> = {
 /** Prior odds against a cluster being an attack, in nats. */
 const prior = 5
 
-/** The evidence: `score` and what each pattern adds, in nats, the `family` of attack that the path looks like, and the cluster's last points (drawing.ts). Under 4 KB. */
+/**
+ * The evidence: `score` and what each pattern adds, in nats, the `family` of attack that the path looks like, and the
+ * cluster's last points (drawing.ts) and place (neighbourhood.ts). Under 4 KB.
+ */
 export function draft(state: State, cluster: Cluster, o: EventOf<'fingerprint'>, scale: number): FindingDraft {
   const score = scoreOf(cluster)
   const confidence = 1 / (1 + Math.exp(prior - score))
   const leading = structural.reduce((best, each) => (cluster.evidence[each] > cluster.evidence[best] ? each : best))
   const names = suspects(cluster)
+  const members = seen(state.memory, cluster.members)
+  const { profile, epoch } = o.data
   return {
     opened: cluster.opened,
     severity: score >= 12 ? 'high' : 'medium',
@@ -51,7 +57,8 @@ export function draft(state: State, cluster: Cluster, o: EventOf<'fingerprint'>,
       family: families[leading],
       points: cluster.count,
       ...Object.fromEntries(patterns.map((each) => [each, round(cluster.evidence[each])])),
-      ...drawingOf(seen(state.memory, cluster.members), scale),
+      ...drawingOf(members, scale),
+      ...neighbourhoodOf(members, { profile, epoch, scale }),
     },
   }
 }
