@@ -1,16 +1,15 @@
-import { ceilings, clip, weigh } from './evidence.ts'
-import type { Scene } from './geometry.ts'
+import { Distances, trailLength } from './distances.ts'
+import { ceilings, clip, summed, weigh } from './evidence.ts'
+import type { Link } from './geometry.ts'
 import { seen } from './link.ts'
 import type { Params } from './parameters.ts'
 import { type Features, featuresOf } from './patterns.ts'
-import type { Point } from './point.ts'
+import type { Point, Seen } from './point.ts'
 import { begin, fade, follow, searchEvidence } from './search.ts'
-import { type Cluster, type Pattern, patterns, type State } from './state.ts'
+import { type Cluster, patterns, type State } from './state.ts'
 
 /** Members kept in order for geometry and the console. */
 const maxMembers = 64
-/** Members that a new one is compared with. */
-const trailLength = 16
 /** The long run is looked at once in so many members, over so many. */
 const pastEvery = 12
 const pastLength = 36
@@ -22,7 +21,8 @@ export const structural = patterns.filter((pattern) => pattern !== 'boundary' &&
 /** Log-likelihood ratio of an attack, all patterns together. */
 export function scoreOf(cluster: Cluster): number {
   const { evidence } = cluster
-  const geometry = structural.reduce((sum, pattern) => sum + evidence[pattern], 0)
+  let geometry = 0
+  for (const pattern of structural) geometry += evidence[pattern]
   // An undecided or odd input seen often is one coincidence, not many: it adds to what the geometry says, in proportion.
   const undecided = Math.min(0.5 + 1.2 * geometry, evidence.boundary)
   // Honest clients have odd inputs too, and move them about. They do not search or bisect with them.
@@ -30,30 +30,75 @@ export function scoreOf(cluster: Cluster): number {
   return geometry + Math.min(0.5 + 1.2 * geometry, undecided + odd)
 }
 
+/** What is known of the distances in a cluster; computed again when it is not. */
+const distances = new WeakMap<Cluster, Distances>()
+
+function distancesOf(cluster: Cluster): Distances {
+  const known = distances.get(cluster)
+  if (known) return known
+  const fresh = new Distances()
+  distances.set(cluster, fresh)
+  return fresh
+}
+
 /** Puts a linked query into its parent's cluster, or both into a new one, and weighs what the link says. */
-export function grow(state: State, found: Scene, added: Point, params: Params, scale: number): Cluster {
-  const cluster = clusterOf(state, found, params)
-  const trail = seen(state.memory, cluster.members.slice(-trailLength))
-  const past = cluster.count % pastEvery === 0 && cluster.count >= pastLength ? seen(state.memory, cluster.members.slice(-pastLength)) : []
-  const others = found.own.filter((each) => each.point.cluster !== cluster.id)
-  const scene = { ...found, query: { point: added, vector: found.query.vector }, trail, own: others, past }
-  const features = featuresOf(scene, scale)
-  decay(cluster, added.at, params.halfLifeMs)
-  const before = scoreOf(cluster)
-  const own = learn(cluster, features)
-  searched(cluster, added, found.parent.point, features.corner)
-  const gained = Math.max(own, scoreOf(cluster) - before)
+export function grow(state: State, found: Link, query: Seen, params: Params, scale: number): Cluster {
+  const cluster = clusterOf(state, found.parent, params)
+  const added = query.point
+  const gained = cluster.count % strideOf(cluster) === 0 ? weighed(state, cluster, found, query, params, scale) : 0
   added.cluster = cluster.id
-  cluster.members = [...cluster.members, added.seq].slice(-maxMembers)
+  cluster.members.push(added.seq)
+  if (cluster.members.length > maxMembers) cluster.members.shift()
   cluster.count++
   cluster.lastAt = Math.max(cluster.lastAt, added.at)
   credit(cluster, added, gained)
   return cluster
 }
 
+/** Members in a row that said nothing, after which a cluster is looked at half as often, and again. */
+const settledAfter = 32
+const mostStride = 4
+/** Nats that count as saying something. */
+const sign = 0.3
+
+/** One in so many members is weighed: a camera's or a video's need not all be, an attack that begins there shows itself in the next that is. */
+export function strideOf({ quiet }: Cluster): number {
+  return quiet < settledAfter ? 1 : Math.min(mostStride, 2 ** Math.floor(quiet / settledAfter))
+}
+
+/** Returns what the query said, in nats. */
+function weighed(state: State, cluster: Cluster, found: Link, query: Seen, params: Params, scale: number): number {
+  const apart = distancesOf(cluster)
+  const trail = trailOf(state, cluster, apart)
+  apart.place(query, cluster.count)
+  if (!trail.includes(found.parent)) apart.placeParent(found.parent)
+  const past = cluster.count % pastEvery === 0 && cluster.count >= pastLength ? seen(state.memory, cluster.members.slice(-pastLength)) : []
+  const own = found.own.filter((each) => each.point.cluster !== cluster.id)
+  const features = featuresOf({ query, parent: found.parent, own, trail, apart, past }, scale)
+  decay(cluster, query.point.at, params.halfLifeMs)
+  const before = scoreOf(cluster)
+  const said = learn(cluster, features)
+  searched(cluster, query.point, found.parent.point, features.corner)
+  const gained = Math.max(said, scoreOf(cluster) - before)
+  cluster.quiet = gained > sign ? 0 : cluster.quiet + 1
+  return gained
+}
+
+/** The last members that are still remembered, each with its row among the distances. */
+function trailOf({ memory }: State, { members, count }: Cluster, apart: Distances): Seen[] {
+  const trail: Seen[] = []
+  for (let at = Math.max(0, members.length - trailLength); at < members.length; at++) {
+    const entry = memory.entry(members[at] as number)
+    if (!entry) continue
+    apart.place(entry, count - members.length + at)
+    trail.push(entry)
+  }
+  return trail
+}
+
 /** The parent's cluster; the newest is last. */
-function clusterOf(state: State, { parent }: Scene, params: Params): Cluster {
-  const at = state.clusters.findIndex((each) => each.id === parent.point.cluster)
+function clusterOf(state: State, parent: Seen, params: Params): Cluster {
+  const at = parent.point.cluster === 0 ? -1 : state.clusters.findLastIndex((each) => each.id === parent.point.cluster)
   const known = state.clusters[at]
   if (known) {
     state.clusters.splice(at, 1)
@@ -70,6 +115,7 @@ function clusterOf(state: State, { parent }: Scene, params: Params): Cluster {
     count: 1,
     evidence: { bisection: 0, antithetic: 0, sparse: 0, walk: 0, search: 0, creep: 0, boundary: 0, strange: 0 },
     search: begin(point),
+    quiet: 0,
     principals: [],
     revisions: 0,
     joined: 0,
@@ -82,7 +128,8 @@ function clusterOf(state: State, { parent }: Scene, params: Params): Cluster {
 }
 
 function decay(cluster: Cluster, now: number, halfLife: number): void {
-  const factor = 2 ** -(Math.max(0, now - cluster.lastAt) / halfLife)
+  if (now <= cluster.lastAt) return
+  const factor = 2 ** -((now - cluster.lastAt) / halfLife)
   for (const pattern of patterns) cluster.evidence[pattern] *= factor
   fade(cluster.search, factor)
 }
@@ -97,10 +144,15 @@ function searched(cluster: Cluster, added: Point, parent: Point, corner: Feature
 function learn(cluster: Cluster, features: Features): number {
   const { sums, levels } = weigh(features)
   const { evidence } = cluster
-  for (const [pattern, value] of Object.entries(sums) as [Pattern, number][])
+  let gained = 0
+  for (const pattern of summed) {
+    const value = sums[pattern]
     evidence[pattern] = clip(evidence[pattern] + value, 0, ceilings[pattern])
-  for (const [pattern, value] of Object.entries(levels) as [Pattern, number][]) evidence[pattern] = value
-  return Object.values(sums).reduce((sum, value) => sum + Math.max(0, value), 0)
+    gained += Math.max(0, value)
+  }
+  evidence.boundary = levels.boundary
+  evidence.strange = levels.strange
+  return gained
 }
 
 /** A cluster that grows is stated again when its evidence has doubled; one that draws in others, at once, so often at most. */

@@ -1,6 +1,6 @@
 import type { Evidence } from '../../schemas/index.ts'
 import { cosine, difference, sketchDistance } from '../statistics/sketch.ts'
-import { centerOf, type Seen } from './geometry.ts'
+import type { Seen } from './point.ts'
 
 /** Points that a finding carries: where the attack began, and how it went on. */
 const mostPoints = 24
@@ -39,6 +39,13 @@ function planeOf(points: readonly Seen[]): [number[], number[]] {
   const first = leading(gram)
   const rest = gram.map((row, i) => row.map((value, j) => value - (first[i] as number) * (first[j] as number)))
   return [first, leading(rest)]
+}
+
+function centerOf(points: readonly Seen[]): Float64Array {
+  const center = new Float64Array(points[0]?.vector.length ?? 0)
+  for (const { vector } of points)
+    for (let i = 0; i < center.length; i++) center[i] = (center[i] as number) + (vector[i] as number) / points.length
+  return center
 }
 
 /** The leading eigenvector of a symmetric matrix, times the root of its eigenvalue. */

@@ -7,9 +7,11 @@ import type { Pattern } from './state.ts'
  * same few queries again and again, so that only their latest value counts.
  */
 export interface Weights {
-  readonly sums: Partial<Record<Pattern, number>>
-  readonly levels: Partial<Record<Pattern, number>>
+  readonly sums: Readonly<Record<(typeof summed)[number], number>>
+  readonly levels: { readonly boundary: number; readonly strange: number }
 }
+
+export const summed = ['bisection', 'antithetic', 'sparse', 'walk', 'creep'] as const satisfies readonly Pattern[]
 
 /** The most that one pattern can say by itself. */
 export const ceilings: Record<Pattern, number> = {

@@ -1,24 +1,24 @@
-import { cosine, type Difference, difference, remainderKurtosis, sketchDistance } from '../statistics/sketch.ts'
-import type { Point } from './point.ts'
+import { remainderDimensions, sketchDistance } from '../statistics/sketch.ts'
+import { type Distances, Middle } from './distances.ts'
+import type { Seen } from './point.ts'
 
 /** Isotropic noise has 4 % of its energy in 32 of 784 directions; clipping to the range adds some. */
 export const noiseShare = 0.1
 
-/** A remembered query with its sketch. */
-export interface Seen {
-  readonly point: Point
-  readonly vector: Int16Array
+/** A query and the nearest remembered one. All lengths in steps of the sketch. */
+export interface Link {
+  readonly query: Seen
+  readonly parent: Seen
+  /** The principal's own last queries, oldest first. */
+  readonly own: readonly Seen[]
 }
 
-/** The query in hand, what it was linked to, and its surroundings, oldest first. All lengths in steps of the sketch. */
-export interface Scene {
-  readonly query: Seen
-  /** The nearest remembered query. */
-  readonly parent: Seen
+/** A link and its surroundings, oldest first. */
+export interface Scene extends Link {
   /** The cluster's last members, the query excluded. */
   readonly trail: readonly Seen[]
-  /** The principal's own last queries that are not in the trail. */
-  readonly own: readonly Seen[]
+  /** Between the query, the parent and the trail. */
+  readonly apart: Distances
   /** Every so often, many members, for what shows only in the long run; else empty. */
   readonly past: readonly Seen[]
 }
@@ -32,21 +32,26 @@ export interface Between {
 }
 
 /** The pair of earlier queries, the parent one of them, between which the query lies best: exactly, then centrally. */
-export function insideSegment({ query, parent, trail, own }: Scene): Between {
-  let best: Between = { fit: 0, balance: Number.POSITIVE_INFINITY }
+export function insideSegment({ query, parent }: Link, trail: readonly Seen[], own: readonly Seen[]): Between {
   const near = sketchDistance(parent.vector, query.vector)
-  if (near < leastLength) return best
-  for (const others of [trail, own]) {
-    for (const other of others) {
-      if (other.point.seq === parent.point.seq || other.point.label === parent.point.label) continue
-      const opposite = -along(parent.vector, query.vector, other.vector)
-      if (opposite <= 0) continue
-      const far = sketchDistance(other.vector, query.vector)
-      if (far < leastLength) continue
-      const fit = opposite / (near * far)
-      const balance = Math.max(far / near, near / far)
-      if (preference(fit, balance) > preference(best.fit, best.balance)) best = { fit, balance }
-    }
+  if (near < leastLength) return nowhere
+  const best = between(query, parent, trail, near, nowhere)
+  return between(query, parent, own, near, best)
+}
+
+const nowhere: Between = { fit: 0, balance: Number.POSITIVE_INFINITY }
+
+function between(query: Seen, parent: Seen, others: readonly Seen[], near: number, known: Between): Between {
+  let best = known
+  for (const other of others) {
+    if (other.point.label === parent.point.label || other.point.seq === parent.point.seq) continue
+    const opposite = -along(parent.vector, query.vector, other.vector)
+    if (opposite <= 0) continue
+    const far = sketchDistance(other.vector, query.vector)
+    if (far < leastLength) continue
+    const fit = opposite / (near * far)
+    const balance = Math.max(far / near, near / far)
+    if (preference(fit, balance) > preference(best.fit, best.balance)) best = { fit, balance }
   }
   return best
 }
@@ -69,23 +74,35 @@ const leastLength = 12
  * Standard scores by which the query is opposite to one of the last few, seen from the centre of the others:
  * gradient estimates probe in antithetic pairs. Independent noise gives 0 ± 1.
  */
-export function antithetic({ query, trail }: Scene): number {
+export function antithetic({ query, trail, apart }: Scene): number {
   let best = 0
-  for (const other of trail.slice(-2)) {
-    const apart = sketchDistance(query.vector, other.vector)
-    if (apart < leastLength) continue
-    const rest = trail.filter((each) => each !== other && sketchDistance(each.vector, query.vector) < 2 * apart).slice(-8)
+  for (let k = Math.max(0, trail.length - 2); k < trail.length; k++) {
+    const other = trail[k] as Seen
+    const gap = apart.squared(query, other)
+    if (gap < leastLength * leastLength) continue
+    const rest = around(query, other, trail, 4 * gap, apart)
     if (rest.length < 3) continue
-    const center = centerOf(rest)
-    const here = difference(query.vector, center)
-    const there = difference(other.vector, center)
+    const middle = new Middle(rest, apart)
+    const opposite = -middle.cosine(query, other) / spread(query.vector.length)
+    if (opposite <= best) continue
     // A lamp that flickers or a camera that swings goes to and fro along one line: no search.
-    const swings = rest.some((each) => Math.abs(cosine(here, difference(each.vector, center))) > 0.7)
+    if (rest.some((each) => Math.abs(middle.cosine(query, each)) > 0.7)) continue
     // The search noise is isotropic; what ordinary change does to and fro is mostly inside the principal subspace.
-    const plain = Math.max(here.principalShare, there.principalShare) < searchShare
-    if (!swings && plain) best = Math.max(best, -cosine(here, there) / spread(query.vector.length))
+    if (Math.max(middle.share(query), middle.share(other)) < searchShare) best = opposite
   }
   return best
+}
+
+const mostAround = 8
+
+/** The last members within a distance of the query, but one. */
+function around(query: Seen, but: Seen, trail: readonly Seen[], squared: number, apart: Distances): readonly Seen[] {
+  const found: Seen[] = []
+  for (let i = trail.length - 1; i >= 0 && found.length < mostAround; i--) {
+    const each = trail[i] as Seen
+    if (each !== but && apart.squared(each, query) < squared) found.push(each)
+  }
+  return found
 }
 
 const searchShare = 0.15
@@ -95,17 +112,23 @@ function spread(dimensions: number): number {
   return 1 / Math.sqrt(Math.max(16, dimensions * (2 / 3)))
 }
 
-export function centerOf(points: readonly Seen[]): Float64Array {
-  const center = new Float64Array(points[0]?.vector.length ?? 0)
-  for (const { vector } of points)
-    for (let i = 0; i < center.length; i++) center[i] = (center[i] as number) + (vector[i] as number) / points.length
-  return center
-}
-
-/** Kurtosis of the change from the parent: near 1 when it is one input value; 3 when it is too small to tell. */
-export function sparsity({ query, parent }: Scene): number {
-  const change = difference(query.vector, parent.vector)
-  return change.length < leastLength ? 3 : remainderKurtosis(change)
+/**
+ * Kurtosis of the change from the parent in the remainder: 3 for a change that is spread over many input values, 3 − 2/s for one
+ * of s values, since each remainder coordinate is then a sum of s random signs; 3 when it is too small to tell.
+ */
+export function sparsity({ query, parent, apart }: Scene): number {
+  if (apart.squared(query, parent) < leastLength * leastLength) return 3
+  const x = query.vector
+  const y = parent.vector
+  let second = 0
+  let fourth = 0
+  for (let i = Math.max(0, x.length - remainderDimensions); i < x.length; i++) {
+    const difference = (x[i] as number) - (y[i] as number)
+    const square = difference * difference
+    second += square
+    fourth += square * square
+  }
+  return second > 0 ? (remainderDimensions * fourth) / (second * second) : 3
 }
 
 /** The angles at the parent between the query and what else was tried from there. */
@@ -130,68 +153,77 @@ export interface Corner {
  * Fresh noise in every query makes equal triangles: 60°, cosine 1/2, wherever one looks from. Steps that are
  * tried from one point make right angles there, since random directions are orthogonal.
  */
-export function cornerOf({ query, parent, trail }: Scene): Corner {
-  const here = difference(query.vector, parent.vector)
+export function cornerOf(scene: Scene): Corner {
+  const { query, parent, trail, apart } = scene
+  const here = apart.squared(query, parent)
   let siblings = 0
   let widest = -1
   let back = 0
   let sum = 0
   let angles = 0
   let mirrored = false
-  let shortest = here.length
-  let longest = here.length
+  let shortest = here
+  let longest = here
   for (const other of trail) {
     const before = other.point.seq === parent.point.parent
     if (!before && other.point.parent !== parent.point.seq) continue
-    const there = difference(other.vector, parent.vector)
-    const ratio = here.length / there.length
+    const there = apart.squared(other, parent)
+    const ratio = Math.sqrt(here / there)
     if (!(ratio > 0.4 && ratio < 2.5)) continue
-    const angle = cosine(here, there)
+    const angle = apart.cosine(query, parent, other, parent)
     widest = Math.max(widest, angle)
     sum += angle
     angles++
-    shortest = Math.min(shortest, there.length)
-    longest = Math.max(longest, there.length)
+    shortest = Math.min(shortest, there)
+    longest = Math.max(longest, there)
     if (before) back = angle
     else siblings++
     if (!before && angle < -0.85 && ratio > 0.75 && ratio < 1.33) mirrored = true
   }
-  return {
-    siblings,
-    widest,
-    mean: angles > 0 ? sum / angles : 1,
-    back,
-    mirrored,
-    even: longest < 1.25 * shortest,
-    onward: onwardOf({ query, parent, trail, own: [], past: [] }),
-  }
+  const mean = angles > 0 ? sum / angles : 1
+  return { siblings, widest, mean, back, mirrored, even: longest < mostUneven * shortest, onward: onwardOf(scene) }
 }
 
-function onwardOf({ query, parent, trail }: Scene): number {
-  const grand = trail.find((each) => each.point.seq === parent.point.parent)
-  const great = grand && trail.find((each) => each.point.seq === grand.point.parent)
-  return great ? cosine(difference(query.vector, parent.vector), difference(grand.vector, great.vector)) : 1
+/** Squared lengths of steps that count as one length. */
+const mostUneven = 1.25 ** 2
+
+function onwardOf({ query, parent, trail, apart }: Scene): number {
+  const grand = withSeq(trail, parent.point.parent)
+  const great = grand && withSeq(trail, grand.point.parent)
+  return great ? apart.cosine(query, parent, grand, great) : 1
+}
+
+function withSeq(trail: readonly Seen[], seq: number): Seen | undefined {
+  if (seq === 0) return undefined
+  for (let i = trail.length - 1; i >= 0; i--) if (trail[i]?.point.seq === seq) return trail[i]
+  return undefined
 }
 
 /**
  * Whether every second step goes the same way and those between do not: a sideways step, then one towards the
  * source, and again. Motion with noise cannot do it: what makes steps i and i + 2 agree makes i and i + 1 agree.
  */
-export function alternates(scene: Scene): boolean {
-  const path = [...scene.trail.slice(-4), scene.parent, scene.query]
-  const stepTo = (each: Seen) => {
-    const before = path.find((other) => other.point.seq === each.point.parent)
-    return before && difference(each.vector, before.vector)
-  }
-  const [first, second, third] = [...scene.trail.slice(-2), scene.query].map(stepTo)
-  if (!first || !second || !third || Math.min(first.length, second.length, third.length) < leastLength) return false
-  if (Math.min(first.principalShare, second.principalShare, third.principalShare) > noiseShare) return false
-  return cosine(first, third) > 0.8 && Math.abs(cosine(first, second)) < 0.35 && Math.abs(cosine(second, third)) < 0.35
+export function alternates({ query, parent, trail, apart }: Scene): boolean {
+  const second = trail.at(-1)
+  const first = trail.at(-2)
+  if (!first || !second || trail.length < 3) return false
+  const fromSecond = originOf(second, trail, parent)
+  const fromFirst = originOf(first, trail, parent)
+  if (!fromFirst || !fromSecond) return false
+  const least = Math.min(apart.squared(first, fromFirst), apart.squared(second, fromSecond), apart.squared(query, parent))
+  if (least < leastLength * leastLength) return false
+  if (Math.min(apart.share(first, fromFirst), apart.share(second, fromSecond), apart.share(query, parent)) > noiseShare) return false
+  if (apart.cosine(first, fromFirst, query, parent) <= 0.8) return false
+  const turned = Math.abs(apart.cosine(first, fromFirst, second, fromSecond))
+  return turned < 0.35 && Math.abs(apart.cosine(second, fromSecond, query, parent)) < 0.35
 }
 
-/** The change from the parent. */
-export function change({ query, parent }: Scene): Difference {
-  return difference(query.vector, parent.vector)
+/** Where a step began, if that was lately. */
+function originOf(step: Seen, trail: readonly Seen[], parent: Seen): Seen | undefined {
+  const seq = step.point.parent
+  if (seq === parent.point.seq) return parent
+  for (let i = Math.max(0, trail.length - 4); i < trail.length; i++) if (trail[i]?.point.seq === seq) return trail[i]
+  return undefined
 }
 
 /** How far the later half of some queries lies from the earlier half. */
@@ -202,21 +234,53 @@ export interface Shift {
   readonly principalShare: number
 }
 
+/** The drift of some members whose distances are known. */
+export function driftOf(points: readonly Seen[], apart: Distances): number {
+  if (points.length < 6) return 1
+  const half = points.length >> 1
+  const early = new Middle(points.slice(0, half), apart)
+  const late = new Middle(points.slice(half), apart)
+  let sum = 0
+  for (let i = 0; i < half; i++) for (let j = half; j < points.length; j++) sum += apart.squared(points[i] as Seen, points[j] as Seen)
+  const way = sum / (half * (points.length - half)) - early.scatter - late.scatter
+  // Unbiased scatter over its count: the variance of each middle.
+  const expected = early.scatter / (half - 1) + late.scatter / (points.length - half - 1)
+  return expected > 0 ? way / expected : 1
+}
+
+/** The shift of any queries, from their sketches. */
 export function shiftOf(points: readonly Seen[]): Shift {
   if (points.length < 6) return { drift: 1, principalShare: 1 }
   const half = points.length >> 1
-  const early = points.slice(0, half)
-  const late = points.slice(half)
-  const from = centerOf(early)
-  const to = centerOf(late)
-  const expected = scatter(early, from) / early.length + scatter(late, to) / late.length
-  const way = difference(to, from)
-  return { drift: expected > 0 ? way.length ** 2 / expected : 1, principalShare: way.principalShare }
+  const early = momentsOf(points.slice(0, half))
+  const late = momentsOf(points.slice(half))
+  let inside = 0
+  let squared = 0
+  const split = Math.max(0, early.center.length - remainderDimensions)
+  for (let i = 0; i < early.center.length; i++) {
+    const way = (late.center[i] as number) - (early.center[i] as number)
+    squared += way * way
+    if (i < split) inside += way * way
+  }
+  const expected = early.variance / half + late.variance / (points.length - half)
+  return { drift: expected > 0 ? squared / expected : 1, principalShare: squared > 0 ? inside / squared : 0 }
 }
 
-/** Mean squared distance from the center, unbiased. */
-function scatter(group: readonly Seen[], center: Float64Array): number {
-  let sum = 0
-  for (const { vector } of group) sum += difference(vector, center).length ** 2
-  return sum / Math.max(1, group.length - 1)
+/** The middle of a group, and the unbiased mean squared distance from it. */
+function momentsOf(group: readonly Seen[]): { center: Float64Array; variance: number } {
+  const center = new Float64Array(group[0]?.vector.length ?? 0)
+  let squares = 0
+  for (const { vector } of group) {
+    for (let i = 0; i < center.length; i++) {
+      const value = vector[i] as number
+      center[i] = (center[i] as number) + value
+      squares += value * value
+    }
+  }
+  for (let i = 0; i < center.length; i++) {
+    const mean = (center[i] as number) / group.length
+    center[i] = mean
+    squares -= group.length * mean * mean
+  }
+  return { center, variance: squares / Math.max(1, group.length - 1) }
 }

@@ -1,8 +1,8 @@
-import { difference, sketchDistance } from '../statistics/sketch.ts'
-import type { Scene, Seen } from './geometry.ts'
-import { insideSegment } from './geometry.ts'
+import { remainderDimensions, sketchDistance } from '../statistics/sketch.ts'
+import { strideOf } from './cluster.ts'
+import { insideSegment, type Link } from './geometry.ts'
 import type { Memory } from './memory.ts'
-import type { Point } from './point.ts'
+import type { Seen } from './point.ts'
 import type { State } from './state.ts'
 
 /** How exactly a query must lie between two earlier ones to belong to them however far they are. */
@@ -18,27 +18,28 @@ const leastDoubt = 1.4
  * @param share of the distance to the nearest reference input
  * @param scale input units of one step
  */
-export function link(state: State, query: Seen, bands: Uint32Array, share: number, scale: number): Scene | undefined {
+export function link(state: State, query: Seen, bands: Uint32Array, share: number, scale: number): Link | undefined {
   const { memory } = state
-  const radius = (share * query.point.reference) / scale
-  const { principal } = query.point
-  const nearest = memory.nearest({ vector: query.vector, bands, principal, radius }, fronts(state), (id) => membersOf(state, id))
-  if (!nearest && query.point.doubt < leastDoubt) return undefined
-  const own = seen(memory, memory.recent(principal))
-  if (nearest) {
-    const parent = seen(memory, [nearest.point.seq])[0]
-    const old = membersOf(state, nearest.point.cluster).length >= oldMembers
-    const end = parent && !old ? endOf(memory, query, parent, own) : undefined
-    return parent && sceneOf(query, parent, end ? [...own, ...seen(memory, [end.seq])] : own)
-  }
-  const parent = nearestOf(query, own)
+  const { point } = query
+  const radius = (share * point.reference) / scale
+  const sought = { vector: query.vector, bands, principal: point.principal, radius }
+  const nearest = memory.nearest(sought, fronts(state), (id) => comparedOf(state, id))
+  if (!nearest && point.doubt < leastDoubt) return undefined
+  const own = seen(memory, memory.recent(point.principal))
+  const parent = nearest ? memory.entry(nearest.point.seq) : nearestOf(query, own)
   if (!parent) return undefined
-  const scene = sceneOf(query, parent, own)
-  return insideSegment({ ...scene, trail: own }).fit > segmentFit ? scene : undefined
+  step(query, parent)
+  const found = { query, parent, own }
+  if (!nearest) return insideSegment(found, own, []).fit > segmentFit ? found : undefined
+  if (point.doubt >= leastDoubt && point.step > leastBisected * radius && membersOf(state, parent.point.cluster).length < oldMembers)
+    withEnd(memory, found)
+  return found
 }
 
+/** Shorter steps than this share of the radius come at the end of a bisection, when it is known. */
+const leastBisected = 0.2
 /** Nobody begins to bisect after so many queries around one point; the trail shows the ends of who goes on. */
-const oldMembers = 24
+const oldMembers = 8
 
 /** Clusters that a new query is always compared with: those that grew last. */
 const mostFronts = 16
@@ -54,31 +55,46 @@ function fronts({ clusters }: State): readonly number[] {
   return front
 }
 
+/** Who has long been quiet is known well enough by its newest members. */
+function comparedOf(state: State, id: number): readonly number[] {
+  const cluster = state.clusters.findLast((each) => each.id === id)
+  return cluster && strideOf(cluster) === 1 ? cluster.members : []
+}
+
 function membersOf({ clusters }: State, id: number): readonly number[] {
-  return clusters.find((each) => each.id === id)?.members ?? []
+  return clusters.findLast((each) => each.id === id)?.members ?? []
 }
 
-/** Whoever sent it: the far end of the segment that the query and its parent may be on, unless the principal's own shows it. */
-function endOf(memory: Memory, query: Seen, parent: Seen, own: readonly Seen[]): Point | undefined {
-  if (query.point.doubt < leastDoubt) return undefined
-  const known = insideSegment({ query, parent, trail: own, own: [], past: [] }).fit > segmentFit
-  return known ? undefined : memory.across(query.vector, parent.point, segmentFit)
+/** Adds, whoever sent it, the far end of the segment that the query and its parent may be on, unless the principal's own shows it. */
+function withEnd(memory: Memory, found: { query: Seen; parent: Seen; own: Seen[] }): void {
+  if (insideSegment(found, found.own, []).fit > segmentFit) return
+  const end = memory.across(found.query.vector, found.parent.point, segmentFit)
+  const entry = end && memory.entry(end.seq)
+  if (entry) found.own.push(entry)
 }
 
-function sceneOf(query: Seen, parent: Seen, own: readonly Seen[]): Scene {
-  query.point.parent = parent.point.seq
-  const change = difference(query.vector, parent.vector)
-  query.point.step = change.length
-  query.point.share = change.principalShare
-  return { query, parent, trail: [], own, past: [] }
+/** Notes by what step the query was reached. */
+function step({ point, vector }: Seen, parent: Seen): void {
+  const split = Math.max(0, vector.length - remainderDimensions)
+  let inside = 0
+  let squared = 0
+  for (let i = 0; i < vector.length; i++) {
+    const change = (vector[i] as number) - (parent.vector[i] as number)
+    squared += change * change
+    if (i === split - 1) inside = squared
+  }
+  point.parent = parent.point.seq
+  point.step = Math.sqrt(squared)
+  point.share = squared > 0 ? inside / squared : 0
 }
 
 export function seen(memory: Memory, seqs: readonly number[]): Seen[] {
-  return seqs.flatMap((seq) => {
-    const point: Point | undefined = memory.get(seq)
-    const vector = memory.vector(seq)
-    return point && vector ? [{ point, vector }] : []
-  })
+  const found: Seen[] = []
+  for (const seq of seqs) {
+    const entry = memory.entry(seq)
+    if (entry) found.push(entry)
+  }
+  return found
 }
 
 function nearestOf(query: Seen, own: readonly Seen[]): Seen | undefined {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { float64Of, int16Of, textOf, uint32Of } from '../statistics/typed-array-text.ts'
 import { BandIndex, bandCount, mostCandidates } from './band-index.ts'
-import { MemoryJson, numbers, type Point, pointAt } from './point.ts'
+import { MemoryJson, numbers, type Point, pointAt, type Seen } from './point.ts'
 
 /** What is looked for. */
 export interface Sought {
@@ -20,6 +20,8 @@ export interface Neighbour {
 
 /** What cannot be compared is shorter than this. */
 const leastDimensions = 8
+/** Coordinates after which most points are off a given line; they lie together, so that a scan reads little. */
+const earlyDimensions = 8
 /** How often a point of a cluster survives the eviction hand, so that heavy traffic does not wash a slow attack away. */
 const lives = 3
 /** Queries kept in order for each principal: an attack's path begins far from where it ends. */
@@ -32,6 +34,7 @@ const recentPerPrincipal = 12
 export class Memory {
   readonly #capacity: number
   readonly #points: Point[] = []
+  readonly #entries: Seen[] = []
   readonly #spared: number[] = []
   readonly #slotOf = new Map<number, number>()
   readonly #exact = new Map<string, number>()
@@ -40,6 +43,8 @@ export class Memory {
   #vectors: Int16Array
   readonly #labels: Int32Array
   readonly #index: BandIndex
+  readonly #early: Int16Array
+  #way = new Float64Array(0)
   readonly #candidates = new Int32Array(mostCandidates)
   /** Per slot, the last search that looked at it. */
   readonly #asked: Float64Array
@@ -54,6 +59,7 @@ export class Memory {
     this.#dimensions = dimensions
     this.#vectors = new Int16Array(capacity * dimensions)
     this.#labels = new Int32Array(capacity)
+    this.#early = new Int16Array(capacity * earlyDimensions)
     this.#index = new BandIndex(capacity)
     this.#asked = new Float64Array(capacity)
   }
@@ -80,6 +86,12 @@ export class Memory {
   /** Sequence numbers of a principal's last queries, oldest first. */
   recent(principal: string): readonly number[] {
     return this.#recent.get(principal) ?? []
+  }
+
+  /** A remembered point with its sketch, or undefined when it is forgotten. */
+  entry(seq: number): Seen | undefined {
+    const slot = this.#slotOf.get(seq)
+    return slot === undefined ? undefined : this.#entries[slot]
   }
 
   /** The sketch of a remembered point; a view, valid until the next `add`. */
@@ -155,30 +167,60 @@ export class Memory {
   across(vector: Int16Array, parent: Point, fit: number): Point | undefined {
     const from = this.vector(parent.seq)
     if (!from) return undefined
+    const near = this.#wayFrom(from, vector)
     const dimensions = this.#dimensions
     const vectors = this.#vectors
-    const way = Float64Array.from(from, (value, i) => (vector[i] as number) - value)
-    const near = way.reduce((sum, value) => sum + value * value, 0)
+    const way = this.#way
+    let wayEarly = 1e-9
+    for (let i = 0; i < earlyDimensions; i++) wayEarly += (way[i] as number) ** 2
+    // Beyond two and a half times the distance the query is in no middle.
+    const furthest = 6.25 * near
+    const aside = (1 - fit * fit) * furthest
     let best = Number.POSITIVE_INFINITY
     let found: Point | undefined
     for (let slot = 0; slot < this.#points.length; slot++) {
-      if (this.#labels[slot] === parent.label) continue
+      if (this.#labels[slot] === parent.label || this.#aside(vector, slot, wayEarly) > aside) continue
       const base = slot * dimensions
       let along = 0
       let squared = 0
-      for (let i = 0; i < dimensions; i++) {
+      for (let i = 0; i < dimensions && squared <= furthest; i++) {
         const other = (vectors[base + i] as number) - (vector[i] as number)
         along += other * (way[i] as number)
         squared += other * other
-        // Beyond two and a half times the distance the query is in no middle.
-        if (squared > 6.25 * near) break
       }
       const imbalance = Math.abs(squared - near)
-      if (imbalance >= best || along <= fit * Math.sqrt(near * squared)) continue
+      if (squared > furthest || imbalance >= best || along <= fit * Math.sqrt(near * squared)) continue
       best = imbalance
       found = this.#points[slot]
     }
     return found
+  }
+
+  /** How far, squared, a point leaves the line in the first coordinates: it stays off it. */
+  #aside(vector: Int16Array, slot: number, wayEarly: number): number {
+    const early = this.#early
+    const way = this.#way
+    const base = slot * earlyDimensions
+    let along = 0
+    let squared = 0
+    for (let i = 0; i < earlyDimensions; i++) {
+      const other = (early[base + i] as number) - (vector[i] as number)
+      along += other * (way[i] as number)
+      squared += other * other
+    }
+    return squared - (along * along) / wayEarly
+  }
+
+  /** Keeps the way from one sketch to another in `#way`. @returns its squared length */
+  #wayFrom(from: Int16Array, to: Int16Array): number {
+    if (this.#way.length !== from.length) this.#way = new Float64Array(from.length)
+    let squared = 0
+    for (let i = 0; i < from.length; i++) {
+      const value = (to[i] as number) - (from[i] as number)
+      this.#way[i] = value
+      squared += value * value
+    }
+    return squared
   }
 
   /** Remembers a point; returns the one that had to go. */
@@ -214,7 +256,9 @@ export class Memory {
     this.#points[slot] = point
     this.#spared[slot] = 0
     this.#vectors.set(vector, slot * this.#dimensions)
+    this.#entries[slot] = { point, vector: this.#vectors.subarray(slot * this.#dimensions, (slot + 1) * this.#dimensions), row: 0 }
     this.#labels[slot] = point.label
+    for (let i = 0; i < earlyDimensions; i++) this.#early[slot * earlyDimensions + i] = vector[i] as number
     this.#index.set(slot, bands)
     this.#slotOf.set(point.seq, slot)
     this.#exact.set(point.exact, slot)

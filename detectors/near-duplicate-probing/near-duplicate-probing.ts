@@ -12,8 +12,8 @@ import { State } from './state.ts'
 
 export const nearDuplicateProbing = defineDetector({
   id: 'near-duplicate-probing',
-  version: 2,
-  stateVersion: 3,
+  version: 3,
+  stateVersion: 4,
   summary:
     'Queries that are similar but not identical, from whoever they come, and that move as an attack does: bisecting to a decision boundary, probing in opposite pairs, changing one input value at a time, staying where the model is undecided.',
   threats: ['AML.T0043.001', 'AML.T0042', 'AML.T0040'],
@@ -43,10 +43,11 @@ function observe(state: State, o: Observation & EventOf<'fingerprint'>, params: 
   const scale = o.data.scale
   const point = pointOf(o)
   const bands = bandsOf(o.data.bands)
-  const scene = link(state, { point, vector }, bands, params.linkShare, scale)
+  const found = link(state, { point, vector, row: 0 }, bands, params.linkShare, scale)
   const { added } = memory.add(point, vector, bands)
-  if (!scene) return undefined
-  const cluster = grow(state, scene, added, params, scale)
+  const query = found && memory.entry(added.seq)
+  if (!query) return undefined
+  const cluster = grow(state, found, query, params, scale)
   if (!due(cluster, params)) return undefined
   return { state, findings: [draft(state, cluster, o, scale)] }
 }

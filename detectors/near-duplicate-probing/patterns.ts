@@ -3,16 +3,16 @@ import {
   antithetic,
   type Between,
   type Corner,
-  change,
   cornerOf,
+  driftOf,
   insideSegment,
   noiseShare,
   type Scene,
-  type Seen,
   type Shift,
   shiftOf,
   sparsity,
 } from './geometry.ts'
+import type { Point, Seen } from './point.ts'
 
 /** What one link says. All are measured on the query and its surroundings at that moment. */
 export interface Features {
@@ -34,8 +34,6 @@ export interface Features {
   readonly deep: boolean
   /** Share of near members that were reached by steps like noise: hardly any of it in the principal subspace. */
   readonly noiselike: number
-  /** The parent was read differently. */
-  readonly flip: boolean
   /** Near members, the query included. */
   readonly near: number
   /** Their mean doubt and strangeness: about 1 for ordinary queries. */
@@ -47,8 +45,6 @@ export interface Features {
   readonly drift: number
   /** Over many members, now and then. */
   readonly shift: Shift | null
-  /** Largest number of near members that share one parent, against their number. */
-  readonly star: number
 }
 
 /** Near members are those within this many parent distances, or this share of the reference distance. */
@@ -58,56 +54,48 @@ const nearCount = 12
 /** @param scale input units of one step */
 export function featuresOf(scene: Scene, scale: number): Features {
   const { query, parent } = scene
-  const link = change(scene)
-  const radius = (nearShare * query.point.reference) / scale
-  const near = nearMembers(scene, radius)
+  const near = nearMembers(scene, (nearShare * query.point.reference) / scale)
   const points = near.map((each) => each.point)
   return {
-    relative: (link.length * scale) / Math.max(query.point.reference, 1e-9),
-    between: insideSegment(scene),
-    shrinkage: parent.point.step > 0 ? link.length / parent.point.step : 1,
+    relative: (query.point.step * scale) / Math.max(query.point.reference, 1e-9),
+    between: insideSegment(scene, scene.trail, scene.own),
+    shrinkage: parent.point.step > 0 ? query.point.step / parent.point.step : 1,
     opposite: antithetic(scene),
     kurtosis: sparsity(scene),
-    principalShare: link.principalShare,
+    principalShare: query.point.share,
     corner: cornerOf(scene),
     alternates: alternates(scene),
     deep: parent.point.parent > 0 && parent.point.step * scale < 0.3 * parent.point.reference,
-    noiselike: mean(points.map((point) => (point.parent > 0 && point.share < noiseShare ? 1 : 0))),
-    flip: query.point.label !== parent.point.label,
+    noiselike: mean(points, (point) => (point.parent > 0 && point.share < noiseShare ? 1 : 0)),
     near: near.length,
-    doubt: mean(points.map((point) => point.doubt)),
-    strangeness: mean(points.map((point) => point.strangeness)),
-    flips: changes(points.map((point) => point.label)),
-    drift: shiftOf(near).drift,
+    doubt: mean(points, (point) => point.doubt),
+    strangeness: mean(points, (point) => point.strangeness),
+    flips: changes(points),
+    drift: driftOf(near, scene.apart),
     shift: scene.past.length > 0 ? shiftOf(scene.past) : null,
-    star: commonest(points.map((point) => point.parent)),
   }
 }
 
-function nearMembers({ query, trail }: Scene, radius: number): readonly Seen[] {
-  const near = trail.slice(-nearCount + 1).filter((each) => within(each.vector, query.vector, radius))
-  return [...near, query]
-}
-
-function within(a: Int16Array, b: Int16Array, radius: number): boolean {
+/** The last members within a distance of the query, and the query. */
+function nearMembers({ query, trail, apart }: Scene, radius: number): readonly Seen[] {
   const bound = radius * radius
+  const near: Seen[] = []
+  for (let i = Math.max(0, trail.length - nearCount + 1); i < trail.length; i++) {
+    const each = trail[i] as Seen
+    if (apart.squared(each, query) <= bound) near.push(each)
+  }
+  near.push(query)
+  return near
+}
+
+function mean(points: readonly Point[], of: (point: Point) => number): number {
   let sum = 0
-  for (let i = 0; i < a.length && sum <= bound; i++) sum += ((a[i] as number) - (b[i] as number)) ** 2
-  return sum <= bound
+  for (const point of points) sum += of(point)
+  return sum / Math.max(1, points.length)
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
-}
-
-function changes(labels: readonly number[]): number {
+function changes(points: readonly Point[]): number {
   let count = 0
-  for (let i = 1; i < labels.length; i++) if (labels[i] !== labels[i - 1]) count++
-  return labels.length > 1 ? count / (labels.length - 1) : 0
-}
-
-function commonest(values: readonly number[]): number {
-  const counts = new Map<number, number>()
-  for (const value of values) if (value > 0) counts.set(value, (counts.get(value) ?? 0) + 1)
-  return values.length > 0 ? Math.max(0, ...counts.values()) / values.length : 0
+  for (let i = 1; i < points.length; i++) if (points[i]?.label !== points[i - 1]?.label) count++
+  return points.length > 1 ? count / (points.length - 1) : 0
 }

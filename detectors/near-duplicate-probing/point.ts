@@ -31,6 +31,14 @@ export interface Point {
   children: number
 }
 
+/** A remembered query with its sketch: a view, valid until the query is forgotten. */
+export interface Seen {
+  readonly point: Point
+  readonly vector: Int16Array
+  /** Where its cluster keeps its distances (distances.ts). */
+  row: number
+}
+
 /** The numbers of a point in the order in which a snapshot has them, column by column; after them, how often it was spared. */
 export const numbers = [
   'seq',

@@ -19,6 +19,8 @@ export const Cluster = z.object({
   /** Sums by pattern; `boundary` and `strange` are levels, not sums. */
   evidence: z.record(z.enum(patterns), z.number()),
   search: Search,
+  /** Members weighed since the last one that said anything. */
+  quiet: z.number(),
   principals: z.array(
     z.object({ name: z.string(), organization: z.string().nullable(), queries: z.number(), evidence: z.number(), named: z.boolean() }),
   ),

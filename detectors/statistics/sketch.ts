@@ -70,18 +70,3 @@ export function cosine(a: Difference, b: Difference): number {
   for (let i = 0; i < a.values.length; i++) sum += (a.values[i] as number) * (b.values[i] as number)
   return sum / lengths
 }
-
-/**
- * Kurtosis of a difference's remainder: 3 for a change that is spread over many input values, 3 − 2/s for one
- * of s values, since each remainder coordinate is then a sum of s random signs.
- */
-export function remainderKurtosis({ values }: Difference): number {
-  let second = 0
-  let fourth = 0
-  for (let i = Math.max(0, values.length - remainderDimensions); i < values.length; i++) {
-    const square = (values[i] as number) ** 2
-    second += square
-    fourth += square * square
-  }
-  return second > 0 ? (remainderDimensions * fourth) / (second * second) : 3
-}

@@ -213,7 +213,7 @@ describe('near-duplicate probing', () => {
       revision: 0,
       time: 1,
       detector: nearDuplicateProbing.id,
-      version: 2,
+      version: nearDuplicateProbing.version,
       scope: 's',
       threats: [...nearDuplicateProbing.threats],
       decidedBy: null,
