@@ -39,6 +39,7 @@ export function storeContract(name: string, factory: StoreFactory): void {
           ['003-orders.sql', false],
           ['004-late-inserts.sql', false],
           ['005-generations.sql', false],
+          ['006-prompts.sql', false],
         ],
       )
     })
@@ -81,6 +82,33 @@ export function storeContract(name: string, factory: StoreFactory): void {
           sketch: [-3, 32_767],
           bands: [7, 4_294_967_295],
         },
+      ])
+    })
+
+    it('keeps every field of a prompt, its chunks as numbers, and the defaults where it was not sampled', async () => {
+      const ids = [randomUUID(), randomUUID()]
+      const events = [story.prompt, { ...story.prompt, sampling: null }].map(
+        (data, n) => ({ kind: 'prompt', id: ids[n] ?? '', time: story.start, source: 'node-1', data }) as const,
+      )
+      const rows = events.map((event, offset) => rowOf(event, { topic: 'prompts', partition: 0, offset }))
+      await store.insert('prompts', rows, 'prompts')
+      const { rows: stored } = await store.sql(
+        `SELECT * EXCEPT (ingested, id, time, source, topic, partition, offset) FROM prompts WHERE id IN ('${ids.join("', '")}') ORDER BY offset`,
+      )
+      const { chunks: _, sampling, ...rest } = story.prompt
+      const { logitBias: _bias, ...sampled } = sampling ?? {}
+      const kept = {
+        ...rest,
+        keyCreatedAt: '2026-01-01T00:00:00.000Z',
+        chunks: [7, 4_294_967_295],
+        chunkLengths: [11, 255],
+        chunkSurprises: [24, 255],
+      }
+      const bias = { biasedTokens: 3, largestBias: 100, biasHash: '00000000000000bb' }
+      const plain = { temperature: null, topP: null, maxTokens: null, choices: 1, topLogprobs: 0 }
+      assert.deepEqual(stored, [
+        { ...kept, ...sampled, ...bias },
+        { ...kept, ...plain, biasedTokens: 0, largestBias: 0, biasHash: null },
       ])
     })
 

@@ -206,6 +206,7 @@ export function gapContract(name: string, factory: StoreFactory): void {
         ['flows', 600, 4, 0.975, 0.975, 3, 5],
         // Of two nodes one lost events for 5 s, and was silent for 90 s.
         ['nodes', 600, 2, 0.920833, 0.920833, 2, 20],
+        ['prompts', 600, 1, 1, 1, 0, 0],
         // 4 to 20 s in bob's partition (what was skewed lies within), 0 to 4 s in alice's.
         ['requests', 600, 4, 1, 0.991667, 3, 4],
         ['telemetry', 600, 1, 1, 1, 0, 0],

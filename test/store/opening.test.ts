@@ -26,10 +26,8 @@ describe('opening a store', () => {
 
   it('finds what it kept, refuses another directory beside the one it has, and a schema that was tampered with', async () => {
     const { store, close } = await chdb()
-    assert.deepEqual(
-      (await store.migrate()).map((one) => one.applied),
-      [true, true, true, true, true],
-    )
+    const migrations = await store.migrate()
+    assert.ok(migrations.length > 1 && migrations.every(({ applied }) => applied))
     await assert.rejects(openStore({ path: `${process.cwd()}/never-made`, log }), { code: 'OPEN_FAILED' })
     await store.client.command({ query: "INSERT INTO migrations (name, checksum) VALUES ('001-events.sql', 'other')" })
     await store.client.command({

@@ -82,6 +82,45 @@ export const fingerprint: DataOf<'fingerprint'> = {
   keyCreatedAt: null,
 }
 
+export const prompt: DataOf<'prompt'> = {
+  request: idOf('request'),
+  principal: 'alice',
+  organization: 'acme',
+  keyId: 'key-a',
+  keyCreatedAt: start,
+  client: 'c1',
+  agent: 'a1',
+  model: 'language',
+  version: '1',
+  node: 'node-1',
+  operation: 'chat',
+  outcome: 'served',
+  hardening: 'none',
+  epoch: 1,
+  exact: '00000000000000aa',
+  system: null,
+  bytes: 44,
+  messages: 2,
+  // Hash 7, eleven characters, three bits each; hash 2³² − 1, 255 and more.
+  chunks: Buffer.from([7, 0, 0, 0, 11, 24, 255, 255, 255, 255, 255, 255]).toString('base64'),
+  surprise: 3.1,
+  learned: 500,
+  tokensIn: 12,
+  tokensOut: 40,
+  finishReasons: ['stop'],
+  sampling: {
+    temperature: 0.7,
+    topP: null,
+    maxTokens: 64,
+    choices: 2,
+    topLogprobs: 5,
+    logitBias: { tokens: 3, largest: 100, hash: '00000000000000bb' },
+  },
+  refused: false,
+  answer: '00000000000000cc',
+  canaries: ['vault'],
+}
+
 export const finding: DataOf<'finding'> = {
   id: hashOf('finding'),
   revision: 0,
