@@ -2,7 +2,7 @@ import type { EventOf, Observation } from '../../schemas/index.ts'
 import type { DetectorLogic, Step } from '../contract.ts'
 import { defineDetector } from '../contract.ts'
 import { type Bettor, bettor, wealth } from '../statistics/e-process.ts'
-import { degreeOf, draft } from './finding.ts'
+import { degreeOf, draft, sweepDegree } from './finding.ts'
 import { observe, tests, total, weigh } from './judge.ts'
 import { Memory } from './memory.ts'
 import { Parameters } from './parameters.ts'
@@ -16,8 +16,8 @@ const suspicion = 10
 /** Model extraction by one principal: queries that together are unlike the model's ordinary traffic. */
 export const extractionSweep = defineDetector({
   id: 'extraction-sweep',
-  version: 2,
-  stateVersion: 2,
+  version: 3,
+  stateVersion: 3,
   summary:
     "Bets, query by query, that a principal's inputs are not the model's ordinary traffic: outside its subspace, doubtful, far from their class, or systematic variations of the principal's own earlier inputs. Evidence survives padding with ordinary queries; exact repeats count for nothing.",
   threats: ['AML.T0024.002', 'AML.T0005.001', 'AML.T0013', 'AML.T0063'],
@@ -45,16 +45,18 @@ function initialState(): State {
     geometry: '',
     wealth: wealth(tests.length),
     memory: new Memory(),
+    oddities: new Memory(),
     seen: [],
     nextChain: 1,
     head: null,
     chains: 0,
-    sweeps: 0,
+    lines: 0,
+    lattices: 0,
     returns: 0,
     labels: [],
     odd: [0, 0, 0],
     novel: 0,
-    steadiness: 'none',
+    steadiness: 'few',
     suspected: false,
     origin: null,
     rising: false,
@@ -68,6 +70,7 @@ function onQuery(state: State, event: EventOf<'fingerprint'>, bets: Bettor, p: P
   if (!isOf(state.geometry, data.profile, data.epoch)) {
     state.geometry = `${data.profile}/${data.epoch}`
     state.memory.clear(0)
+    state.oddities.clear(0)
     state.seen = []
     state.head = null
   }
@@ -79,9 +82,10 @@ function onQuery(state: State, event: EventOf<'fingerprint'>, bets: Bettor, p: P
   if (!observe(state, data, bets, p)) return undefined
   const evidence = total(state)
   state.suspected = evidence >= suspicion
-  state.rising = evidence >= 1 || state.sweeps >= p.sweeps
+  const sweeping = sweepDegree(state, p) > 0
+  state.rising = evidence >= 1 || sweeping
   if (!state.rising) state.episode = null
-  if (evidence < p.likely && state.sweeps < p.sweeps) return undefined
+  if (evidence < p.likely && !sweeping) return undefined
   const now = weigh(state)
   const degree = degreeOf(state, now, p)
   if (degree === 0 || degree <= (state.episode?.degree ?? 0)) return undefined

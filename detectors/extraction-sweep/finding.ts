@@ -16,11 +16,19 @@ const unlike = 4
 export function degreeOf(state: State, e: Evidence, p: Parameters): number {
   let outside = 0
   for (let test = 0; test < unlike; test++) outside += (weights[test] as number) * (e.byTest[test] ?? 0)
-  if (outside >= p.certain && state.novel >= p.certainNovel) return outside >= p.beyondDoubt ? 5 : 4
-  if (e.total - outside >= p.likely || (e.total >= p.likely && state.novel >= p.likelyNovel)) return 3
-  const alike = state.steadiness === 'shift' || state.steadiness === 'grain'
-  if ((outside >= p.likely && (alike || state.novel >= p.suspectedNovel)) || state.sweeps >= p.manySweeps) return 2
-  return state.sweeps >= p.sweeps ? 1 : 0
+  const unexplained = state.steadiness === 'none' ? state.novel : 0
+  if (outside >= p.certain && unexplained >= p.certainNovel) return outside >= p.beyondDoubt ? 5 : 4
+  if (e.total - outside >= p.likely || (e.total >= p.likely && unexplained >= p.likelyNovel)) return 3
+  const sweeping = sweepDegree(state, p)
+  if ((outside >= p.likely && unexplained >= p.suspectedNovel) || sweeping === 2) return 2
+  const alike = state.steadiness !== 'none' && state.steadiness !== 'few'
+  return sweeping === 1 || (alike && outside >= p.likely) ? 1 : 0
+}
+
+/** A tool goes along a line from a few inputs, a slider or a fade; over a grid, or value by value, from hardly more than one. */
+export function sweepDegree({ lines, lattices }: State, p: Parameters): 0 | 1 | 2 {
+  if (lattices >= p.lattices || lines + lattices >= p.manyLines) return 2
+  return lines + lattices >= p.lines ? 1 : 0
 }
 
 export function draft(event: EventOf<'fingerprint'>, state: State, episode: Episode, e: Evidence): FindingDraft {
@@ -47,7 +55,8 @@ export function draft(event: EventOf<'fingerprint'>, state: State, episode: Epis
       queries: state.queries,
       distinct: state.fresh,
       variedInputs: state.chains,
-      sweeps: state.sweeps,
+      lines: state.lines,
+      lattices: state.lattices,
       returns: state.returns,
       unexplained: Number(state.novel.toFixed(2)),
       alike: state.steadiness,

@@ -1,10 +1,12 @@
 import type { EventOf } from '../../schemas/index.ts'
 import { type Bettor, bet, combined, evidence } from '../statistics/e-process.ts'
 import { capacity, coordinatesOf, hashOf, type Memory, type Nearest } from './memory.ts'
+import { sharesOrigin } from './origin.ts'
 import type { Parameters } from './parameters.ts'
-import { isStraight, lowerQuartile, nearestRecent } from './recent.ts'
+import { lowerQuartile, nearestRecent } from './recent.ts'
 import type { State } from './state.ts'
 import { type Steadiness, steadinessOf } from './steadiness.ts'
+import { follow } from './sweeps.ts'
 
 /** What is bet on. The first four say how unlike the model's ordinary traffic a query is, the last that it varies an old query. */
 export const tests = ['residual', 'confidence', 'class', 'joint', 'return'] as const
@@ -25,8 +27,7 @@ const mostReturns = 1
 const forgiven = 0.03
 /** What a variation takes from it: who varies inputs has a tool. Little, so that jittered copies do not hide a thief. */
 const forgivenByVariation = 0.3
-/** Even steps in a row before they are a sweep. */
-const straightSteps = 4
+const forgivenByOrigin = 0.5
 /** An account is young for this many distinct queries. */
 const youth = 400
 const mostHashes = 24
@@ -61,15 +62,15 @@ export function observe(state: State, data: EventOf<'fingerprint'>['data'], bett
   const reference = Math.max(data.referenceDistance, 1e-9)
   const near = nearestRecent(memory, values)
   const reach = (data.residualTail < farTail ? p.farChainRatio : p.chainRatio) * reference
-  const chained = near.row >= 0 && (near.distance < reach || follows(memory, values, near, p))
+  const odd = (ps[0] as number) <= oddTail || (ps[3] as number) <= oddTail
+  const chained = near.row >= 0 && (near.distance < reach || follows(memory, values, near, p) || (odd && sharesOrigin(memory, values)))
   const chain = chained ? memory.read(near.row, 'chain') : state.nextChain++ % 2 ** 24
   const counted = !chained || wandered(state, chain, values, reach, p)
   let returns = 0
   if (chained) {
     returns = vary(state, near.row, values)
-    state.novel = Math.max(0, state.novel - forgivenByVariation)
+    state.novel = Math.max(0, state.novel - (near.distance < reach ? forgivenByVariation : forgivenByOrigin))
   }
-  const odd = (ps[0] as number) <= oddTail || (ps[3] as number) <= oddTail
   if (counted) {
     if (!chained) ps[4] = back(state, values, data.output.label, reference, p)
     for (let i = 0; i < 3; i++) if ((ps[i] as number) <= oddTail) state.odd[i] = (state.odd[i] ?? 0) + 1
@@ -77,22 +78,20 @@ export function observe(state: State, data: EventOf<'fingerprint'>['data'], bett
   }
   const sampled = state.fresh < youth || state.suspected ? capacity.sample : capacity.calmSample
   const [strangeness, classDoubt] = [-Math.log10(ps[0] as number), -Math.log10(ps[2] as number)]
-  memory.remember(
-    { hash, label: data.output.label, chain, returns, oddReference: odd ? reference : 0, strangeness, classDoubt },
-    values,
-    sampled,
-  )
-  if (counted) stake(state, odd ? steadinessOf(memory) : null, bettor)
+  const query = { hash, label: data.output.label, chain, returns, strangeness, classDoubt }
+  memory.remember(query, values, sampled)
+  if (odd && !chained) state.oddities.remember(query, values, 0)
+  if (counted) stake(state, odd ? steadinessOf(state.oddities, memory) : null, bettor)
   return counted || returns > 0
 }
 
 /** Bets, unless the query varies what was weighed already, and counts odd ones that nothing explains. */
 function stake(state: State, steadiness: Steadiness | null, bettor: Bettor): void {
   if (steadiness === null) state.novel = Math.max(0, state.novel - forgiven)
-  else if (steadiness === 'none') state.novel = Math.min(state.novel + 1, 20)
+  else if (steadiness === 'none' || steadiness === 'few') state.novel = Math.min(state.novel + 1, 20)
   else state.novel = Math.max(0, state.novel - 1)
   if (steadiness !== null) state.steadiness = steadiness
-  if (steadiness !== 'base') bet(state.wealth, ps, bettor)
+  bet(state.wealth, ps, bettor)
 }
 
 function tails({ residualTail, confidenceTail, classTail }: EventOf<'fingerprint'>['data']): void {
@@ -133,23 +132,13 @@ function wandered(state: State, chain: number, values: Float32Array, reach: numb
   return true
 }
 
-/** One more variation of what was asked before; counts an input when it is varied first, and a chain once it is a sweep. */
+/** One more variation of what was asked before; counts an input when it is varied first. */
 function vary(state: State, row: number, values: Float32Array): number {
   const { memory } = state
   const chain = memory.read(row, 'chain')
   if (memory.read(row, 'returns') === 0) state.chains++
   memory.comeBack(row)
-  if (state.head?.chain !== chain) {
-    const step = memory.read(row, 'step')
-    const start = Array.from(memory.cells.subarray(row * memory.width, (row + 1) * memory.width), (cell) => cell * step)
-    state.head = { chain, values: start, steps: 1, straight: 0 }
-    return 1
-  }
-  const { head } = state
-  // Once a chain was counted it stays so.
-  if (head.straight >= straightSteps) return 1
-  head.straight = row === memory.last(1) && isStraight(memory, values) ? head.straight + 1 : 0
-  if (head.straight === straightSteps) state.sweeps++
+  follow(state, chain, row, values)
   return 1
 }
 

@@ -15,8 +15,8 @@ const rowsAtFirst = 4
 type Data = EventOf<'fingerprint'>['data']
 
 /** Numbers of a row beside its coordinates. */
-const columns = { hash: 0, chain: 1, label: 2, returns: 3, oddReference: 4, strangeness: 5, classDoubt: 6, step: 7 } as const
-const stride = 8
+const columns = { hash: 0, chain: 1, label: 2, returns: 3, strangeness: 4, classDoubt: 5, step: 6 } as const
+const stride = 7
 
 const MemoryJson = z
   .object({
@@ -43,8 +43,6 @@ export interface Query {
   readonly chain: number
   /** How often a later query varied it or came back to it. */
   readonly returns: number
-  /** Distance to its nearest reference input where it was out of the ordinary; 0 where it was not. */
-  readonly oddReference: number
   /** −log₁₀ of the tails of its residual and of its distance from its class. */
   readonly strangeness: number
   readonly classDoubt: number
@@ -211,7 +209,6 @@ export class Memory {
     this.#numbers[at + columns.chain] = query.chain
     this.#numbers[at + columns.label] = query.label
     this.#numbers[at + columns.returns] = query.returns
-    this.#numbers[at + columns.oddReference] = query.oddReference
     this.#numbers[at + columns.strangeness] = query.strangeness
     this.#numbers[at + columns.classDoubt] = query.classDoubt
     this.#numbers[at + columns.step] = step
@@ -231,7 +228,7 @@ export class Memory {
     }
     const row = this.#head
     this.#head = (row + 1) % capacity.recent
-    this.#keep(row, capacity.recent + sample)
+    if (sample > 0) this.#keep(row, capacity.recent + sample)
     return row
   }
 

@@ -62,11 +62,12 @@ export const Parameters = z.object({
     .number()
     .min(0)
     .max(20)
-    .default(2)
+    .default(5)
     .describe('Odd queries that neither a constant shift, sensor noise nor one varied input explains, before evidence is a suspicion.'),
-  likelyNovel: z.number().min(0).max(20).default(4).describe('… before it is more.'),
-  certainNovel: z.number().min(0).max(20).default(6).describe('… before it justifies restrictions.'),
-  sweeps: z.int().min(2).default(6).describe('Going on straight, in even steps, from this many different inputs is more than a tool does.'),
-  manySweeps: z.int().min(2).default(10).describe('… for a suspicion that something is done about.'),
+  likelyNovel: z.number().min(0).max(20).default(5.5).describe('… before it is more.'),
+  certainNovel: z.number().min(0).max(20).default(7).describe('… before it justifies restrictions.'),
+  lines: z.int().min(2).default(5).describe('Going on in even steps from this many different inputs is noted: tools do it from a few.'),
+  manyLines: z.int().min(2).default(7).describe('… and something is done about it.'),
+  lattices: z.int().min(2).default(3).describe('The same for inputs that are varied over a grid, or one value at a time.'),
 })
 export type Parameters = z.infer<typeof Parameters>
