@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { InferenceError } from '../../errors.ts'
-import type { Fingerprint, Fingerprinter, Inference, ModelInfo, Tensor } from '../../port.ts'
+import type { Fingerprint, Fingerprinter, Inference, ModelInfo, Tensor, TensorData } from '../../port.ts'
 import type { Exchange } from '../exchange.ts'
 import type { NodeMetrics } from '../metrics.ts'
 import type { InferRequest } from './infer-request.ts'
@@ -68,8 +68,9 @@ export function fingerprint(
   { data, classes }: Probabilities,
   exchange: Exchange,
 ): void {
-  const input = inputs[0]?.data
-  if (!(input instanceof Float32Array)) return
+  const given = inputs[0]?.data
+  const input = given === undefined ? null : floatsOf(given)
+  if (input === null) return
   const width = input.length / items
   const fingerprints: Fingerprint[] = []
   for (let item = 0; item < items; item++) {
@@ -82,4 +83,21 @@ export function fingerprint(
     }
   }
   exchange.fingerprints = fingerprints
+}
+
+/** Reused from request to request: a fingerprint keeps nothing of its input. */
+let converted = new Float32Array(0)
+/** A larger input's floats are not kept. */
+const mostKept = 2 ** 20
+
+/** The numbers of a tensor as FP32, in a buffer that the next call writes over; null where they are none, as text. */
+export function floatsOf(data: TensorData): Float32Array | null {
+  if (data instanceof Float32Array) return data
+  if (Array.isArray(data)) return null
+  if (data.length > mostKept) return Float32Array.from(data, Number)
+  if (converted.length < data.length) converted = new Float32Array(data.length)
+  const floats = converted.subarray(0, data.length)
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) for (let i = 0; i < data.length; i++) floats[i] = Number(data[i])
+  else floats.set(data)
+  return floats
 }

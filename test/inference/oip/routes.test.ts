@@ -229,6 +229,14 @@ test('whoever leaves out the probabilities of a watched model, or has them as te
   }
 })
 
+test('inputs of bytes leave fingerprints as floats do', async () => {
+  const inputs = pairModel().inputs.map((spec) => (spec.name === 'left' ? { ...spec, datatype: 'UINT8' as const } : spec))
+  await open({ watched: true, model: { inputs } })
+  const bytes: Tensor = { ...left, datatype: 'UINT8', data: Uint8Array.of(1, 0) }
+  assert.equal((await infer({ inputs: [bytes, words] })).statusCode, 200)
+  assert.equal((await fixture.eventsOf('fingerprints')).length, 2)
+})
+
 test('hardening: probabilities keep their top class, floats are rounded, and label-only silences the rest', async () => {
   for (const upstream of [false, true]) {
     await open({ upstream })
