@@ -26,7 +26,7 @@ const code = (expected: string) => (error: unknown) => error instanceof AccessEr
 test('a created key works at once, and only its hash is on the log', async () => {
   const { bus, clock, keys } = await given()
   const { key, keyId } = await keys.create({ principal: 'alice', organization: 'acme' })
-  assert.deepEqual(keys.verify(key, clock.now), { ok: true, principal: 'alice', organization: 'acme', keyId })
+  assert.deepEqual(keys.verify(key, clock.now), { ok: true, principal: 'alice', organization: 'acme', keyId, createdAt: clock.now })
   const secret = key.slice(-43)
   for (const record of bus.records) {
     assert.ok(!JSON.stringify(record.headers).includes(secret))
