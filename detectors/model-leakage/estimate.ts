@@ -1,5 +1,5 @@
-import { coefficients } from './coefficients.ts'
-import { cellsOf, distinctOf, oddLevel, type Summary, traitsAt } from './summary.ts'
+import { coefficients, errors } from './coefficients.ts'
+import { cellsOf, distinctOf, labelsOf, mostSeen, oddLevel, ordinaryWeight, parts, type Summary, traitsAt } from './summary.ts'
 
 export { merged } from './summary.ts'
 
@@ -8,99 +8,135 @@ export interface Composition {
   /** Estimated distinct inputs, and the cells of the sketch that the ordinary among them lie in. */
   readonly distinct: number
   readonly cells: number
-  /** Of the labels of ordinary inputs in the sample, nats; the others' count for less. */
-  readonly labelEntropy: number
-  /** Classes the model has as far as is known: one more than the highest label in the sample. */
+  /** As many inputs, far from each other, as the ordinary ones are worth, and the others. */
+  readonly fresh: number
+  readonly strange: number
+  /** Entropies of the labels in the sample less what the model's classes allow, ≤ 0 nats: with odd inputs counting less, and all alike. */
+  readonly balance: number
+  readonly coverage: number
   readonly classes: number
+  /** Share of the classes that were among the answers: a copy gives no label that it was never shown. */
+  readonly shown: number
   /** Of the sampled inputs, shares and means in 0..1. */
   readonly ordinary: number
   /** Mean of a weight that falls slowly with how far outside the ordinary an input is. */
   readonly near: number
-  /** Mean logarithm of the root of the entropy of answers to ordinary inputs, 0 for √2: how hard the task is. */
-  readonly hesitation: number
   readonly rounded: number
   readonly labelOnly: number
+  /** Logarithm of the mean root of the entropy of answers to ordinary inputs: how hard the task is. */
+  readonly hesitation: number
 }
 
-/** Levels over which the two weights fall to 1/e: 2.4 decades and 0.8. */
-const [far, close] = [6, 2]
+/** Levels of oddness over which the slow weight falls to 1/e: 2.4 decades. */
+const far = 6
+/** What is supposed of the answers' doubt before there are any: as much as these inputs, far from each other, and this much. */
+const [supposed, usualDoubt] = [6, 0.18]
 
-export function compositionOf(summary: Summary): Composition {
-  const labels = new Map<number, number>()
-  let [filled, squares, highest, ordinary, near, nearest, hesitation, rounded, labelOnly] = [0, 0, 0, 0, 0, 0, 0, 0, 0]
+/** @param known classes of the model; without it, as many as were seen among its answers */
+export function compositionOf(summary: Summary, known = 0): Composition {
+  const { different, highest } = labelsOf(summary)
+  const classes = Math.max(2, known, highest)
+  // A sample this small is never as varied as very many classes.
+  const variety = Math.log(Math.min(classes, mostSeen))
+  const [weighted, alike] = [new Map<number, number>(), new Map<number, number>()]
+  let [filled, weights, ordinary, near, rounded, labelOnly] = [0, 0, 0, 0, 0, 0]
   for (const register of summary.sample) {
     if (register === 0) continue
-    const traits = traitsAt(register)
+    const { label, odd, told } = traitsAt(register)
+    const weight = ordinaryWeight[odd] as number
     filled++
-    const weight = Math.exp(-traits.odd / close)
-    labels.set(traits.label, (labels.get(traits.label) ?? 0) + weight)
-    squares += weight * weight
-    if (traits.odd <= oddLevel) ordinary++
-    highest = Math.max(highest, traits.label)
-    near += Math.exp(-traits.odd / far)
-    nearest += weight
-    hesitation += weight * Math.log((1 + traits.doubt) / 256)
-    if (traits.told === 1) rounded++
-    if (traits.told === 0) labelOnly++
+    weights += weight
+    weighted.set(label, (weighted.get(label) ?? 0) + weight)
+    alike.set(label, (alike.get(label) ?? 0) + 1)
+    near += Math.exp(-odd / far)
+    if (odd <= oddLevel) ordinary++
+    if (told === 1) rounded++
+    if (told === 0) labelOnly++
   }
   const of = (sum: number) => sum / Math.max(1, filled)
-  let labelEntropy = 0
-  for (const weight of labels.values()) labelEntropy -= (weight / nearest) * Math.log(weight / nearest)
-  // A small sample has too little entropy (Miller 1955).
-  labelEntropy += ((labels.size - 1) * squares) / (2 * nearest * nearest || 1)
+  const distinct = distinctOf(summary)
   return {
-    distinct: distinctOf(summary),
+    distinct,
     cells: cellsOf(summary),
-    labelEntropy,
-    classes: Math.max(2, highest + 1),
+    // Repeats that are told apart by other inputs between them add to the sums: never more than there are distinct inputs.
+    fresh: Math.min(summary.fresh / parts, distinct * of(weights)),
+    strange: Math.min(summary.strange / parts, distinct * (1 - of(weights))),
+    balance: Math.min(0, entropyOf(weighted, weights) - variety),
+    coverage: Math.min(0, entropyOf(alike, filled) - variety),
+    classes,
+    shown: classes > mostSeen ? 1 : different / classes,
     ordinary: of(ordinary),
     near: of(near),
-    hesitation: hesitation / Math.max(nearest, 1e-9),
     rounded: of(rounded),
     labelOnly: of(labelOnly),
+    hesitation: Math.log((summary.doubt + parts * supposed * usualDoubt) / (summary.fresh + parts * supposed)),
   }
+}
+
+/** Of labels by weight, nats; a small sample has too little (Miller 1955). */
+function entropyOf(labels: ReadonlyMap<number, number>, total: number): number {
+  let entropy = 0
+  for (const weight of labels.values()) entropy -= (weight / total) * Math.log(weight / total)
+  return entropy + (labels.size - 1) / (2 * Math.max(total, 1))
 }
 
 export interface Features {
   /** What guessing gets right. */
   readonly chance: number
+  /** The most that a copy can get right. */
+  readonly ceiling: number
   readonly ordinary: readonly number[]
   readonly odd: readonly number[]
 }
 
 /**
  * What the fidelity is estimated from, in the order of the coefficients. A copy learns from ordinary inputs, the more the
- * better, and from odd ones up to what these have to do with the ordinary.
+ * better, and from odd ones up to what these have to do with the ordinary; from variations of one input little more than once.
  */
 export function featuresOf(c: Composition): Features {
-  const balance = Math.min(0, c.labelEntropy - Math.log(c.classes))
   // Hardening is felt where answers are few: with many, labels alone say where the boundaries are.
   const few = 50 / (50 + c.distinct)
   return {
     chance: 1 / c.classes,
-    ordinary: [1, Math.log1p(c.cells), balance, c.hesitation, few * c.rounded, few * c.labelOnly],
-    odd: [1, Math.log1p(c.distinct), c.near, balance, c.rounded, c.labelOnly],
+    ceiling: c.shown,
+    ordinary: [1, Math.log1p(c.fresh), Math.log1p(c.cells), c.balance, c.hesitation, few * c.rounded, few * c.labelOnly],
+    odd: [1, Math.log1p(c.strange), c.near, c.coverage, c.rounded, c.labelOnly],
   }
 }
 
 export interface Estimate {
   /** Share of ordinary inputs on which a copy trained on the answers would agree with the model, 0..1. */
   readonly fidelity: number
-  readonly distinct: number
-}
-
-/** @returns what a copy trained on these answers would reach; 0 where nothing was asked */
-export function estimate(summary: Summary): Estimate {
-  const composition = compositionOf(summary)
-  return { fidelity: fidelityOf(composition), distinct: composition.distinct }
+  /** Within lie nine of ten copies by thieves, and of models, that the estimate was not fitted on. */
+  readonly low: number
+  readonly high: number
 }
 
 /** @param offset how much easier (above 0) this model is to copy than those that were measured, on the logit */
+export function estimate(composition: Composition, offset = 0): Estimate {
+  const fidelity = fidelityOf(composition, offset)
+  return { fidelity, ...bandOf(composition, fidelity) }
+}
+
+export type Kind = 'few' | 'many' | 'swept' | 'odd'
+
+/** How well the estimate is known depends on what was asked: mostly odd inputs, sweeps around few inputs, or ordinary ones, few or many. */
+export function kindOf({ ordinary, distinct, fresh, strange }: Composition): Kind {
+  if (ordinary < 0.5) return 'odd'
+  if (fresh + strange < 0.5 * distinct) return 'swept'
+  return distinct < 200 ? 'few' : 'many'
+}
+
+export function bandOf(composition: Composition, fidelity: number): { readonly low: number; readonly high: number } {
+  const { below, above } = errors[kindOf(composition)]
+  return { low: Math.max(0, fidelity - below), high: Math.min(1, fidelity + above) }
+}
+
 export function fidelityOf(composition: Composition, offset = 0): number {
   if (composition.distinct === 0) return 0
-  const { chance, ordinary, odd } = featuresOf(composition)
+  const { chance, ceiling, ordinary, odd } = featuresOf(composition)
   const odds = (Math.exp(dot(ordinary, coefficients.ordinary)) + Math.exp(dot(odd, coefficients.odd))) * Math.exp(offset)
-  return chance + ((1 - chance) * odds) / (1 + odds)
+  return Math.min(ceiling, chance + ((1 - chance) * odds) / (1 + odds))
 }
 
 function dot(values: readonly number[], by: readonly number[]): number {
@@ -114,13 +150,15 @@ const beyond = 1e7
 
 /** With how many distinct inputs of this kind a copy would reach `fidelity`; infinite where it never would. */
 export function neededFor(fidelity: number, composition: Composition, offset = 0): number {
-  const { distinct, cells } = composition
+  const { distinct, cells, fresh, strange } = composition
   if (distinct === 0) return Number.POSITIVE_INFINITY
   // What share of new inputs still lies in new cells.
   const opening = Math.min(1, cells / Math.max(1, distinct * composition.ordinary))
   const at = (log: number) => {
     const inputs = Math.exp(log)
-    return fidelityOf({ ...composition, distinct: inputs, cells: cells * (inputs / distinct) ** opening }, offset)
+    const times = inputs / distinct
+    const then = { distinct: inputs, cells: cells * times ** opening, fresh: fresh * times, strange: strange * times }
+    return fidelityOf({ ...composition, ...then }, offset)
   }
   let [low, high] = [0, Math.log(beyond)]
   if (at(high) < fidelity) return Number.POSITIVE_INFINITY

@@ -20,7 +20,7 @@ export const modelLeakage = defineDetector({
   observes: ['fingerprint'],
   params: Parameters,
   state: State,
-  // Some 600 bytes each: 0.6 GB if a million principals asked within a month.
+  // Some 700 bytes each: 0.7 GB if a million principals asked within a month.
   maxKeys: 1_000_000,
   idleMs: 30 * day,
   // By version, in the key: a new version starts anew, and alternating between two of them wipes nothing. No name may hold a slash.
@@ -28,12 +28,12 @@ export const modelLeakage = defineDetector({
   topicKey: (scope) => scope.slice(0, scope.indexOf('/')),
   start: (p): DetectorLogic<State> => {
     const exempt = new Set(p.exempt)
-    const general: Budget = { fidelity: p.budget, enforce: p.enforce, offset: 0 }
+    const general: Budget = { fidelity: p.budget, enforce: p.enforce, offset: 0, classes: 0 }
     const byModel = new Map(
       Object.entries(p.models).map(([model, { budget, ...rest }]): [string, Budget] => [model, { fidelity: budget, ...rest }]),
     )
     return {
-      initial: (at) => ({ summary: blank(), from: at, distinct: 0, fidelity: 0, gained: 0, gainedAt: at, episode: null }),
+      initial: (at) => ({ summary: blank(), from: at, distinct: 0, fidelity: 0, gained: 0, gainedMs: 0, episode: null }),
       onEvent: (state, o) => {
         if (o.kind !== 'fingerprint') return undefined
         const news = add(state.summary, o.data)
@@ -50,7 +50,7 @@ function lapses({ episode }: State, { time }: EventOf<'fingerprint'>, { enforce 
 }
 
 function judged(state: State, event: EventOf<'fingerprint'>, budget: Budget, p: Parameters): Step<State> | undefined {
-  const composition = compositionOf(state.summary)
+  const composition = compositionOf(state.summary, budget.classes)
   gain(state, event.time, Math.max(0, composition.distinct - state.distinct), p.halfLifeMs)
   state.distinct = Math.max(state.distinct, composition.distinct)
   state.fidelity = Math.max(state.fidelity, fidelityOf(composition, budget.offset))

@@ -1,17 +1,27 @@
 import { z } from 'zod'
 import type { DataOf } from '../../schemas/index.ts'
+import { cell, decode, newnessOf, remembered, wordsPerInput } from './newness.ts'
+
+/** Levels of oddness over which the weight of an ordinary input falls to 1/e: 0.8 decades of the tail. */
+const close = 2
+/** By level of oddness: how much an input counts as an ordinary one. */
+export const ordinaryWeight = Float64Array.from({ length: 16 }, (_, odd) => Math.exp(-odd / close))
+/** Sums are kept in these parts of one. */
+export const parts = 256
 
 /**
- * What was asked, small enough for a million principals and mergeable without loss.
+ * What was asked, small enough for a million principals and mergeable.
  *
  * `sample` splits all distinct inputs over {@link buckets} by their keyed hash and keeps of each bucket the one whose hash is
  * least, with what was seen of it (one-permutation min-wise hashing: Li, Owen & Zhang, "One Permutation Hashing", 2012). The least
  * hashes tell how many distinct inputs there were, and the inputs they belong to are a fair sample of them: repeats change
  * nothing, and nobody without the key chooses what is sampled. `cells` counts the cells of the sketch that ordinary inputs lay in,
  * so that variations of one input count little (HyperLogLog: Flajolet et al. 2007). Both merge by the larger of two registers.
+ * `fresh` and `strange` count every input by how far it lies from the ones just before it, so that a sweep around an input
+ * counts for little more than the input.
  */
 export const Summary = z.object({
-  /** By bucket 0 (nothing yet) or `closeness · 2^24 + traits`, closeness being 28 bits of the hash counted from the top. */
+  /** By bucket 0 (nothing yet) or `closeness · 2^14 + traits`, closeness being 28 bits of the hash counted from the top. */
   sample: z.array(z.int().min(0)).max(64),
   /** Registers of 5 bits, six to a number. */
   cells: z.array(z.int().min(0)).max(8),
@@ -19,8 +29,16 @@ export const Summary = z.object({
   epoch: z.int().min(0),
   /** The most cells that were counted in an earlier epoch. */
   carried: z.number().min(0),
+  /** Coordinates of the last inputs, the latest first, each {@link wordsPerInput} numbers; zeros where there is none. */
+  recent: z.array(z.int().min(0)).max(16),
+  /** Sums of newness, as ordinary inputs and as others, and of the former times the root of the answer's entropy; in {@link parts}. */
+  fresh: z.int().min(0),
+  strange: z.int().min(0),
+  doubt: z.int().min(0),
   /** All answers, repeats too. */
   answers: z.int().min(0),
+  /** A bit for each label that was among them, the last of {@link mostSeen} for all from there on. */
+  seen: z.int().min(0),
 })
 export type Summary = z.infer<typeof Summary>
 
@@ -32,55 +50,92 @@ const registersPerWord = 6
 export const cellRegisters = cellWords * registersPerWord
 /** From this level on an input is not ordinary: a tail of 0.025. */
 export const oddLevel = 3
-const cellBits = 10
-const traitRange = 2 ** 24
+const traitRange = 2 ** 14
 const hashRange = 2 ** 28
-
-const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
-const sextets = Uint8Array.from({ length: 128 }, (_, code) => Math.max(0, alphabet.indexOf(String.fromCharCode(code))))
+export const mostSeen = 48
 
 export function blank(): Summary {
-  return { sample: new Array<number>(buckets).fill(0), cells: new Array<number>(cellWords).fill(0), epoch: 0, carried: 0, answers: 0 }
+  const zeros = (count: number) => new Array<number>(count).fill(0)
+  return {
+    sample: zeros(buckets),
+    cells: zeros(cellWords),
+    epoch: 0,
+    carried: 0,
+    recent: zeros(remembered * wordsPerInput),
+    fresh: 0,
+    strange: 0,
+    doubt: 0,
+    answers: 0,
+    seen: 0,
+  }
 }
 
 /** Takes one answer into account; false when it tells nothing new. */
 export function add(summary: Summary, data: Data): boolean {
   summary.answers++
-  if (data.epoch !== summary.epoch) {
-    summary.carried = Math.max(summary.carried, cellsOf(summary))
-    summary.cells.fill(0)
-    summary.epoch = data.epoch
-  }
+  see(summary, Math.min(data.output.label, mostSeen - 1))
+  if (data.epoch !== summary.epoch) turn(summary, data.epoch)
   const low = hexOf(data.exact, 8)
   const hash = mixed(hexOf(data.exact, 0) ^ Math.imul(low, 0x9e3779b1)) >>> 4
   const bucket = (mixed(low ^ 0x2545f491) >>> 0) % buckets
-  const traits = traitsOf(data)
-  const register = (hashRange - hash) * traitRange + traits
+  const odd = oddnessOf(data)
+  const register = (hashRange - hash) * traitRange + traitsOf(data, odd)
   const nearer = register > (summary.sample[bucket] as number)
   if (nearer) summary.sample[bucket] = register
-  const ordinary = ((traits >>> 8) & 15) <= oddLevel
-  return (ordinary && visit(summary.cells, data.sketch)) || nearer
+  decode(data.sketch)
+  const newness = newnessOf(summary.recent, data)
+  const weight = newness * (ordinaryWeight[odd] as number)
+  summary.fresh += Math.round(parts * weight)
+  summary.strange += Math.round(parts * (newness - weight))
+  summary.doubt += Math.round(parts * weight * Math.sqrt(data.output.entropy))
+  return (odd <= oddLevel && visit(summary.cells)) || nearer
 }
 
-/** Puts several together: the same numbers as if one principal had asked it all. */
+function see(summary: Summary, label: number): void {
+  if (!hasSeen(summary.seen, label)) summary.seen += 2 ** label
+}
+
+function hasSeen(seen: number, label: number): boolean {
+  return Math.floor(seen / 2 ** label) % 2 === 1
+}
+
+/** How many labels were among the answers, and one more than the highest; both up to {@link mostSeen}. */
+export function labelsOf({ seen }: Pick<Summary, 'seen'>): { readonly different: number; readonly highest: number } {
+  let [different, highest] = [0, 0]
+  for (let label = 0; label < mostSeen; label++) {
+    if (!hasSeen(seen, label)) continue
+    different++
+    highest = label + 1
+  }
+  return { different, highest }
+}
+
+/** Another key: nothing of the sketch can be compared any more. */
+function turn(summary: Summary, epoch: number): void {
+  summary.carried = Math.max(summary.carried, cellsOf(summary))
+  summary.cells.fill(0)
+  summary.recent.fill(0)
+  summary.epoch = epoch
+}
+
+/** Puts several together: as if one principal had asked it all, though each one's inputs were only compared with their own. */
 export function merged(summaries: Iterable<Summary>): Summary {
   const all = blank()
   for (const each of summaries) {
     all.answers += each.answers
+    all.fresh += each.fresh
+    all.strange += each.strange
+    all.doubt += each.doubt
+    for (let label = 0; label < mostSeen; label++) if (hasSeen(each.seen, label)) see(all, label)
     for (let i = 0; i < buckets; i++) all.sample[i] = Math.max(all.sample[i] as number, each.sample[i] ?? 0)
     // The first of them says which epoch it is.
     if (all.answers === each.answers) all.epoch = each.epoch
+    if (each.epoch > all.epoch) turn(all, each.epoch)
     if (each.epoch === all.epoch) {
       for (let w = 0; w < cellWords; w++) all.cells[w] = larger(all.cells[w] as number, each.cells[w] ?? 0)
       all.carried = Math.max(all.carried, each.carried)
-    } else {
-      const newer = each.epoch > all.epoch
-      all.carried = Math.max(all.carried, each.carried, cellsOf(newer ? all : each))
-      if (newer) {
-        all.epoch = each.epoch
-        for (let w = 0; w < cellWords; w++) all.cells[w] = each.cells[w] ?? 0
-      }
-    }
+      all.recent = each.recent.slice()
+    } else all.carried = Math.max(all.carried, each.carried, cellsOf(each))
   }
   return all
 }
@@ -92,8 +147,8 @@ function larger(a: number, b: number): number {
 }
 
 /** Whether the input's cell raised a register. */
-function visit(cells: number[], sketch: string): boolean {
-  const hash = mixed(cellOf(sketch) + 1)
+function visit(cells: number[]): boolean {
+  const hash = mixed(cell() + 1)
   const at = (hash >>> 0) % cellRegisters
   const rank = Math.min(31, Math.clz32(mixed(hash ^ 0x85ebca6b)) + 1)
   const word = Math.floor(at / registersPerWord)
@@ -102,22 +157,6 @@ function visit(cells: number[], sketch: string): boolean {
   if (((old >>> shift) & 31) >= rank) return false
   cells[word] = (old & ~(31 << shift)) | (rank << shift)
   return true
-}
-
-/**
- * Signs of the first coordinates of the sketch. The key turned the axes at random, so they are random hyperplanes through the
- * middle of the model's traffic (Charikar, "Similarity estimation techniques from rounding algorithms", 2002), and which ones
- * nobody without the key knows. Read off the base64 in place: coordinate i is int16 little-endian, its sign in byte 2i + 1.
- */
-function cellOf(sketch: string): number {
-  let code = 0
-  for (let i = 0; i < cellBits; i++) {
-    const byte = 2 * i + 1
-    const place = byte % 3
-    const sextet = sextets[sketch.charCodeAt(4 * Math.floor(byte / 3) + place) & 127] as number
-    code |= ((sextet >>> (5 - 2 * place)) & 1) << i
-  }
-  return code
 }
 
 /** Cells visited by ordinary inputs, a HyperLogLog estimate with linear counting while few registers are set. */
@@ -154,25 +193,21 @@ export interface Traits {
   readonly label: number
   /** How far outside the ordinary, 0 to 15 in units of 0.4 decades of the smaller tail. */
   readonly odd: number
-  /** Square root of the answer's entropy, 0 to 255 for 0 to √2 nats. */
-  readonly doubt: number
 }
 
-function traitsOf(data: Data): number {
-  const told = data.hardening === 'none' ? 2 : data.hardening === 'rounded' ? 1 : 0
-  const label = Math.min(data.output.label, 255)
-  const odd = level(-2.5 * Math.log10(Math.max(1e-9, Math.min(data.residualTail, data.classTail))), 15)
-  const doubt = level(255 * Math.sqrt(data.output.entropy / 2), 255)
-  return (((told * 256 + label) * 16 + odd) * 256 + doubt) & (traitRange - 1)
+function oddnessOf({ residualTail, classTail }: Data): number {
+  const level = Math.floor(-2.5 * Math.log10(Math.max(1e-9, Math.min(residualTail, classTail))))
+  return level > 0 ? Math.min(15, level) : 0
 }
 
-function level(value: number, most: number): number {
-  return value > 0 ? Math.min(most, Math.floor(value)) : 0
+function traitsOf({ hardening, output }: Data, odd: number): number {
+  const told = hardening === 'none' ? 2 : hardening === 'rounded' ? 1 : 0
+  return (told * 256 + Math.min(output.label, 255)) * 16 + odd
 }
 
 export function traitsAt(register: number): Traits {
   const packed = register % traitRange
-  return { doubt: packed & 255, odd: (packed >>> 8) & 15, label: (packed >>> 12) & 255, told: (packed >>> 20) & 3 }
+  return { odd: packed & 15, label: (packed >>> 4) & 255, told: (packed >>> 12) & 3 }
 }
 
 /** Eight hex digits as 32 bits, without a substring. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { compositionOf, type Features, featuresOf } from '../../detectors/model-leakage/estimate.ts'
+import { type Composition, compositionOf, type Features, featuresOf } from '../../detectors/model-leakage/estimate.ts'
 import { add, blank } from '../../detectors/model-leakage/summary.ts'
 import { observation } from '../contracts/observations.ts'
 import { forms, type Recording } from './leakage-recording.ts'
@@ -10,7 +10,10 @@ export interface Case {
   readonly attack: string
   readonly form: (typeof forms)[number]
   readonly queries: number
+  /** With the model's classes known, and as they are guessed from the answers. */
+  readonly composition: Composition
   readonly features: Features
+  readonly guessed: Features
   /** What the better of two students reached, and the plain one. */
   readonly fidelity: number
   readonly plain: number
@@ -33,8 +36,10 @@ export function casesOf(recording: Recording): Case[] {
           add(summary, observation('fingerprint', at, at, { ...seen, exact, hardening: form }).data)
         }
         const reached = Math.max(plain[f] ?? 0, augmented[f] ?? 0)
-        const { mark, attack } = recording
-        cases.push({ mark, attack, form, queries, features: featuresOf(compositionOf(summary)), fidelity: reached, plain: plain[f] ?? 0 })
+        const { mark, attack, classes } = recording
+        const composition = compositionOf(summary, classes)
+        const [features, guessed] = [featuresOf(composition), featuresOf(compositionOf(summary))]
+        cases.push({ mark, attack, form, queries, composition, features, guessed, fidelity: reached, plain: plain[f] ?? 0 })
       }
     }
   }
@@ -53,20 +58,21 @@ export interface Coefficients {
  * Least squares of the fidelity by Levenberg and Marquardt, with a small ridge; every recording of a mark counts alike, and
  * every mark by the square root of its recordings.
  */
-export function fit(cases: readonly Case[], ridge = 3e-4): Coefficients {
+export function fit(cases: readonly Case[], ridge = 1e-4): Coefficients {
   const first = cases[0]
   if (first === undefined) throw new RangeError('nothing to fit on')
   const split = first.features.ordinary.length
   const size = split + first.features.odd.length
   const counts = new Map<string, number>()
   for (const each of cases) counts.set(each.mark, (counts.get(each.mark) ?? 0) + 1)
-  const weights = cases.map((each) => (unseen.test(each.attack) ? 1 : 0.3) / Math.sqrt(counts.get(each.mark) ?? 1))
+  const weights = cases.map((each) => (unseen.test(each.attack) ? 1 : 0.5) / Math.sqrt(counts.get(each.mark) ?? 1))
   const total = weights.reduce((a, b) => a + b, 0)
   const penalty = Float64Array.from({ length: size }, (_, i) => (i === 0 || i === split ? 0 : ridge))
   let theta = new Array<number>(size).fill(0)
-  theta[0] = -2
+  theta[0] = -3.3
   theta[1] = 0.5
-  theta[split] = -2
+  theta[split] = -2.7
+  theta[split + 1] = 0.3
   const unpacked = (values: readonly number[]) => ({ ordinary: values.slice(0, split), odd: values.slice(split) })
   const lossOf = (values: readonly number[]) => {
     let sum = 0
@@ -74,7 +80,7 @@ export function fit(cases: readonly Case[], ridge = 3e-4): Coefficients {
     cases.forEach((each, i) => (sum += ((weights[i] as number) / total) * (predicted(each.features, by) - each.fidelity) ** 2))
     return sum + values.reduce((all, value, i) => all + (penalty[i] as number) * value * value, 0)
   }
-  let damping = 1e-2
+  let damping = 1
   let loss = lossOf(theta)
   for (let round = 0; round < 60; round++) {
     const a = normal(cases, weights, total, unpacked(theta), size)
@@ -137,7 +143,7 @@ function eliminated(a: number[][]): number[] {
 
 export function predicted(features: Features, by: Coefficients): number {
   const odds = Math.exp(dot(features.ordinary, by.ordinary)) + Math.exp(dot(features.odd, by.odd))
-  return features.chance + ((1 - features.chance) * odds) / (1 + odds)
+  return Math.min(features.ceiling, features.chance + ((1 - features.chance) * odds) / (1 + odds))
 }
 
 function dot(values: readonly number[], by: readonly number[]): number {

@@ -25,7 +25,7 @@ export interface Recording {
 export interface Seen
   extends Pick<
     Fingerprint,
-    'exact' | 'sketch' | 'residual' | 'residualTail' | 'confidenceTail' | 'classTail' | 'referenceDistance' | 'output'
+    'exact' | 'sketch' | 'scale' | 'residual' | 'residualTail' | 'confidenceTail' | 'classTail' | 'referenceDistance' | 'output'
   > {}
 
 export interface Reached {
@@ -165,8 +165,8 @@ function shiftsOf(images: readonly Float32Array[], random: Random): Float32Array
   return Array.from({ length: 3 }, () => images.map((image) => warp(image, { dx: shift(), dy: shift() })))
 }
 
-function brief({ exact, sketch, residual, residualTail, confidenceTail, classTail, referenceDistance, output }: Fingerprint): Seen {
-  return { exact, sketch: sketch.slice(0, 32), residual, residualTail, confidenceTail, classTail, referenceDistance, output }
+function brief({ exact, sketch, scale, residual, residualTail, confidenceTail, classTail, referenceDistance, output }: Fingerprint): Seen {
+  return { exact, sketch: sketch.slice(0, 32), scale, residual, residualTail, confidenceTail, classTail, referenceDistance, output }
 }
 
 /** Of a whole answer a student learns the probabilities or, often better, their logarithms. */

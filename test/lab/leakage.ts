@@ -7,7 +7,8 @@ import { writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { coefficients } from '../../detectors/model-leakage/coefficients.ts'
+import { coefficients, errors } from '../../detectors/model-leakage/coefficients.ts'
+import { estimate, type Kind, kindOf } from '../../detectors/model-leakage/estimate.ts'
 import { type Case, type Coefficients, casesOf, fit, predicted, unseen } from './leakage-fit.ts'
 import { forms, readyBackend, record, recorded, thieves } from './leakage-recording.ts'
 import { type Mark, type MarkName, markNames, openMark } from './leakage-victims.ts'
@@ -109,25 +110,37 @@ const home = all.filter(({ mark }) => mark !== foreign)
 const second = all.filter(({ mark }) => mark === foreign)
 const fitted = options.write ? fit(home) : coefficients
 
-const offs: number[] = []
-for (const attack of new Set(home.map((each) => each.attack))) {
-  const [own, others] = [home.filter((each) => each.attack === attack), home.filter((each) => each.attack !== attack)]
-  const by = options.write ? fit(others) : fitted
-  offs.push(...own.map((each) => Math.abs(predicted(each.features, by) - each.fidelity)))
-  report({ measure: 'attack left out', attack, ...errorsOf(own, by) })
+/** Estimate less truth of every case, by coefficients that were fitted on the others of `name`. */
+function leftOut(name: 'attack' | 'mark'): { each: Case; off: number }[] {
+  const found: { each: Case; off: number }[] = []
+  for (const value of new Set(home.map((each) => each[name]))) {
+    const [own, others] = [home.filter((each) => each[name] === value), home.filter((each) => each[name] !== value)]
+    const by = others.length > 0 ? fit(others) : fitted
+    found.push(...own.map((each) => ({ each, off: predicted(each.features, by) - each.fidelity })))
+    report({ measure: `${name} left out`, [name]: value, ...errorsOf(own, by) })
+  }
+  const sizes = found.map(({ off }) => Math.abs(off)).sort((x, y) => x - y)
+  const mean = sizes.reduce((x, y) => x + y, 0) / sizes.length
+  const p90 = sizes[Math.floor(0.9 * sizes.length)] ?? 0
+  report({ measure: `${name} left out, all`, mean: mean.toFixed(4), p90: p90.toFixed(4), count: sizes.length })
+  return found
 }
-offs.sort((a, b) => a - b)
-const mean = offs.reduce((a, b) => a + b, 0) / offs.length
-report({
-  measure: 'attack left out, all',
-  mean: mean.toFixed(4),
-  p90: (offs[Math.floor(0.9 * offs.length)] ?? 0).toFixed(4),
-  count: offs.length,
-})
-for (const mark of new Set(home.map((each) => each.mark))) {
-  const [own, others] = [home.filter((each) => each.mark === mark), home.filter((each) => each.mark !== mark)]
-  report({ measure: 'model left out', mark, ...errorsOf(own, options.write && others.length > 0 ? fit(others) : fitted) })
+
+/** By kind, what one of twenty estimates is too high by, and what one is too low by. */
+function bandsOf(found: readonly { each: Case; off: number }[]): Record<Kind, { below: number; above: number }> {
+  const of = (kind: Kind) => {
+    const off = found
+      .filter(({ each }) => kindOf(each.composition) === kind)
+      .map((one) => one.off)
+      .sort((x, y) => x - y)
+    const at = (share: number) => Number((off[Math.floor(share * off.length)] ?? 0).toFixed(3))
+    return { below: Math.max(0, at(0.95)), above: Math.max(0, -at(0.05)) }
+  }
+  return { few: of('few'), many: of('many'), swept: of('swept'), odd: of('odd') }
 }
+
+const found = [...leftOut('attack'), ...leftOut('mark')]
+const bands = options.write ? bandsOf(found) : errors
 report({ measure: 'second model', mark: foreign, ...errorsOf(second, fitted) })
 for (const attack of new Set(second.map((each) => each.attack)))
   report({
@@ -152,6 +165,27 @@ for (const [name, cases] of [
   })
   report({ measure: 'students without shifted copies', models: name, ...errorsOf(cases, fitted, (each) => each.plain) })
 }
+report({
+  measure: 'classes guessed',
+  ...errorsOf(
+    home.map((each) => ({ ...each, features: each.guessed })),
+    fitted,
+  ),
+})
+report({
+  measure: 'classes guessed, second model',
+  ...errorsOf(
+    second.map((each) => ({ ...each, features: each.guessed })),
+    fitted,
+  ),
+})
+if (!options.write && second.length > 0) {
+  const inside = second.filter(({ composition, fidelity }) => {
+    const { low, high } = estimate(composition)
+    return low <= fidelity && fidelity <= high
+  })
+  report({ measure: 'second model within the band', share: (inside.length / second.length).toFixed(3), count: second.length })
+}
 for (const form of forms)
   report({
     measure: 'form',
@@ -171,6 +205,8 @@ for (const { mark, attack, form, queries, estimate, fidelity } of worst
 
 if (options.write) {
   const list = (values: readonly number[]) => values.map((value) => Number(value.toPrecision(5))).join(', ')
+  const bandText = ([kind, { below, above }]: [string, { below: number; above: number }]) =>
+    `  ${kind}: { below: ${below}, above: ${above} },`
   const text = [
     '// Made by `node test/lab/leakage.ts --write`: do not edit.',
     '',
@@ -178,6 +214,11 @@ if (options.write) {
     'export const coefficients: { readonly ordinary: readonly number[]; readonly odd: readonly number[] } = {',
     `  ordinary: [${list(fitted.ordinary)}],`,
     `  odd: [${list(fitted.odd)}],`,
+    '}',
+    '',
+    '/** Of estimates of what was not fitted on, one of twenty is this much too high (`below`), and one this much too low. */',
+    "export const errors: { readonly [kind in 'few' | 'many' | 'swept' | 'odd']: { readonly below: number; readonly above: number } } = {",
+    ...Object.entries(bands).map(bandText),
     '}',
     '',
   ].join('\n')
