@@ -24,10 +24,11 @@ export function scoreOf(cluster: Cluster): number {
   let geometry = 0
   for (const pattern of structural) geometry += evidence[pattern]
   // An undecided or odd input seen often is one coincidence, not many: it adds to what the geometry says, in proportion.
-  const undecided = Math.min(0.5 + 1.2 * geometry, evidence.boundary)
-  // Honest clients have odd inputs too, and move them about. They do not search or bisect with them.
-  const odd = Math.min(1.2 * (evidence.search + evidence.bisection), evidence.strange)
-  return geometry + Math.min(0.5 + 1.2 * geometry, undecided + odd)
+  // Noise about an undecided input is also what a bisection comes to when noise is added to its queries.
+  const most = 0.5 + 0.8 * geometry + 1.9 * evidence.bisection
+  // Honest clients have odd inputs too, and move them about. They do not search with them.
+  const odd = Math.min(0.5 * evidence.search, evidence.strange)
+  return geometry + Math.min(most, evidence.boundary + odd)
 }
 
 /** What is known of the distances in a cluster; computed again when it is not. */
@@ -173,10 +174,14 @@ export function due(cluster: Cluster, { threshold }: Params): boolean {
   return true
 }
 
-/** Those of whom the cluster speaks. One query without evidence may be a stranger's, whose image the attacker happened to start from. */
-export function suspects({ principals, count, revisions }: Cluster): Cluster['principals'] {
-  const least = revisions > 0 ? joiningEvidence : ownEvidence
-  return principals.filter((each) => each.named || each.evidence >= least || (each.queries > 1 && each.queries >= count * 0.2))
+/**
+ * Those of whom the cluster speaks: whose queries said something. A camera whose scene an attacker began with has sent most of them,
+ * and one query may be a stranger's.
+ */
+export function suspects({ principals, revisions }: Cluster): Cluster['principals'] {
+  const most = principals.reduce((found, each) => Math.max(found, each.evidence), 0)
+  const least = Math.min(most, revisions > 0 ? joiningEvidence : ownEvidence)
+  return principals.filter((each) => each.named || each.evidence >= least)
 }
 
 function credit(cluster: Cluster, point: Point, gained: number): void {

@@ -13,6 +13,9 @@ export interface Weights {
 
 export const summed = ['bisection', 'antithetic', 'sparse', 'walk', 'creep'] as const satisfies readonly Pattern[]
 
+/** Standard scores below which being opposite says nothing: re-encoding goes to and fro a little too. */
+const leastOpposite = 2.8
+
 /** The most that one pattern can say by itself. */
 export const ceilings: Record<Pattern, number> = {
   bisection: 14,
@@ -29,7 +32,7 @@ export function weigh(features: Features): Weights {
   return {
     sums: {
       bisection: bisection(features),
-      antithetic: features.relative < 0.6 ? clip((features.opposite - 2.3) * 1.5, 0, 4) : 0,
+      antithetic: features.relative < 0.6 ? clip((features.opposite - leastOpposite) * 1.5, 0, 4) : 0,
       sparse: sparse(features),
       walk: walk(features),
       creep: creep(features),
@@ -44,7 +47,8 @@ function bisection({ between: { fit, balance }, shrinkage }: Features): number {
   if (fit > 0.99) return 3 * central
   if (fit > 0.97) return 2 * central
   // Under noise the points leave the line; ordinary queries hardly come as near to it.
-  if (fit > 0.85) return 1.2 * central
+  if (fit > 0.9) return 1.8 * central
+  if (fit > 0.8) return 1.2 * central
   return fit > 0.7 ? 0.6 * central : 0
 }
 
@@ -61,8 +65,8 @@ function sparse({ kurtosis, relative, principalShare, corner }: Features): numbe
 }
 
 /**
- * Right angles between what was tried from one point that was itself reached by a small step. Sensor noise makes
- * wider ones and takes evidence away.
+ * Steps that no motion and no noise make, from one point to the next. That what was tried from one point stands at right angles
+ * there says nothing: a camera's frame near the middle of its noise sees the others so. Wider angles take evidence away.
  */
 function walk({ corner, deep, principalShare, relative, alternates, kurtosis }: Features): number {
   const { siblings, widest, back, mirrored, even } = corner
@@ -72,9 +76,6 @@ function walk({ corner, deep, principalShare, relative, alternates, kurtosis }: 
   // What is no noise must at least be as regular as a basis vector times a step size.
   if (principalShare >= noiseShare && !(relative < 0.2 && even)) return 0
   if (mirrored) return 1.5
-  const sure = (siblings > 1 ? 1 : 0.4) * (even ? 1 : 0)
-  if (widest < 0.15) return 2.2 * sure
-  if (widest < 0.25) return 1.5 * sure
   return widest < 0.35 ? 0 : -2
 }
 

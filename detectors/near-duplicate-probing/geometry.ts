@@ -33,34 +33,50 @@ export interface Between {
 
 /** The pair of earlier queries, the parent one of them, between which the query lies best: exactly, then centrally. */
 export function insideSegment({ query, parent }: Link, trail: readonly Seen[], own: readonly Seen[]): Between {
-  const near = sketchDistance(parent.vector, query.vector)
-  if (near < leastLength) return nowhere
-  const best = between(query, parent, trail, near, nowhere)
-  return between(query, parent, own, near, best)
+  const best = between(query, parent, trail, nowhere)
+  return between(query, parent, own, best)
 }
 
 const nowhere: Between = { fit: 0, balance: Number.POSITIVE_INFINITY }
 
-function between(query: Seen, parent: Seen, others: readonly Seen[], near: number, known: Between): Between {
+function between(query: Seen, parent: Seen, others: readonly Seen[], known: Between): Between {
   let best = known
   for (const other of others) {
     if (other.point.label === parent.point.label || other.point.seq === parent.point.seq) continue
-    const opposite = -along(parent.vector, query.vector, other.vector)
-    if (opposite <= 0) continue
-    const far = sketchDistance(other.vector, query.vector)
-    if (far < leastLength) continue
-    const fit = opposite / (near * far)
-    const balance = Math.max(far / near, near / far)
-    if (preference(fit, balance) > preference(best.fit, best.balance)) best = { fit, balance }
+    const found = angleAt(query.vector, parent.vector, other.vector)
+    if (preference(found.fit, found.balance) > preference(best.fit, best.balance)) best = found
   }
   return best
 }
 
-/** Scalar product of the ways from `at` to `a` and to `b`. */
-function along(a: Int16Array, at: Int16Array, b: Int16Array): number {
-  let sum = 0
-  for (let i = 0; i < at.length; i++) sum += ((a[i] as number) - (at[i] as number)) * ((b[i] as number) - (at[i] as number))
-  return sum
+/**
+ * The angle at a query between two others, by all coordinates, or by the principal ones if that is straighter: noise that somebody
+ * adds to every query bends the line, but hardly any of it lies in the subspace in which inputs differ.
+ */
+function angleAt(at: Int16Array, a: Int16Array, b: Int16Array): Between {
+  const split = Math.max(0, at.length - remainderDimensions)
+  let along = 0
+  let toA = 0
+  let toB = 0
+  let inside = nowhere
+  for (let i = 0; i < at.length; i++) {
+    if (i === split) inside = straightness(-along, toA, toB, mostInside)
+    const wayA = (a[i] as number) - (at[i] as number)
+    const wayB = (b[i] as number) - (at[i] as number)
+    along += wayA * wayB
+    toA += wayA * wayA
+    toB += wayB * wayB
+  }
+  const whole = straightness(-along, toA, toB, 1)
+  return inside.fit > whole.fit ? inside : whole
+}
+
+/** A few coordinates are not as sure as all. */
+const mostInside = 0.98
+
+function straightness(opposite: number, a: number, b: number, most: number): Between {
+  if (opposite <= 0 || Math.min(a, b) < leastLength * leastLength) return nowhere
+  return { fit: Math.min(most, opposite / Math.sqrt(a * b)), balance: Math.sqrt(Math.max(a / b, b / a)) }
 }
 
 function preference(fit: number, balance: number): number {

@@ -5,8 +5,10 @@ import type { Memory } from './memory.ts'
 import type { Seen } from './point.ts'
 import type { State } from './state.ts'
 
-/** How exactly a query must lie between two earlier ones to belong to them however far they are. */
-const segmentFit = 0.97
+/** How exactly a query must lie between two of the principal's own to belong to them however far they are; noise bends the line. */
+const segmentFit = 0.9
+/** The same between any two of thousands. */
+const strangersFit = 0.97
 
 /** Nobody bisects where the model is sure; ordinary queries are above this one time in four. */
 const leastDoubt = 1.4
@@ -67,8 +69,8 @@ function membersOf({ clusters }: State, id: number): readonly number[] {
 
 /** Adds, whoever sent it, the far end of the segment that the query and its parent may be on, unless the principal's own shows it. */
 function withEnd(memory: Memory, found: { query: Seen; parent: Seen; own: Seen[] }): void {
-  if (insideSegment(found, found.own, []).fit > segmentFit) return
-  const end = memory.across(found.query.vector, found.parent.point, segmentFit)
+  if (insideSegment(found, found.own, []).fit > strangersFit) return
+  const end = memory.across(found.query.vector, found.parent.point, strangersFit)
   const entry = end && memory.entry(end.seq)
   if (entry) found.own.push(entry)
 }

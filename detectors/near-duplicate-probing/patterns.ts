@@ -32,7 +32,7 @@ export interface Features {
   readonly alternates: boolean
   /** The parent was itself a small step from something. */
   readonly deep: boolean
-  /** Share of near members that were reached by steps like noise: hardly any of it in the principal subspace. */
+  /** Share of the newest near members that were reached by steps like noise: hardly any of it in the principal subspace. */
   readonly noiselike: number
   /** Near members, the query included. */
   readonly near: number
@@ -50,6 +50,8 @@ export interface Features {
 /** Near members are those within this many parent distances, or this share of the reference distance. */
 const nearShare = 0.6
 const nearCount = 12
+/** So soon a bisection under noise, or a walk, has come to nothing but noise. */
+const newest = 6
 
 /** @param scale input units of one step */
 export function featuresOf(scene: Scene, scale: number): Features {
@@ -66,7 +68,7 @@ export function featuresOf(scene: Scene, scale: number): Features {
     corner: cornerOf(scene),
     alternates: alternates(scene),
     deep: parent.point.parent > 0 && parent.point.step * scale < 0.3 * parent.point.reference,
-    noiselike: mean(points, (point) => (point.parent > 0 && point.share < noiseShare ? 1 : 0)),
+    noiselike: mean(points.slice(-newest), (point) => (point.parent > 0 && point.share < noiseShare ? 1 : 0)),
     near: near.length,
     doubt: mean(points, (point) => point.doubt),
     strangeness: mean(points, (point) => point.strangeness),

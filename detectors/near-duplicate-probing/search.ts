@@ -63,9 +63,10 @@ export function follow(search: Search, added: Point, parent: Point, size: number
   if (size > 1 && !(noise && parent.seq === search.incumbent)) foretell(search, parent.seq, Math.min(size, mostChoices))
   const lead = added.label === search.base ? added.margin : -added.margin
   if (lead < search.lead) {
+    // Another scene may come with a lesser lead: what follows it is near to it, as to any hub. A search was led there.
+    search.stayed = parent.seq === search.incumbent ? 0 : mostStays
     search.lead = lead
     search.incumbent = added.seq
-    search.stayed = 0
   }
   search.last = added.seq
   parent.children++

@@ -1,5 +1,5 @@
 import type { FindingDraft } from '../../detectors/contract.ts'
-import { scoreOf } from '../../detectors/near-duplicate-probing/cluster.ts'
+import { scoreOf, strideOf } from '../../detectors/near-duplicate-probing/cluster.ts'
 import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/near-duplicate-probing.ts'
 import type { Fingerprint } from '../../inference/port.ts'
 import { type EventOf, plainCaller, uuidv7 } from '../../schemas/index.ts'
@@ -41,6 +41,11 @@ export class Driver {
       if (score > best.score) best = { score, evidence: { ...cluster.evidence } }
     }
     return best
+  }
+
+  /** Of each cluster, one in how many members is weighed. */
+  strides(): readonly number[] {
+    return this.#state.clusters.map(strideOf)
   }
 
   /** The state as a host stores it. */
