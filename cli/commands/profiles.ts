@@ -21,6 +21,7 @@ type Flags = StartFlags & {
   readonly modelVersion?: string
   readonly inputs: string
   readonly calibration?: string
+  readonly suspect: string
   readonly batch: string
   readonly json?: boolean
 }
@@ -42,6 +43,7 @@ export function profilesCommand(program: Command): void {
       'NumPy file (.npy) of ordinary inputs as the model takes them, [items, …]; at least 200, better thousands',
     )
     .option('--calibration <file>', 'more of them that the model was not trained on; default every second one of --inputs')
+    .option('--suspect <share>', "share of the inputs that may be an attacker's, where they were taken from traffic: 0 to 0.3", '0')
     .option('--batch <n>', 'inputs that the model is asked at once', '32')
     .option('--json', 'print one JSON object at the end')
     .action(build)
@@ -52,6 +54,9 @@ async function build(model: string, flags: Flags): Promise<void> {
   const log = pino({ level: sources.has('log.level') ? config.log.level : 'warn' }, pino.destination({ dest: 2, sync: true }))
   const modelsDir = modelsDirOf(config)
   const closers = new Closers()
+  // Before the model is asked thousands of times.
+  const [batch, suspect] = [batchOf(flags.batch), suspectOf(flags.suspect)]
+  const tells = flags.json !== true && process.stderr.isTTY
   try {
     const declared = await openRegistry(modelsDir)
     const info = versionOf(declared.list(), model, flags.modelVersion)
@@ -67,10 +72,11 @@ async function build(model: string, flags: Flags): Promise<void> {
     const { runtime } = await openServing(context, modelsDir, declared, configurations(config.models))
     const [inputs, calibration] = samplesOf(flags, closers)
     const ask = { model, version: info.version, pool: pool.name }
-    const outputs = await answersTo(runtime, ask, calibration, batchOf(flags.batch), flags.json !== true)
+    const outputs = await answersTo(runtime, ask, calibration, batch, tells)
     const range = info.inputs[0]?.range ?? spanOf(inputs)
     const classes = outputs.length / calibration.count
-    const bytes = buildProfile({ shape: inputs.shape, range, inputs, calibration, outputs, classes })
+    if (tells) process.stderr.write('learning from the answers …\n')
+    const bytes = buildProfile({ shape: inputs.shape, range, inputs, calibration, outputs, classes, suspect })
     const folder = join(modelsDir, model, info.version)
     const { id, nearScale } = writeProfile(folder, bytes)
     const done = {
@@ -80,6 +86,7 @@ async function build(model: string, flags: Flags): Promise<void> {
       bytes: bytes.length,
       inputs: inputs.count,
       calibration: calibration.count,
+      suspect,
       nearScale,
     }
     const text = `${folder}: profile ${id} of ${inputs.count} inputs, held against ${calibration.count} more; restart the nodes that serve ${model}`
@@ -96,6 +103,12 @@ function versionOf(infos: readonly ModelInfo[], model: string, version: string |
     'USAGE',
     `there is no ${version === undefined ? 'model' : `version ${version} of a model`} ${model}: ${[...new Set(infos.map(({ name }) => name))].join(', ')}`,
   )
+}
+
+function suspectOf(text: string): number {
+  const share = Number(text)
+  if (text.trim() !== '' && share >= 0 && share <= 0.3) return share
+  throw new CliError('USAGE', `--suspect ${JSON.stringify(text)}: a share from 0 to 0.3`)
 }
 
 function batchOf(text: string): number {
@@ -144,9 +157,9 @@ async function answersTo(
     const input = new Float32Array(items * width)
     for (let item = 0; item < items; item++) input.set(at(first + item), item * width)
     rows.push(await classify(runtime, ask, input, items))
-    if (tells && process.stderr.isTTY) process.stderr.write(`\r${first + items} of ${count} answered`)
+    if (tells) process.stderr.write(`\r${first + items} of ${count} answered`)
   }
-  if (tells && process.stderr.isTTY) process.stderr.write('\n')
+  if (tells) process.stderr.write('\n')
   const outputs = new Float32Array(rows.reduce((sum, row) => sum + row.length, 0))
   let filled = 0
   for (const row of rows) {

@@ -3,7 +3,8 @@ import { doubtOf } from './fingerprint.ts'
 import { inverseCholesky, mahalanobis, project, residualOf, workingDirections } from './geometry.ts'
 import { keystream } from './keystream.ts'
 import { nearestReference } from './nearest-reference.ts'
-import { principalDirections } from './principal.ts'
+import { logNormal, mostOrdinary, oddness } from './ordinary.ts'
+import { type Principal, principalDirections } from './principal.ts'
 import { type ClassProfile, encodeProfile, type ReferenceProfile } from './profile.ts'
 import { blockFor, type Reduction, reduce, reductionOf } from './reduction.ts'
 import { tailTable } from './tail.ts'
@@ -30,6 +31,11 @@ export interface ReferenceSet {
   /** `[calibration.count, classes]`: the model's probabilities for the calibration inputs. */
   readonly outputs: Float32Array
   readonly classes: number
+  /**
+   * Share of both that may be an attacker's, because they were taken from traffic; at most 0.3, default 0. Up to so many that
+   * lie farther out than the tails of the others explain are then no example.
+   */
+  readonly suspect?: number
 }
 
 interface Calibrated {
@@ -44,6 +50,8 @@ const referencesPerClass = 200
 /** A class with fewer calibration inputs than this borrows everybody's tails. */
 const leastPerClass = 200
 
+/** What is suspect is left out so many times, each time by what the last one left. */
+const trimmings = 3
 /** Directions are taken from at most so many inputs. */
 const mostInputs = 60_000
 
@@ -55,40 +63,132 @@ const mostInputs = 60_000
  * @throws FingerprintError `REFERENCE_TOO_SMALL`
  */
 export function buildProfile(set: ReferenceSet): Uint8Array {
-  const { shape, range, inputs, calibration } = set
+  const { shape, range, inputs, calibration, suspect = 0 } = set
   const least = Math.min(inputs.count, calibration.count)
   if (least < leastPerClass)
     throw new FingerprintError('REFERENCE_TOO_SMALL', `A reference profile needs at least ${leastPerClass} inputs; got ${least}.`)
   const block = blockFor(shape)
   const reduction = reductionOf(shape, block)
   const count = Math.min(principal, 4 * Math.floor(reduction.reduced / 4))
-  const seed = keystream(new Uint8Array(32), 'principal directions')
-  const { mean, pooled } = pool(inputs, reduction)
-  const found = principalDirections(pooled, reduction.reduced, count, () => seed.normal())
+  const found = directionsOf(set, reduction, count)
   const quantised = quantiseRows(found.directions, count, reduction.reduced)
-  const kept = Float32Array.from(reduction.cells === null ? found.mean : mean)
-  const geometry = { principal: count, width: reduction.width, shape, block, mean: kept, ...quantised }
-  const calibrated = calibrate(set, geometry, reduction)
+  const geometry = { principal: count, width: reduction.width, shape, block, mean: found.whole, ...quantised }
+  const all = calibrate(set, geometry, reduction)
+  const calibrated = suspect === 0 ? all : ordinaryOf(all, set.classes, count, suspect)
   const byClass = Array.from({ length: set.classes }, (_, c) => calibrated.filter((each) => each.label === c))
-  const classes = byClass.map((own) => classProfile(own.length >= leastPerClass ? own : calibrated, count))
+  const classes = byClass.map((own) => classProfile(own.length >= leastPerClass ? own : calibrated, count, suspect > 0))
   const profile = { ...geometry, range, classes, nearScale: 1, ...references(byClass, count) }
   return encodeProfile({ ...profile, nearScale: nearScaleOf({ ...profile, id: '' }, byClass) })
 }
 
-/** The inputs' mean, and the inputs pooled, `[items, reduced]`. */
-function pool(inputs: Samples, reduction: Reduction): { mean: Float64Array; pooled: Float32Array } {
+interface Directions {
+  readonly directions: Float64Array
+  /** Mean of the inputs as they are, not pooled. */
+  readonly whole: Float32Array
+}
+
+/** Where some are suspect, those that lie too far from the directions are left out, and the directions are taken once more. */
+function directionsOf({ inputs, suspect = 0 }: ReferenceSet, reduction: Reduction, count: number): Directions {
+  const seed = keystream(new Uint8Array(32), 'principal directions')
   const { width, reduced } = reduction
-  const items = Math.min(inputs.count, mostInputs)
-  const mean = new Float64Array(width)
-  const pooled = new Float32Array(items * reduced)
-  const [whole, cells] = [new Float64Array(width), new Float64Array(reduced)]
-  for (let item = 0; item < items; item++) {
-    whole.set(inputs.at(item))
-    for (let i = 0; i < width; i++) mean[i] = (mean[i] as number) + (whole[i] as number) / items
-    reduce(reduction, whole, cells)
-    pooled.set(cells, item * reduced)
+  const items = Array.from({ length: Math.min(inputs.count, mostInputs) }, (_, item) => item)
+  const everything = pool(inputs, items, reduction)
+  let { mean, pooled } = everything
+  let found = principalDirections(pooled, reduced, count, () => seed.normal())
+  for (let round = 0; suspect > 0 && round < 2; round++) {
+    const residuals = residualsOf(everything.pooled, found, reduced)
+    const most = mostOrdinary(residuals, suspect, logNormal)
+    const kept = items.filter((item) => (residuals[item] as number) <= most)
+    ;({ mean, pooled } = pool(inputs, kept, reduction))
+    found = principalDirections(pooled, reduced, count, () => seed.normal())
   }
+  return { directions: found.directions, whole: Float32Array.from(reduction.cells === null ? found.mean : mean) }
+}
+
+/** The mean of some inputs, and these inputs pooled, `[items, reduced]`. */
+function pool(inputs: Samples, items: readonly number[], reduction: Reduction): { mean: Float64Array; pooled: Float32Array } {
+  const { width, reduced } = reduction
+  const mean = new Float64Array(width)
+  const pooled = new Float32Array(items.length * reduced)
+  const [whole, cells] = [new Float64Array(width), new Float64Array(reduced)]
+  items.forEach((item, to) => {
+    whole.set(inputs.at(item))
+    for (let i = 0; i < width; i++) mean[i] = (mean[i] as number) + (whole[i] as number) / items.length
+    reduce(reduction, whole, cells)
+    pooled.set(cells, to * reduced)
+  })
   return { mean, pooled }
+}
+
+/** Distance of each pooled input from the subspace. */
+function residualsOf(pooled: Float32Array, { mean, directions }: Principal, width: number): Float64Array {
+  const [centred, along] = [new Float64Array(width), new Float64Array(directions.length / width)]
+  return Float64Array.from({ length: pooled.length / width }, (_, item) => {
+    let squared = 0
+    for (let i = 0; i < width; i++) {
+      const value = (pooled[item * width + i] as number) - (mean[i] as number)
+      centred[i] = value
+      squared += value * value
+    }
+    project(directions, centred, width, along)
+    return residualOf(squared, along)
+  })
+}
+
+type Statistic = (each: Calibrated) => number
+
+/**
+ * Without those that an attacker brought. First those that are far out in all of the traffic: an attack may be most of the class
+ * that it is taken for. Then, against their own class, those that are odd in residual, doubt and distance together.
+ */
+function ordinaryOf(all: readonly Calibrated[], classes: number, size: number, suspect: number): readonly Calibrated[] {
+  const residuals = Float64Array.from(all, (each) => each.residual)
+  const most = mostOrdinary(residuals, suspect, logNormal)
+  let left = all.filter((each) => each.residual <= most)
+  let budget = suspect * all.length - (all.length - left.length)
+  for (let round = 0; round < trimmings && budget >= 1; round++) {
+    const known = oddnessOf(left, classes, size)
+    const oddnessAt = (each: Calibrated) => known.get(each) ?? 0
+    const limit = mostOrdinary(Float64Array.from(left, oddnessAt), budget / left.length, oddness)
+    const kept = left.filter((each) => oddnessAt(each) <= limit)
+    budget -= left.length - kept.length
+    left = kept
+  }
+  return left
+}
+
+/** By how many deviations of its class's lower half an input is above the middle, in all three together. */
+function oddnessOf(all: readonly Calibrated[], classes: number, size: number): ReadonlyMap<Calibrated, number> {
+  const known = new Map<Calibrated, number>()
+  for (let c = 0; c < classes; c++) {
+    const own = all.filter((each) => each.label === c)
+    if (own.length <= 2 * size) continue
+    const { center, whitening } = momentsOf(own, size)
+    const statistics: readonly Statistic[] = [
+      (each) => each.residual,
+      (each) => each.doubt,
+      (each) => unknownDistance(mahalanobis(each.coordinates, center, whitening), own.length),
+    ]
+    for (const statistic of statistics) {
+      const values = own.map((each) => Math.log(Math.max(statistic(each), 1e-9)))
+      const sorted = values.toSorted((a, b) => a - b)
+      const [low = 0, middle = 0] = [sorted[Math.floor(0.1 * own.length)], sorted[own.length >> 1]]
+      own.forEach((each, i) => {
+        const above = Math.max(0, (values[i] as number) - middle) / Math.max(middle - low, 1e-9)
+        known.set(each, (known.get(each) ?? 0) + above)
+      })
+    }
+  }
+  return known
+}
+
+/**
+ * What an item's distance would be had it not been among the items that mean and covariance were taken from (the
+ * Sherman–Morrison formula). Far ones draw both towards them: without this, tails are too thin.
+ */
+function unknownDistance(distance: number, items: number): number {
+  const squared = distance * distance
+  return Math.sqrt((items / (items - 1)) * (squared / Math.max(1e-3, 1 - squared / (items - 1))))
 }
 
 function quantiseRows(rows: Float64Array, count: number, width: number): { directions: Int16Array; directionScale: Float32Array } {
@@ -130,7 +230,22 @@ function calibrate(
   })
 }
 
-function classProfile(own: readonly Calibrated[], size: number): ClassProfile {
+/** @param unknown whether distances are as those of items that are not among `own` */
+function classProfile(own: readonly Calibrated[], size: number, unknown: boolean): ClassProfile {
+  const { center, whitening } = momentsOf(own, size)
+  const tableOf = (statistic: Statistic) => tailTable(Float64Array.from(own, statistic))
+  const distanceOf: Statistic = ({ coordinates }) => mahalanobis(coordinates, center, whitening)
+  return {
+    mean: center,
+    whitening,
+    residual: tableOf((each) => each.residual),
+    doubt: tableOf((each) => each.doubt),
+    distance: tableOf(unknown ? (each) => unknownDistance(distanceOf(each), own.length) : distanceOf),
+  }
+}
+
+/** Mean and inverse Cholesky factor of the covariance, in principal coordinates. */
+function momentsOf(own: readonly Calibrated[], size: number): { center: Float32Array; whitening: Float32Array } {
   const mean = new Float64Array(size)
   for (const { coordinates } of own) for (let i = 0; i < size; i++) mean[i] = (mean[i] ?? 0) + (coordinates[i] ?? 0) / own.length
   const covariance = new Float64Array(size * size)
@@ -142,16 +257,7 @@ function classProfile(own: readonly Calibrated[], size: number): ClassProfile {
       }
   let trace = 0
   for (let i = 0; i < size; i++) trace += covariance[i * size + i] ?? 0
-  const whitening = inverseCholesky(covariance, size, (1e-3 * trace) / size + 1e-9)
-  const center = Float32Array.from(mean)
-  const tableOf = (statistic: (each: Calibrated) => number) => tailTable(Float64Array.from(own, statistic))
-  return {
-    mean: center,
-    whitening,
-    residual: tableOf((each) => each.residual),
-    doubt: tableOf((each) => each.doubt),
-    distance: tableOf((each) => mahalanobis(each.coordinates, center, whitening)),
-  }
+  return { center: Float32Array.from(mean), whitening: inverseCholesky(covariance, size, (1e-3 * trace) / size + 1e-9) }
 }
 
 /** The first of each predicted class: the calibration set is in no order. */

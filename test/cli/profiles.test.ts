@@ -9,6 +9,7 @@ import { loadMnist, pixels } from '../../inference/datasets/mnist.ts'
 import { openNpy } from '../../inference/fingerprint/npy.ts'
 import { decodeProfile } from '../../inference/fingerprint/profile.ts'
 import { openRegistry } from '../../inference/registry.ts'
+import { seeded } from '../attacks/random.ts'
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))
 const dir = mkdtempSync(join(tmpdir(), 'cordon-profiles-'))
@@ -51,7 +52,26 @@ describe('cordon profiles build', () => {
     assert.deepEqual([profile.id, profile.width, profile.classes.length], [said['profile'], pixels, 10])
   })
 
+  test('of traffic that an attacker may have joined, keeps apart what is no ordinary input', async () => {
+    const random = seeded(3)
+    const mixed = images.map((value, i) => (Math.floor(i / pixels) % 20 < 18 ? value : random.next()))
+    const file = npy('mixed.npy', '<f4', [500, 28, 28, 1], new Uint8Array(mixed.buffer))
+    const residualOf: number[] = []
+    for (const suspect of ['0', '0.1']) {
+      const { code, stdout, stderr } = await cordon('profiles', 'build', 'digits', '--inputs', file, '--suspect', suspect, '--json')
+      assert.equal(code, 0, stderr)
+      assert.equal((JSON.parse(stdout) as Record<string, unknown>)['suspect'], Number(suspect))
+      const bytes = await (await openRegistry(join(dir, 'models'))).readProfile('digits', '1')
+      assert.ok(bytes !== null)
+      residualOf.push(Math.max(...decodeProfile(bytes).classes.map(({ residual }) => residual.knots.at(-1) ?? 0)))
+    }
+    const [trusting = 0, cautious = 0] = residualOf
+    assert.ok(trusting > 7 && cautious < 7, `noise lies 8 from the subspace and more, handwriting 7 at most: ${residualOf}`)
+  })
+
   for (const [what, args, says] of [
+    ['more suspects than ordinary inputs explain', ['digits', '--inputs', inputs, '--suspect', '0.5'], /a share from 0 to 0\.3/],
+    ['a share that is no number', ['digits', '--inputs', inputs, '--suspect', ''], /a share from 0 to 0\.3/],
     ['a model that is not there', ['pixies', '--inputs', inputs], /no model pixies/],
     ['a file that is not there', ['digits', '--inputs', join(dir, 'none.npy')], /Is it there/],
     ['a file that is none of NumPy', ['digits', '--inputs', join(repository, 'package.json')], /no \.npy file/],
