@@ -7,6 +7,7 @@ import { type Features, featuresOf } from './patterns.ts'
 import type { Point, Seen } from './point.ts'
 import { begin, fade, follow, searchEvidence } from './search.ts'
 import { type Cluster, patterns, type State } from './state.ts'
+import { strideOf } from './stride.ts'
 
 /** Members kept in order for geometry and the console. */
 const maxMembers = 64
@@ -56,16 +57,8 @@ export function grow(state: State, found: Link, query: Seen, params: Params, sca
   return cluster
 }
 
-/** Members in a row that said nothing, after which a cluster is looked at half as often, and again. */
-const settledAfter = 32
-const mostStride = 4
 /** Nats that count as saying something. */
 const sign = 0.3
-
-/** One in so many members is weighed: a camera's or a video's need not all be, an attack that begins there shows itself in the next that is. */
-export function strideOf({ quiet }: Cluster): number {
-  return quiet < settledAfter ? 1 : Math.min(mostStride, 2 ** Math.floor(quiet / settledAfter))
-}
 
 /** Returns what the query said, in nats. */
 function weighed(state: State, cluster: Cluster, found: Link, query: Seen, params: Params, scale: number): number {

@@ -1,4 +1,4 @@
-import { remainderDimensions, sketchDistance } from '../statistics/sketch.ts'
+import { remainderDimensions } from '../statistics/sketch.ts'
 import { type Distances, Middle } from './distances.ts'
 import type { Seen } from './point.ts'
 

@@ -1,9 +1,9 @@
 import { remainderDimensions, sketchDistance } from '../statistics/sketch.ts'
-import { strideOf } from './cluster.ts'
 import { insideSegment, type Link } from './geometry.ts'
 import type { Memory } from './memory.ts'
 import type { Seen } from './point.ts'
 import type { State } from './state.ts'
+import { strideOf } from './stride.ts'
 
 /** How exactly a query must lie between two of the principal's own to belong to them however far they are; noise bends the line. */
 const segmentFit = 0.9

@@ -1,6 +1,7 @@
 import type { FindingDraft } from '../../detectors/contract.ts'
-import { scoreOf, strideOf } from '../../detectors/near-duplicate-probing/cluster.ts'
+import { scoreOf } from '../../detectors/near-duplicate-probing/cluster.ts'
 import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/near-duplicate-probing.ts'
+import { strideOf } from '../../detectors/near-duplicate-probing/stride.ts'
 import type { Fingerprint } from '../../inference/port.ts'
 import { type EventOf, plainCaller, uuidv7 } from '../../schemas/index.ts'
 
