@@ -93,7 +93,7 @@ const mostKept = 2 ** 20
 /** The numbers of a tensor as FP32, in a buffer that the next call writes over; null where they are none, as text. */
 export function floatsOf(data: TensorData): Float32Array | null {
   if (data instanceof Float32Array) return data
-  if (Array.isArray(data)) return null
+  if (!ArrayBuffer.isView(data)) return null
   if (data.length > mostKept) return Float32Array.from(data, Number)
   if (converted.length < data.length) converted = new Float32Array(data.length)
   const floats = converted.subarray(0, data.length)
