@@ -37,8 +37,8 @@ function fidelityOf(summary: Summary): number {
 }
 
 /** Without what depends on the order. */
-function countsOf({ recent, fresh, strange, doubt, ...counts }: Summary) {
-  return counts
+function countsOf({ sample, cells, epoch, carried, answers, seen }: Summary) {
+  return { sample, cells, epoch, carried, answers, seen }
 }
 
 /** One principal's state. */
@@ -113,7 +113,7 @@ test('a label alone tells less where answers are few', () => {
   assert.ok((reached[2] ?? 1) < (reached[0] ?? 0), `${reached}`)
 })
 
-test('merging is the same as one principal asking it all', () => {
+test('merging counts what one principal would have, had it asked it all', () => {
   check(
     property(array(integer({ min: 0, max: 5 }), { minLength: 300, maxLength: 300 }), (owners) => {
       const parts = Array.from({ length: 6 }, (_, owner) => summaryOf(ordinary.slice(0, 300).filter((__, i) => owners[i] === owner)))

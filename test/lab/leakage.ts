@@ -1,6 +1,6 @@
 // Measures model-leakage: thieves rob five models, students are trained on what they were told, and what the detector
 // estimates is held against what the students reach. Fits the estimate's coefficients on the way.
-//   node test/lab/leakage.ts [--split development|held-back] [--cache PATH] [--marks digits,turned] [--seeds 1] [--recorded] [--write] [--json]
+//   node test/lab/leakage.ts [--split development|held-back] [--cache PATH] [--marks digits,turned] [--seeds 1] [--attacks crops,letters] [--most 800] [--recorded] [--write] [--json]
 // Recordings are kept under --cache, some 10 CPU-seconds each to make; with --recorded nothing new is played. --write fits on the development split and
 // writes detectors/model-leakage/coefficients.ts; without it the coefficients that are there are measured.
 import { writeFileSync } from 'node:fs'
@@ -21,12 +21,15 @@ const { values: options } = parseArgs({
     cache: { type: 'string', default: `${tmpdir()}/leakage` },
     marks: { type: 'string', default: markNames.join(',') },
     seeds: { type: 'string', default: '1' },
+    attacks: { type: 'string', default: '' },
+    most: { type: 'string', default: '4000' },
     recorded: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 })
 const heldBack = options.split === 'held-back'
+if (heldBack && options.write) throw new Error('coefficients are fitted on the development split')
 const firstSeed = heldBack ? 5_000_001 : 1
 /** The last is never fitted on: another architecture, another task. */
 const foreign: MarkName = 'letters'
@@ -63,9 +66,11 @@ async function gather(name: MarkName): Promise<Case[]> {
   const cache = `${options.cache}/${options.split}`
   let mark: Mark | null = null
   const cases: Case[] = []
+  const wanted = options.attacks === '' ? null : options.attacks.split(',')
   for (const attack of name === 'digits' ? thieves : everywhere) {
+    if (wanted !== null && !wanted.includes(attack)) continue
     for (let s = 0; s < Number(options.seeds); s++) {
-      const plan = { mark: name, attack, seed: firstSeed + s, most: lengthOf(name, attack) }
+      const plan = { mark: name, attack, seed: firstSeed + s, most: Math.min(Number(options.most), lengthOf(name, attack)) }
       let recording = recorded(plan, cache)
       if (recording === null && options.recorded) continue
       if (recording === null) {
@@ -110,19 +115,24 @@ const home = all.filter(({ mark }) => mark !== foreign)
 const second = all.filter(({ mark }) => mark === foreign)
 const fitted = options.write ? fit(home) : coefficients
 
-/** Estimate less truth of every case, by coefficients that were fitted on the others of `name`. */
+/** Estimate less truth of every case, by coefficients that were fitted on the others of `name`; nothing is fitted on the held-back split. */
 function leftOut(name: 'attack' | 'mark'): { each: Case; off: number }[] {
   const found: { each: Case; off: number }[] = []
   for (const value of new Set(home.map((each) => each[name]))) {
     const [own, others] = [home.filter((each) => each[name] === value), home.filter((each) => each[name] !== value)]
-    const by = others.length > 0 ? fit(others) : fitted
+    const by = heldBack || others.length === 0 ? fitted : fit(others)
     found.push(...own.map((each) => ({ each, off: predicted(each.features, by) - each.fidelity })))
-    report({ measure: `${name} left out`, [name]: value, ...errorsOf(own, by) })
+    report({ measure: heldBack ? name : `${name} left out`, [name]: value, ...errorsOf(own, by) })
   }
   const sizes = found.map(({ off }) => Math.abs(off)).sort((x, y) => x - y)
   const mean = sizes.reduce((x, y) => x + y, 0) / sizes.length
   const p90 = sizes[Math.floor(0.9 * sizes.length)] ?? 0
-  report({ measure: `${name} left out, all`, mean: mean.toFixed(4), p90: p90.toFixed(4), count: sizes.length })
+  report({
+    measure: heldBack ? 'held back, all' : `${name} left out, all`,
+    mean: mean.toFixed(4),
+    p90: p90.toFixed(4),
+    count: sizes.length,
+  })
   return found
 }
 
