@@ -24,7 +24,7 @@ export function isOdd(joint: number, residualTail: number): boolean {
 /**
  * Chance that an ordinary query lies so near to some recent query of another account, relative to its nearest
  * reference input. Nearest distances follow a power law; this one lies a factor of two above what held-out digits do
- * among 4,000 (0.5 % at 0.44, 5 % at 0.54; `test/lab/ring.ts --distances`).
+ * among 4,000 (0.5 % at 0.44, 5 % at 0.54).
  */
 export function nearTail(ratio: number, residualTail: number): number {
   return residualTail < farTail ? 1 : Math.min(1, 0.05 * (Math.max(ratio, 1e-3) / 0.54) ** 8)

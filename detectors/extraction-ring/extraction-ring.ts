@@ -1,12 +1,13 @@
 import type { EventOf, Observation } from '../../schemas/index.ts'
 import { type DetectorLogic, defineDetector, type FindingDraft, type Step } from '../contract.ts'
-import { decodeSketch } from '../statistics/sketch.ts'
+import { readSketch } from '../statistics/sketch.ts'
 import { type Account, Accounts, wager, weightOf } from './accounts.ts'
 import { type Bet, bettor, isOdd, jointTail, nearTail } from './evidence.ts'
 import { draft, type Joined } from './finding.ts'
 import { count, type Group, isRing, judge, membership, mostNames, openGroup, type Verdict } from './group.ts'
 import { Parameters } from './parameters.ts'
-import { type Neighbours, SketchRing } from './sketch-ring.ts'
+import { isExplained, portray } from './portrait.ts'
+import { anyLabel, type Neighbours, SketchRing } from './sketch-ring.ts'
 import { State } from './state.ts'
 import { likeness, sharedBy } from './traits.ts'
 
@@ -17,7 +18,8 @@ type Event = EventOf<'fingerprint'>
 /** Extraction that many accounts share: a hundred keys of fifty queries each, none of which is conspicuous alone. */
 export const extractionRing = defineDetector({
   id: 'extraction-ring',
-  version: 1,
+  version: 2,
+  stateVersion: 2,
   summary:
     "Model extraction split over many accounts. New accounts whose queries are unlike the model's ordinary traffic but like each other's, or vary each other's inputs, are pooled: the more there are, the fewer queries of the next one it takes. What else they share (address, agent, when their keys were made) joins the rest.",
   threats: ['AML.T0024.002', 'AML.T0005.001', 'AML.T0013'],
@@ -48,6 +50,17 @@ function start(p: Parameters): DetectorLogic<State> {
 
 /** A query lies among another account's when it is nearer to one of them than this share of its distance to the reference. */
 const amongRatio = 0.95
+/**
+ * Where two odd queries have so much in common outside the model's principal subspace (against their mean squared length: half for
+ * a frame, noise or textures, a tenth for letters), what differs must lie there, too: cameras and frames leave what differs as
+ * it is between ordinary inputs, 0.28 of it outside and more between the nearest; textures have three quarters, noise all.
+ */
+const shiftShare = 0.3
+const leastOutside = 0.66
+/** A perturbation that a gradient gave lies outside, nearly all of it; strokes and dim inputs are near each other in the subspace, too. */
+const leastPerturbed = 0.75
+/** Near more queries of others than this, it is what many send: a blank canvas, not a variation of one input. */
+const mostNear = 4
 /** It varies an input, its own account's or another's, when nearer than this. */
 const variesRatio = 0.5
 /** Queries of one source lie as near to others' as to the account's own; where the own are this much nearer, it goes its own way. */
@@ -58,7 +71,7 @@ const ownStep = 0.7
 const telling = 3
 /** How far a variation may come back towards the ordinary, as a share of its step: gradient steps rarely do, originals of what others varied do. */
 const mostFall = 0.1
-const near: Neighbours = { own: 0, other: 0, otherOwner: 0, otherRise: 0, repeated: false }
+const near: Neighbours = { own: 0, other: 0, otherOwner: 0, otherRise: 0, otherOutside: 0, otherCommon: 0, others: 0, repeated: false }
 
 function onQuery(state: State, event: Event, bet: Bet, p: Parameters): Step<State> | undefined {
   const { data } = event
@@ -71,18 +84,18 @@ function onQuery(state: State, event: Event, bet: Bet, p: Parameters): Step<Stat
     known.seenAt = event.time
     return undefined
   }
-  const vector = decodeSketch(data.sketch)
+  const vector = readSketch(data.sketch)
   if (!state.fresh.accepts(vector) || !state.odd.accepts(vector)) return undefined
   const account = known ?? accounts.add(data, event.time).added
   account.queries++
   account.seenAt = event.time
   const reach = Math.max(data.referenceDistance, 1e-9) / data.scale
   const link = odd ? amongOdd(state, account, vector, reach) : 0
-  const varied = variation(state, account, vector, reach)
+  const varied = variation(state, account, vector, reach, data)
   // A retry: it tells nothing, whatever it is.
   if (near.repeated) return undefined
-  state.fresh.add(vector, account.number)
-  if (odd) state.odd.add(vector, account.number)
+  state.fresh.add(vector, account.number, data.output.label)
+  if (odd) state.odd.add(vector, account.number, data.output.label)
   const e = betOn(data, { joint, odd, link, varied }, bet)
   // Its first of this kind: kept until somebody else sends the like.
   if (odd && link === 0 && !varied.own) account.pending = Math.max(account.pending, (oddBet(data, joint, bet) + bet(1)) / 2)
@@ -97,6 +110,7 @@ function onQuery(state: State, event: Event, bet: Bet, p: Parameters): Step<Stat
   wager(account, e)
   if (e >= telling) account.telling++
   count(group, account, 1, p)
+  if (odd && e >= telling) portray(group.portrait, vector, data)
   if (from > 0) group.events++
   group.touchedAt = event.time
   return e > 1 ? speak(state, group, account, event, p) : undefined
@@ -135,17 +149,19 @@ function oddBet(data: Event['data'], joint: number, bet: Bet): number {
 
 /** The other account whose odd queries this one lies among, and not rather among its own; 0 if none. */
 function amongOdd(state: State, account: Account, vector: Int16Array, reach: number): number {
-  state.odd.nearest(vector, account.number, amongRatio * reach, near)
+  state.odd.nearest(vector, account.number, anyLabel, amongRatio * reach, near)
+  if (near.otherCommon >= shiftShare && near.otherOutside < leastOutside) return 0
   return near.other < Number.POSITIVE_INFINITY && near.own >= ownWay * near.other ? near.otherOwner : 0
 }
 
 const unvaried: Variation = { owner: 0, ratio: 1, own: false }
 
-function variation(state: State, account: Account, vector: Int16Array, reach: number): Variation {
-  state.fresh.nearest(vector, account.number, variesRatio * reach, near)
+function variation(state: State, account: Account, vector: Int16Array, reach: number, { output }: Event['data']): Variation {
+  state.fresh.nearest(vector, account.number, output.label, variesRatio * reach, near)
   if (near.own < ownWay * near.other) return { owner: 0, ratio: 1, own: true }
   // A perturbation leaves the subspace; whoever comes back to it only sends the original of what another one varied.
   if (near.other === Number.POSITIVE_INFINITY || near.otherRise < -mostFall * near.other) return unvaried
+  if (near.otherOutside < leastPerturbed || near.others > mostNear) return unvaried
   return { owner: near.otherOwner, ratio: near.other / reach, own: false }
 }
 
@@ -207,7 +223,7 @@ function enter(group: Group, account: Account, p: Parameters): void {
 /** Names whoever belongs to the ring by now: the account itself, or, when the ring has just shown, all that came before. */
 function speak(state: State, group: Group, account: Account, event: Event, p: Parameters): Step<State> | undefined {
   const verdict = judge(group, state.accounts.births, p)
-  if (!isRing(group, verdict, p)) return undefined
+  if (!isRing(group, verdict, p) || isExplained(group.portrait)) return undefined
   if (group.named > 0 && membership(group, verdict, account, 1) < p.posterior) return undefined
   const joined = joining(state, group, verdict, p)
   if (joined.length === 0) return undefined

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { EventId, Instant, Name } from '../../schemas/index.ts'
 import { type Account, weightOf } from './accounts.ts'
 import type { Parameters } from './parameters.ts'
+import { emptyPortrait, Portrait } from './portrait.ts'
 
 /** What shares of the accounts since the group began may be its own; the evidence is the mean over them. */
 const shares = [0.05, 0.12, 0.3, 0.6, 0.9, 0.98] as const
@@ -32,6 +33,8 @@ export const Group = z.object({
   core: z.int().min(0),
   events: z.int().min(0),
   sums: z.array(z.number()).length(shares.length),
+  /** What its odd queries are like. */
+  portrait: Portrait,
   /** Named in the current finding, oldest first. */
   names: z.array(Name).max(mostNames),
   organizations: z.array(Name).max(mostNames),
@@ -67,6 +70,7 @@ export function openGroup(groups: Group[], id: number, opened: EventId, at: Inst
     core: 0,
     events: 0,
     sums: shares.map(() => 0),
+    portrait: emptyPortrait(),
     names: [],
     organizations: [],
     named: 0,
