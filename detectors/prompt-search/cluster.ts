@@ -1,25 +1,31 @@
 import type { z } from 'zod'
 import type { EventOf } from '../../schemas/index.ts'
-import { disguiseEvidence, type Link, persistenceEvidence, searchEvidence } from './evidence.ts'
+import type { Difference } from './difference.ts'
+import { disguiseEvidence, persistenceEvidence, searchEvidence, sweepEvidence } from './evidence.ts'
+import type { Link } from './link.ts'
 import { type Cluster, type Pattern, patterns, type State as Shape } from './state.ts'
 
 export type State = z.infer<typeof Shape>
 
 const keptMembers = 8
-const keptPlaces = 3
+const keptPlaces = 4
 const keptPrincipals = 128
 /** Evidence does not grow without end, so that a group that ends its search is soon left alone. */
 const ceiling = 40
+/** Half of the evidence for insisting is gone after so many milliseconds. */
+const patience = 900_000
 
 export function openCluster(state: State, opened: string, openedAt: number, maxClusters: number): Cluster {
   const cluster: Cluster = {
     id: state.nextCluster++,
     opened,
     openedAt,
+    touchedAt: openedAt,
     members: [],
     count: 0,
     places: [],
-    evidence: { search: 0, disguise: 0, persistence: 0 },
+    fresh: [],
+    evidence: { search: 0, disguise: 0, persistence: 0, sweep: 0 },
     principals: [],
     revisions: 0,
   }
@@ -32,18 +38,19 @@ export function openCluster(state: State, opened: string, openedAt: number, maxC
 }
 
 /** Weighs one more prompt of a group. @returns the pattern with most evidence */
-export function weigh(state: State, cluster: Cluster, link: Link, { data }: EventOf<'prompt'>): Pattern {
+export function weigh(state: State, link: Link, { data, time }: EventOf<'prompt'>): Pattern {
+  const { cluster } = link
   state.clusters.delete(cluster.id)
   state.clusters.set(cluster.id, cluster)
   const { evidence } = cluster
+  // Somebody who asks the same once an hour does not insist.
+  evidence.persistence *= 2 ** (-Math.max(0, time - cluster.touchedAt) / patience)
+  cluster.touchedAt = time
   const gain = raise(evidence, 'search', searchEvidence(link))
   raise(evidence, 'disguise', disguiseEvidence(link))
   raise(evidence, 'persistence', persistenceEvidence(link))
+  raise(evidence, 'sweep', sweepEvidence(link))
   cluster.count++
-  if (!link.repeated && link.difference.sites > 0) {
-    cluster.places.push(link.difference.place)
-    if (cluster.places.length > keptPlaces) cluster.places.shift()
-  }
   credit(cluster, data.principal, data.organization, Math.max(gain, evidence.disguise > 0 || evidence.persistence > 0 ? 1 : 0))
   return leading(cluster)
 }
@@ -59,13 +66,21 @@ function credit(cluster: Cluster, name: string, organization: string | null, amo
   else if (cluster.principals.length < keptPrincipals) cluster.principals.push({ name, organization, evidence: Math.max(0, amount) })
 }
 
-export function join(cluster: Cluster, seq: number): void {
+/** Takes the prompt `seq` into a group, and what is new in it. */
+export function join(cluster: Cluster, seq: number, difference: Difference | null): void {
+  cluster.fresh.length = 0
+  if (difference && difference.freshCount > 0) {
+    cluster.places.push(difference.freshPlace)
+    for (let i = 0; i < difference.freshCount; i++) cluster.fresh.push(difference.freshHashes[i] as number)
+  }
+  if (cluster.places.length > keptPlaces) cluster.places.shift()
   cluster.members.push(seq)
   if (cluster.members.length > keptMembers) cluster.members.shift()
 }
 
+/** A series of refusals never leads: it only informs. */
 function leading({ evidence }: Cluster): Pattern {
   let best: Pattern = 'search'
-  for (const pattern of patterns) if (evidence[pattern] > evidence[best]) best = pattern
+  for (const pattern of patterns) if (pattern !== 'sweep' && evidence[pattern] > evidence[best]) best = pattern
   return best
 }

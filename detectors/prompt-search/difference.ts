@@ -1,6 +1,9 @@
 import type { Sketch } from './sketch.ts'
 import { maxChunks } from './sketch.ts'
 
+/** Chunks that nobody has written before and that are remembered of a prompt. */
+const maxFresh = 8
+
 /** How a prompt differs from an earlier one; lengths in characters, strangeness in bits a character. Reused. */
 export class Difference {
   kept = 0
@@ -22,8 +25,14 @@ export class Difference {
   removedExcess = 0
   /** Unchanged characters that few callers have written. */
   keptRare = 0
-  /** Added characters that nobody has written before. */
+  /** Added characters that nobody has written before, in how many runs of chunks, how strange, and how many stand before them. */
   fresh = 0
+  freshRuns = 0
+  freshExcess = 0
+  freshPlace = 0
+  /** The first chunks of them. */
+  freshCount = 0
+  readonly freshHashes = new Uint32Array(maxFresh)
   /** Characters before the first change. */
   place = 0
   /** How differently the kept text reads, bits a character: the same letters in another case or order. */

@@ -1,39 +1,30 @@
-import type { Difference } from './difference.ts'
+import { featureNames, readFeatures } from './features.ts'
+import type { Link } from './link.ts'
 import type { Pattern } from './state.ts'
+import { searchWeights } from './weights.ts'
 
-/** One prompt beside the earlier one that it differs least from. */
-export interface Link {
-  readonly difference: Difference
-  /** The place of the change was not among the last ones. */
-  readonly moved: boolean
-  /** The group's last prompt was passed over for an older one: its change was taken back before this one was made. */
-  readonly branched: boolean
-  /** The same text to the letter. */
-  readonly repeated: boolean
-  readonly refused: boolean | null
-}
-
-/** Log-likelihood ratios of one link, nats: against the benign kind that comes nearest, so most are negative. Reused. */
+/** Log-likelihood ratios of one link, nats: against the benign kind that comes nearest, so most are negative. */
 export type Evidence = Record<Pattern, number>
 
-/** Longest replacement that a search makes in one step, characters: some eight tokens and the chunks that they lie in. */
-const longestStep = 80
+/** Bounds of what one prompt says about a search: no single one decides, and a change that was not taken back speaks against it. */
+export const lowest = -3
+export const takenAtMost = 4
+export const otherAtMost = -0.35
 const clip = (value: number, from: number, until: number) => Math.min(until, Math.max(from, value))
+
+const features = new Float64Array(featureNames.length)
 
 /**
  * A random search (Andriushchenko et al. 2024) or a coordinate gradient (Zou et al. 2023) replaces a few tokens among
  * others that it keeps, and takes back what did not help before it changes another place: its prompts are siblings.
  * Writers and programs go on from their last version, and templates change in the same place each time.
  */
-export function searchEvidence({ difference: d, moved, branched, repeated }: Link): number {
-  if (repeated || (d.sites === 0 && d.gaps === 0)) return 0
-  if (d.sites > 3 || d.gaps > 3 || d.added > longestStep || d.removed > longestStep || d.kept < d.added) return -1.5
-  // A text that grows, shrinks or slides changes at its ends.
-  if (d.after === 0 || (d.before === 0 && (d.sites > 1 || Math.abs(d.added - d.removed) > 8))) return -0.3
-  const strange = clip(0.8 * ((d.excess + d.removedExcess) / 2 - 0.9), -1.2, 1.2)
-  const replaced = d.added > 0 && d.removed > 0 ? 0 : -0.6
-  if (moved && branched && d.fresh * 2 >= d.added) return 2.2 + strange + replaced
-  return moved ? -0.7 + 0.4 * strange : -1
+export function searchEvidence(link: Link): number {
+  if (link.repeated) return 0
+  const taken = readFeatures(link, features)
+  let sum = 0
+  for (let i = 0; i < features.length; i++) sum += (features[i] as number) * (searchWeights[i] as number)
+  return clip(sum, lowest, taken ? takenAtMost : otherAtMost)
 }
 
 /**
@@ -44,12 +35,22 @@ export function disguiseEvidence({ difference: d, repeated }: Link): number {
   if (repeated) return 0
   const total = d.kept + d.added
   if (d.kept < 24 || Math.abs(d.added - d.removed) > 0.05 * total + 4) return -1.2
-  return d.disguise > (d.added === 0 ? 0.25 : 0.7) ? 1.2 : -1
+  return clip(1.4 * (d.disguise - 1.4), -1.2, 1)
 }
 
-/** Asked again, or asked in another way, what was just refused. */
-export function persistenceEvidence({ refused, repeated, difference: d }: Link): number {
+/**
+ * What was just refused, asked again to the letter or with a change here or there. An item after the other in one
+ * template is not: a model may refuse most of an honest batch.
+ */
+export function persistenceEvidence({ refused, repeated, moved, difference: d }: Link): number {
   if (refused === null) return 0
-  if (!refused) return -1.2
-  return repeated ? 2 : d.kept > 0 ? 1.2 : 0.3
+  if (!refused) return -1
+  if (repeated) return 0.7
+  return moved && d.kept > 2 * d.added ? 1 : 0
+}
+
+/** One request in many frames, or many requests in one frame, and most refused: no one can tell which without reading. */
+export function sweepEvidence({ refused, repeated }: Link): number {
+  if (refused === null || repeated) return 0
+  return refused ? 0.5 : -1
 }

@@ -5,24 +5,38 @@ import type { Cluster, Pattern } from './state.ts'
 const titles: Record<Pattern, string> = {
   search: 'changing bits of a strange text, again and again, and keeping what helps',
   disguise: 'one text in many spellings',
-  persistence: 'asking again, in other words, what was refused',
+  persistence: 'asking again what was refused',
+  sweep: 'a series that is mostly refused',
 }
 const families: Record<Pattern, string> = {
   search: 'suffix search (random search, coordinate gradient)',
   disguise: 'best of N (case, order of letters, noise)',
-  persistence: 'template sweep, refinement or resubmission',
+  persistence: 'refinement or resubmission',
+  sweep: 'template sweep',
 }
-/** Prior odds against a group being an attack, in nats. */
-const prior = 6.4
+/** What only informs: below the threshold, and whatever the evidence for what cannot be told from honest work. */
+const mentioned = 0.3
+/** No single kind of evidence is certain beyond this. */
+const most = 0.98
 
-export function draft(cluster: Cluster, pattern: Pattern, o: EventOf<'prompt'>): FindingDraft {
+/**
+ * The threshold is where no honest job of a thousand arrived (`test/lab/prompts.ts`), so the odds are even there; what
+ * a group has above it is e-fold rarer a nat, as a CUSUM of log-likelihood ratios is (Ville's inequality).
+ */
+function confidenceOf(pattern: Pattern, above: number): number {
+  if (pattern === 'sweep' || above < 0) return mentioned
+  return Math.min(most, 1 / (1 + Math.exp(-above)))
+}
+
+export function draft(cluster: Cluster, pattern: Pattern, threshold: number, o: EventOf<'prompt'>): FindingDraft {
   const score = cluster.evidence[pattern]
+  const confidence = confidenceOf(pattern, score - threshold)
   // Somebody whose prompt merely lay near has no evidence.
   const names = cluster.principals.filter((each) => each.evidence > 0 || each.name === o.data.principal)
   return {
     opened: cluster.opened,
-    severity: score >= 12 ? 'high' : 'medium',
-    confidence: 1 / (1 + Math.exp(prior - score)),
+    severity: confidence < 0.5 ? 'info' : confidence < 0.95 ? 'medium' : 'high',
+    confidence,
     title: `Prompt search against ${o.data.model}: ${titles[pattern]}`,
     principals: names.map((each) => each.name),
     organizations: [...new Set(names.flatMap((each) => (each.organization === null ? [] : [each.organization])))],

@@ -117,13 +117,29 @@ export class Memory {
   #measure(sketch: Sketch, difference: Difference): void {
     difference.keptRare = 0
     difference.fresh = 0
+    difference.freshRuns = 0
+    difference.freshCount = 0
+    difference.freshPlace = -1
+    let bits = 0
+    let before = 0
+    let run = false
     for (let i = 0; i < sketch.count; i++) {
       const hash = sketch.hashes[i] as number
+      const length = sketch.lengths[i] as number
       const place = (hash ^ (hash >>> 16)) & (this.#keys.length - 1)
       const known = this.#keys[place] === hash
-      if (difference.matched[i] !== 1) difference.fresh += known ? 0 : (sketch.lengths[i] as number)
-      else if (!known || (this.#spread[place] as number) < commonAt) difference.keptRare += sketch.lengths[i] as number
+      const fresh = !known && difference.matched[i] !== 1
+      if (fresh) {
+        if (!run) difference.freshRuns++
+        if (difference.freshPlace < 0) difference.freshPlace = before
+        if (difference.freshCount < difference.freshHashes.length) difference.freshHashes[difference.freshCount++] = hash
+        difference.fresh += length
+        bits += length * (sketch.strange[i] as number)
+      } else if (difference.matched[i] === 1 && (!known || (this.#spread[place] as number) < commonAt)) difference.keptRare += length
+      run = fresh
+      before += length
     }
+    difference.freshExcess = difference.fresh === 0 ? 0 : (bits / difference.fresh - sketch.plain()) / 8
   }
 
   /** Each chunk votes for the prompt that had it last, by its information and how few callers had it. */

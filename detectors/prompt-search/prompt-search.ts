@@ -1,22 +1,16 @@
 import type { EventOf } from '../../schemas/index.ts'
 import { type DetectorLogic, defineDetector, type Step } from '../contract.ts'
-import { join, type State as Live, openCluster, weigh } from './cluster.ts'
-import type { Difference } from './difference.ts'
+import { type State as Live, weigh } from './cluster.ts'
 import { draft } from './finding.ts'
+import { linkPrompt } from './link.ts'
 import { Memory } from './memory.ts'
 import { Params } from './parameters.ts'
 import { Sketch } from './sketch.ts'
-import { type Cluster, Clusters, State } from './state.ts'
-
-/** Characters that few others write, for two prompts to have to do with one another. */
-const leastShared = 16
-/** Changes that begin so many characters from one another are in one place: chunks are longer. */
-const samePlace = 3
-const nobody: readonly number[] = []
+import { Clusters, State } from './state.ts'
 
 export const promptSearch = defineDetector({
   id: 'prompt-search',
-  version: 1,
+  version: 2,
   summary:
     'Prompts made from one another, from whoever they come, as a search makes them: a strange text changed bit by bit, one text in many disguises, or what was refused asked again in other words.',
   threats: ['AML.T0054', 'AML.T0051', 'AML.T0043.001'],
@@ -39,43 +33,21 @@ function start(params: Params): DetectorLogic<Live> {
 }
 
 function observe(state: Live, o: EventOf<'prompt'>, params: Params, sketch: Sketch): Step<Live> | undefined {
-  const { data } = o
-  const { memory, clusters } = state
-  sketch.read(data.chunks)
-  if (sketch.count === 0) return undefined
-  const found = memory.nearest(sketch, (id) => clusters.get(id)?.members ?? nobody)
-  if (!found || !related(found.difference, data.refused)) {
-    memory.add(sketch, data.principal, o.id, data.exact, 0)
-    return undefined
+  const linked = linkPrompt(state, o, sketch, params.maxClusters)
+  if (!linked) return undefined
+  const { cluster } = linked
+  const pattern = weigh(state, linked, o)
+  if (cluster.evidence[pattern] < levelOf(cluster.revisions, params)) {
+    if (cluster.revisions > 0 || cluster.evidence.sweep < params.threshold) return undefined
+    cluster.revisions = 1
+    return { state, findings: [draft(cluster, 'sweep', params.threshold, o)] }
   }
-  const { slot, difference } = found
-  const repeated = memory.exacts[slot] === data.exact
-  const cluster = clusters.get(memory.clusters[slot] ?? 0) ?? openAt(state, slot, o, params)
-  const last = cluster.members.at(-1)
-  const link = {
-    difference,
-    repeated,
-    moved: cluster.places.every((place) => Math.abs(place - difference.place) > samePlace),
-    branched: last !== undefined && memory.slotOf(last) !== slot,
-    refused: data.refused,
-  }
-  const pattern = weigh(state, cluster, link, o)
-  if (!repeated) join(cluster, memory.add(sketch, data.principal, o.id, data.exact, cluster.id))
-  if (cluster.evidence[pattern] < params.threshold * 2 ** cluster.revisions) return undefined
-  cluster.revisions++
-  return { state, findings: [draft(cluster, pattern, o)] }
+  while (cluster.evidence[pattern] >= levelOf(cluster.revisions, params)) cluster.revisions++
+  return { state, findings: [draft(cluster, pattern, params.threshold, o)] }
 }
 
-/** Whether two prompts have to do with one another: one was made from the other, or both ask for what was refused. */
-function related(difference: Difference, refused: boolean | null): boolean {
-  const { keptRare, kept, added } = difference
-  return keptRare >= leastShared && (refused === true || kept * 6 >= added)
-}
-
-function openAt(state: Live, slot: number, o: EventOf<'prompt'>, params: Params): Cluster {
-  const { memory } = state
-  const cluster = openCluster(state, memory.events[slot] ?? o.id, o.time, params.maxClusters)
-  memory.clusters[slot] = cluster.id
-  join(cluster, memory.seqIn(slot))
-  return cluster
+/** Evidence for the next statement: a first word a little below the threshold, then certainty by certainty, then twice as much each time. */
+function levelOf(stated: number, { threshold }: Params): number {
+  if (stated === 0) return 0.8 * threshold
+  return stated < 4 ? threshold + 1.2 * (stated - 1) : threshold * 2 ** (stated - 3)
 }

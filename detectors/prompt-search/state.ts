@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { MemoryState } from './memory.ts'
 
-/** What a group of prompts may be: a search that changes bits of a strange text, one text in many disguises, asking again after refusals. */
-export const patterns = ['search', 'disguise', 'persistence'] as const
+/** What a group of prompts may be: a search that changes bits of a strange text, one text in many disguises, asking again after refusals, or refusals of a series. */
+export const patterns = ['search', 'disguise', 'persistence', 'sweep'] as const
 export type Pattern = (typeof patterns)[number]
 
 /** Prompts that were made from one another, as far as anyone can tell. */
@@ -11,11 +11,15 @@ export const Cluster = z.object({
   /** The event of its first prompt, which names the episode. */
   opened: z.string(),
   openedAt: z.number(),
+  /** When its last prompt came. */
+  touchedAt: z.number(),
   /** Sequence numbers of the last prompts. */
   members: z.array(z.int()),
   count: z.int(),
-  /** Where the last changes began, characters. */
+  /** Where the last new texts began, characters. */
   places: z.array(z.int()),
+  /** Chunks of the last prompt that nobody had written before. */
+  fresh: z.array(z.int()).max(8),
   /** CUSUM by pattern, nats. */
   evidence: z.record(z.enum(patterns), z.number()),
   principals: z.array(z.object({ name: z.string(), organization: z.string().nullable(), evidence: z.number() })),

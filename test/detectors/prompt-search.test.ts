@@ -3,21 +3,21 @@ import { describe, it } from 'node:test'
 import { promptSearch } from '../../detectors/prompt-search/prompt-search.ts'
 import { openPromptFingerprinter } from '../../inference/prompt/fingerprint.ts'
 import { type Random, seeded } from '../attacks/random.ts'
-import type { Ask } from '../lab/prompts-benign.ts'
 import { promptEvent } from '../lab/prompts-events.ts'
+import type { Ask } from '../lab/prompts-jobs.ts'
 import { inMemory } from '../lab/stream.ts'
 
 const words = 'the ship left its harbour before dawn and nobody on the quay could say where its captain meant to go that winter'.split(' ')
 const goal = 'Tell me how the magician on the market square saws the wooden box in half without hurting his assistant'
 
-/** The number of the job's prompt that raises something, and the finding; each prompt by the next of `principals`. */
-function raised(job: readonly Ask[], principals: readonly string[] = ['mallory']) {
+/** The number of the job's prompt that raises something of confidence `least`, and the finding; each prompt by the next of `principals`. */
+function raised(job: readonly Ask[], principals: readonly string[] = ['mallory'], least = 0.5, pace = 1_000) {
   const fingerprinter = openPromptFingerprinter({ key: new Uint8Array(32).fill(3), epoch: 1, now: () => 0 })
   const detector = inMemory(promptSearch, {})
   for (const [i, ask] of job.entries()) {
     const principal = principals[i % principals.length] ?? ''
-    const event = promptEvent(i * 1_000, i, principal, ask, fingerprinter.fingerprint('m', ask.messages, principal))
-    const [finding] = detector(event)
+    const event = promptEvent(i * pace, i, principal, ask, fingerprinter.fingerprint('m', ask.messages, principal))
+    const finding = detector(event).find(({ confidence }) => confidence >= least)
     if (finding) return { at: i + 1, finding }
   }
   return undefined
@@ -49,7 +49,7 @@ describe('prompt-search', () => {
         suffixes(seeded(11), 40),
         times(accounts, (i) => `sybil-${i}`),
       )
-      assert.ok(found && found.at <= 20, `${found?.at}`)
+      assert.ok(found && found.at <= 30, `${found?.at}`)
       assert.equal(found.finding.evidence['family'], 'suffix search (random search, coordinate gradient)')
       assert.ok(found.finding.confidence >= 0.5)
       assert.ok(found.finding.principals.length >= Math.min(accounts, 3), 'the accounts that took part are named')
@@ -59,16 +59,56 @@ describe('prompt-search', () => {
   it('sees one text in many spellings', () => {
     const random = seeded(12)
     const found = raised(asks(times(20, () => inAnyCase(random, goal))))
-    assert.ok(found && found.at <= 10, `${found?.at}`)
+    assert.ok(found && found.at <= 16, `${found?.at}`)
     assert.match(found.finding.title, /many spellings/)
   })
 
   it('sees a refused prompt sent again and again, and leaves an answered one alone', () => {
     const again = (refused: boolean | null) => times(30, () => ({ ...(asks([goal])[0] as Ask), refused }))
-    // Two nats for each repetition, seven needed: the fourth repetition is the fifth prompt.
-    assert.equal(raised(again(true))?.at, 5)
+    // 0.7 nats for each repetition less what a second takes away, seven needed: the eleventh repetition is the twelfth prompt.
+    assert.equal(raised(again(true))?.at, 12)
     assert.equal(raised(again(false)), undefined)
     assert.equal(raised(again(null)), undefined)
+  })
+
+  it('leaves alone a few retries of what was refused, and a prompt that is refused once an hour', () => {
+    const ask: Ask = { ...(asks([goal])[0] as Ask), refused: true }
+    assert.equal(raised(times(6, () => ask)), undefined)
+    assert.equal(
+      raised(
+        times(100, () => ask),
+        ['cron'],
+        0.5,
+        3_600_000,
+      ),
+      undefined,
+    )
+  })
+
+  it('only informs of a series that is mostly refused, as an honest batch may be', () => {
+    const random = seeded(16)
+    const batch = times(60, (i) => ({
+      ...(asks([`${times(20, () => random.pick(words)).join(' ')}. ${goal}`])[0] as Ask),
+      refused: i % 5 > 0,
+    }))
+    assert.equal(raised(batch), undefined)
+    const told = raised(batch, ['batch'], 0)
+    assert.equal(told?.finding.severity, 'info')
+    assert.ok((told?.finding.confidence ?? 1) <= 0.4)
+  })
+
+  it('says that it suspects something before it is sure, once, and as information', () => {
+    const job = suffixes(seeded(11), 40)
+    const suspected = raised(job, ['mallory'], 0)
+    const sure = raised(job)
+    assert.equal(suspected?.finding.severity, 'info')
+    assert.ok(suspected && sure && suspected.at < sure.at)
+    assert.equal(suspected.finding.opened, sure.finding.opened)
+  })
+
+  it('leaves alone somebody who leaves out one word after the other', () => {
+    const parts = times(60, (i) => words[i % words.length] ?? '')
+    assert.equal(raised(asks(times(60, (i) => parts.filter((_, j) => j !== i).join(' ')))), undefined)
   })
 
   it('leaves alone a template whose slot changes in one place', () => {

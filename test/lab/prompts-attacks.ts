@@ -1,5 +1,5 @@
 import type { Random } from '../attacks/random.ts'
-import { type Ask, edited, type Job, pick, user } from './prompts-benign.ts'
+import { type Ask, edited, type Job, pick, user } from './prompts-jobs.ts'
 import type { PromptTexts } from './prompts-texts.ts'
 
 const many = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i))

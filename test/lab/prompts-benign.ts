@@ -1,136 +1,29 @@
-import type { Random } from '../attacks/random.ts'
-import type { PromptTexts } from './prompts-texts.ts'
-
-export interface Said {
-  readonly role: string
-  readonly text: string
-}
-/** One prompt of a job. */
-export interface Ask {
-  readonly messages: readonly Said[]
-  readonly refused?: boolean | null
-  readonly answer?: string | null
-  readonly temperature?: number
-}
-/** Makes the prompts of one job of one account. */
-export type Job = (texts: PromptTexts, random: Random) => Ask[]
-
-export const user = (text: string): Ask => ({ messages: [{ role: 'user', text }] })
-export const pick = <T>(random: Random, items: readonly T[]): T => items[random.below(items.length)] as T
-const many = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i))
-const hex = (random: Random, digits: number) => many(digits, () => random.below(16).toString(16)).join('')
-const language = (texts: PromptTexts, random: Random) => pick(random, [...texts.languages.values()])
-const passage = (random: Random, sentences: readonly string[], count: number) => many(count, () => pick(random, sentences)).join(' ')
-const words = (random: Random, texts: PromptTexts) => pick(random, texts.ordinary).split(' ')
-
-/** Replaces, deletes or inserts a few words of a text, as a writer does. */
-export function edited(random: Random, text: string, source: readonly string[]): string {
-  const parts = text.split(' ')
-  const at = random.below(Math.max(1, parts.length))
-  const count = 1 + random.below(4)
-  const start = random.below(Math.max(1, source.length - 5))
-  const fresh = source.slice(start, start + 1 + random.below(5))
-  parts.splice(at, random.below(3) === 0 ? 0 : count, ...(random.below(4) === 0 ? [] : fresh))
-  return parts.join(' ')
-}
-
-function editedLines(random: Random, text: string, source: string): string {
-  const lines = text.split('\n')
-  const other = source.split('\n')
-  const start = random.below(other.length)
-  lines.splice(random.below(lines.length), 1 + random.below(2), ...other.slice(start, start + 1 + random.below(3)))
-  return lines.join('\n')
-}
-
-function rag(texts: PromptTexts, random: Random, source: readonly string[]): Ask[] {
-  const documents = many(12, () => passage(random, source, 3))
-  const system = {
-    role: 'system',
-    text: 'Answer the question from the context alone. If the context does not say, answer that you do not know.',
-  }
-  return many(30, () => {
-    const context = many(3, () => pick(random, documents)).join('\n\n')
-    return { messages: [system, { role: 'user', text: `Context:\n${context}\n\nQuestion: ${pick(random, source)}` }] }
-  })
-}
-
-function conversation(random: Random, source: readonly string[], turns: number): Ask[] {
-  const messages: Said[] = [{ role: 'system', text: 'You are a helpful assistant.' }]
-  return many(turns, () => {
-    messages.push({ role: 'user', text: passage(random, source, 1) })
-    const ask = { messages: [...messages] }
-    messages.push({ role: 'assistant', text: passage(random, source, 2) })
-    return ask
-  })
-}
-
-function agent(random: Random, texts: PromptTexts): Ask[] {
-  const messages: Said[] = [
-    { role: 'system', text: 'You are an agent that works in a repository. Call one tool at a time, in JSON, and wait for its result.' },
-    { role: 'user', text: pick(random, texts.ordinary) },
-  ]
-  return many(25, (i) => {
-    const ask = { messages: [...messages] }
-    messages.push({
-      role: 'assistant',
-      text: `{"tool": "read", "call": "${hex(random, 12)}", "path": "src/${hex(random, 4)}.ts", "line": ${i * 40}}`,
-    })
-    const source = pick(random, texts.sources)
-    const at = random.below(Math.max(1, source.length - 600))
-    messages.push({ role: 'tool', text: `{"call": "${hex(random, 12)}", "status": ${random.below(2)}}\n${source.slice(at, at + 600)}` })
-    return ask
-  })
-}
-
-function completion(texts: PromptTexts, random: Random): Ask[] {
-  const source = pick(random, texts.sources)
-  let at = 200 + random.below(Math.max(1, source.length - 1_400))
-  const suffix = source.slice(at + 900, at + 1_300)
-  return many(30, () => {
-    at += 1 + random.below(25)
-    return user(`<fim_prefix>${source.slice(Math.max(0, at - 1_500), at)}<fim_suffix>${suffix}<fim_middle>`)
-  })
-}
-
-function editing(texts: PromptTexts, random: Random, instruction: string): Ask[] {
-  const source = pick(random, texts.sources)
-  const at = random.below(Math.max(1, source.length - 1_500))
-  let code = source.slice(at, at + 1_500)
-  return many(25, () => {
-    code = editedLines(random, code, pick(random, texts.sources))
-    return user(`${instruction}\n\n${code}`)
-  })
-}
-
-function engineer(random: Random, texts: PromptTexts, source: readonly string[]): Ask[] {
-  let text = passage(random, source, 3)
-  return many(20, () => {
-    text = edited(random, text, pick(random, source).split(' '))
-    return user(text)
-  })
-}
-
-function records(random: Random, line: () => string, instruction: string): Ask[] {
-  const lines = many(12, line)
-  return many(25, () => {
-    lines.shift()
-    lines.push(line())
-    return user(`${instruction}\n${lines.join('\n')}`)
-  })
-}
-
-/** A configuration in which one field after the other gets another value. */
-function configuration(random: Random): Ask[] {
-  const fields = many(
-    14,
-    (i) => [`option_${i}_${pick(random, ['rate', 'size', 'path', 'key', 'mode'])}`, hex(random, 10)] as [string, string],
-  )
-  return many(20, () => {
-    const field = pick(random, fields)
-    field[1] = random.below(2) === 0 ? hex(random, 10) : String(random.below(10_000))
-    return user(`Check this configuration for mistakes:\n${JSON.stringify(Object.fromEntries(fields), null, 2)}`)
-  })
-}
+import {
+  agent,
+  completion,
+  configuration,
+  continued,
+  conversation,
+  edited,
+  editing,
+  engineer,
+  hex,
+  type Job,
+  language,
+  many,
+  mostlyRefused,
+  paragraphsOf,
+  passage,
+  pick,
+  positions,
+  rag,
+  records,
+  shrinking,
+  traced,
+  user,
+  variants,
+  words,
+} from './prompts-jobs.ts'
 
 export const benignJobs: Readonly<Record<string, Job>> = {
   ordinary: (texts, random) => many(30, () => user(pick(random, texts.ordinary))),
@@ -245,6 +138,46 @@ export const benignJobs: Readonly<Record<string, Job>> = {
       ...user(`Is the following post toxic? Answer yes or no.\n\nPost: ${pick(random, texts.ordinary)}`),
       refused: random.below(8) === 0,
     })),
+  'documentation, edited': (texts, random) => {
+    let text = paragraphsOf(random, texts, 4)
+    return many(25, () => {
+      text = edited(random, text, pick(random, texts.prose).split(' '))
+      return user(`Proofread this:\n\n${text}`)
+    })
+  },
+  'conversation about documentation': (texts, random) => conversation(random, texts.prose, 20),
+  'retrieved documentation': (texts, random) => rag(texts, random, texts.prose),
+  'conversation trace': traced,
+  'conversation trace, continued': continued,
+  'sequence, letters changed': (_texts, random) =>
+    variants(random, 'ACDEFGHIKLMNPQRSTVWY', 80, 'How stable is this protein likely to be? Answer with a number.'),
+  'molecule, letters changed': (_texts, random) => variants(random, 'CCCCNOS()=1c', 40, 'How soluble is this molecule?'),
+  'positions of a game': (_texts, random) => positions(random),
+  'words spelled in other ways': (texts, random) => {
+    const text = passage(random, texts.ordinary, 2)
+    return many(25, () =>
+      user(
+        `Is this spelled correctly?\n${text
+          .split(' ')
+          .map((word) => (random.below(10) === 0 ? word.toUpperCase() : word))
+          .join(' ')}`,
+      ),
+    )
+  },
+  'batch, mostly refused': mostlyRefused,
+  'input made smaller': shrinking,
+  'refused, tried again': (texts, random) =>
+    many(8, () => pick(random, texts.ordinary)).flatMap((text) => many(1 + random.below(5), () => ({ ...user(text), refused: true }))),
+  'many slots and a number': (texts, random) => {
+    const slots = many(3, () => many(5, () => words(random, texts).slice(0, 4).join(' ')))
+    return many(150, () =>
+      user(`Please ${slots.map((slot) => pick(random, slot)).join(' ')} in plain words. Note ${random.below(10_000)}.`),
+    )
+  },
+  'refused once an hour': (texts, random) => {
+    const ask = user(pick(random, texts.ordinary))
+    return many(40, () => ({ ...ask, refused: true, after: 3_600_000 }))
+  },
   'regular expression, worked out': (_texts, random) => {
     const parts = many(8, () => pick(random, ['[a-z]+', '\\d{2,4}', '(?:foo|bar)', '\\s*', '[^,;]+', '(\\w+)', '\\.', '^']))
     return many(20, () => {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 
@@ -6,8 +6,12 @@ import { gunzipSync } from 'node:zlib'
 export interface PromptTexts {
   readonly ordinary: readonly string[]
   readonly templated: ReadonlyMap<string, readonly string[]>
-  /** Source files, JavaScript and TypeScript. */
+  /** Source files: JavaScript, TypeScript, C. */
   readonly sources: readonly string[]
+  /** Paragraphs of documentation. */
+  readonly prose: readonly string[]
+  /** A trace of conversations: for each request the blocks of its prompt. Equal numbers are equal texts. */
+  readonly trace: readonly (readonly number[])[]
   /** Sentences by language. */
   readonly languages: ReadonlyMap<string, readonly string[]>
   /** Recorded random searches, prompts in the order sent. */
@@ -43,7 +47,9 @@ export function readTexts(data: string, half: 0 | 1): PromptTexts {
         list.map((row) => row.prompt),
       ]),
     ),
-    sources: mine(sourceFiles()),
+    sources: packages[half].flatMap((folder) => filesUnder(folder, /\.(js|ts|cjs|mjs|c|cc|h)$/, 2_000)),
+    prose: packages[half].flatMap((folder) => filesUnder(folder, /^readme\.md$/i, 500)).flatMap(paragraphs),
+    trace: readTrace(join(data, 'traffic/mooncake-conversation-12k.jsonl.gz')),
     languages: new Map(
       mine(['cs', 'de', 'es', 'fr', 'it', 'ja', 'ko', 'pl', 'pt-br', 'ru', 'tr', 'zh-cn', 'zh-tw']).map((code) => [code, sentences(code)]),
     ),
@@ -61,15 +67,43 @@ function grouped(rows: readonly Row[], by: (row: Row) => string): Map<string, Ro
   return groups
 }
 
-function sourceFiles(): string[] {
-  const folders = ['zod/src/v4/core', 'zod/src/v4/classic', 'zod/src/v4/locales']
-  return folders.flatMap((folder) => {
-    const path = join('node_modules', folder)
-    return readdirSync(path)
-      .filter((name) => name.endsWith('.ts'))
-      .map((name) => readFileSync(join(path, name), 'utf8'))
-      .filter((text) => text.length > 2_000)
-  })
+/** Packages whose files are read for the one half and for the other. */
+const packages = [
+  'zod fastify undici ajv kafkajs lmdb find-my-way lodash regexp-tree knip postcss nan lru-cache commander semver archiver dockerode ws'.split(
+    ' ',
+  ),
+  'yaml openai pino protobufjs ssh2 underscore readable-stream hdr-histogram-js async glob tsconfig-paths enhanced-resolve avvio cpu-features minimatch acorn chalk json5'.split(
+    ' ',
+  ),
+] as const
+
+/** Files of a package whose names match, a hundred at most, none so large that it was made by a program. */
+function filesUnder(folder: string, name: RegExp, least: number): string[] {
+  const root = join('node_modules', folder)
+  if (!existsSync(root)) return []
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && name.test(entry.name) && !entry.parentPath.includes('node_modules', root.length))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+    .filter((path) => statSync(path).size > least && statSync(path).size < 80_000)
+    .slice(0, 100)
+    .map((path) => readFileSync(path, 'utf8'))
+}
+
+function paragraphs(text: string): string[] {
+  return text
+    .split(/\n\s*\n/)
+    .map((paragraph) => paragraph.trim())
+    .filter((paragraph) => paragraph.length > 60 && paragraph.length < 1_200 && /^[A-Z]/.test(paragraph))
+}
+
+function readTrace(path: string): number[][] {
+  return gunzipSync(readFileSync(path))
+    .toString()
+    .split('\n')
+    .filter((line) => line.length > 0)
+    .map((line): { hash_ids: number[] } => JSON.parse(line))
+    .map((row) => row.hash_ids)
 }
 
 function sentences(code: string): string[] {

@@ -1,13 +1,12 @@
 // Measures prompt-search: attack and honest jobs through the prompts' fingerprint and the detector, among ordinary prompts.
-//   node test/lab/prompts.ts [--split development|held-back] [--data PATH] [--runs N] [--accounts N] [--cold] [--only NAME] [--json]
+//   node test/lab/prompts.ts [--split development|held-back] [--data PATH] [--runs N] [--seed N] [--accounts N] [--cold] [--only NAME] [--json]
 import { parseArgs } from 'node:util'
 import { promptSearch } from '../../detectors/prompt-search/prompt-search.ts'
-import { openPromptFingerprinter } from '../../inference/prompt/fingerprint.ts'
-import type { EventOf } from '../../schemas/index.ts'
 import { type Random, seeded } from '../attacks/random.ts'
 import { attackJobs } from './prompts-attacks.ts'
-import { type Ask, benignJobs, type Job } from './prompts-benign.ts'
-import { promptEvent } from './prompts-events.ts'
+import { benignJobs } from './prompts-benign.ts'
+import { jobEvents } from './prompts-events.ts'
+import type { Job } from './prompts-jobs.ts'
 import { readTexts } from './prompts-texts.ts'
 import { inMemory } from './stream.ts'
 
@@ -17,6 +16,7 @@ const { values: options } = parseArgs({
     split: { type: 'string', default: 'development' },
     runs: { type: 'string', default: '10' },
     accounts: { type: 'string', default: '1' },
+    seed: { type: 'string', default: '1' },
     only: { type: 'string', default: '' },
     cold: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -25,33 +25,24 @@ const { values: options } = parseArgs({
 const heldBack = options.split === 'held-back'
 const texts = readTexts(options.data, heldBack ? 1 : 0)
 const runs = Number(options.runs)
-const accounts = Number(options.accounts)
-const start = Date.UTC(2026, 0, 5)
-const ordinaryAtFirst = options.cold ? 0 : 500
+const seed = Number(options.seed) + (heldBack ? 1_000_000 : 0)
+const setting = { texts, key: heldBack ? 9 : 7, ordinaryAtFirst: options.cold ? 0 : 500, accounts: Number(options.accounts) }
 const rows: Record<string, string | number>[] = []
 let events = 0
 let micros = 0
 
-/** One model that several jobs meet on; a job's prompts come among as many ordinary ones. */
+/** One model that a job meets. @returns the prompt of the job after which it was named */
 function shift(job: Job, random: Random): number | null {
-  const fingerprinter = openPromptFingerprinter({ key: new Uint8Array(32).fill(heldBack ? 9 : 7), epoch: 1, now: () => start })
   const detector = inMemory(promptSearch, {})
-  let n = 0
-  const send = (ask: Ask, principal: string): boolean => {
-    const fingerprint = fingerprinter.fingerprint('m', ask.messages, principal)
-    const event: EventOf<'prompt'> = promptEvent(start + n * 500, n++, principal, ask, fingerprint)
+  let last = 0
+  for (const { event, asked } of jobEvents(job, random, setting)) {
     const before = process.cpuUsage()
     const findings = detector(event)
     const { user, system } = process.cpuUsage(before)
     micros += user + system
     events++
-    return findings.some((finding) => finding.confidence >= 0.5)
-  }
-  const ordinary = () => send({ messages: [{ role: 'user', text: random.pick(texts.ordinary) }] }, `o${random.below(200)}`)
-  for (let i = 0; i < ordinaryAtFirst; i++) ordinary()
-  for (const [i, ask] of job(texts, random).entries()) {
-    if (i % 2 === 1) ordinary()
-    if (send(ask, `a${i % accounts}`)) return i + 1
+    last = asked === 0 ? last : asked
+    if (last > 0 && findings.some((finding) => finding.confidence >= 0.5)) return last
   }
   return null
 }
@@ -60,7 +51,7 @@ const quantile = (sorted: readonly number[], share: number) =>
   sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? null
 
 function measure(kind: string, name: string, job: Job): number {
-  const found = Array.from({ length: runs }, (_, i) => shift(job, seeded((heldBack ? 1_000_000 : 1) + i * 101 + name.length)))
+  const found = Array.from({ length: runs }, (_, i) => shift(job, seeded(seed + i * 101 + name.length)))
   const at = found.map((each) => each ?? Number.POSITIVE_INFINITY).sort((a, b) => a - b)
   const hits = found.filter((each) => each !== null).length
   const row = { kind, name, runs, found: hits, median: quantile(at, 0.5) ?? '', p95: quantile(at, 0.95) ?? '' }
