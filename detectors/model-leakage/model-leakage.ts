@@ -35,7 +35,8 @@ export const modelLeakage = defineDetector({
     return {
       initial: (at) => ({ summary: blank(), from: at, distinct: 0, fidelity: 0, gained: 0, gainedMs: 0, episode: null }),
       onEvent: (state, o) => {
-        if (o.kind !== 'fingerprint') return undefined
+        // What was refused taught nothing.
+        if (o.kind !== 'fingerprint' || !o.data.answered) return undefined
         const news = add(state.summary, o.data)
         if (state.summary.answers < p.leastDistinct || exempt.has(o.data.principal)) return undefined
         const budget = byModel.get(o.data.model) ?? general

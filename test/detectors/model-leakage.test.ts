@@ -70,6 +70,12 @@ test('the more distinct ordinary inputs were answered, the more of the model has
   }
 })
 
+test('what was refused leaks nothing', () => {
+  const bench = new Bench({ budget: 0.9, enforce: true })
+  assert.deepEqual(bench.all(ordinary.map((data) => ({ ...data, answered: false }))), [])
+  assert.equal(bench.state.summary.answers, 0)
+})
+
 test('repeats leak next to nothing', () => {
   const once = summaryOf(ordinary.slice(0, 50))
   const often = summaryOf(Array.from({ length: 1_000 }, (_, i) => ordinary[i % 50] as Data))
