@@ -97,7 +97,7 @@ async function build(model: string, flags: Flags): Promise<void> {
 }
 
 function versionOf(infos: readonly ModelInfo[], model: string, version: string | undefined): ModelInfo {
-  const found = infos.filter((info) => info.name === model && (version === undefined || info.version === version)).at(-1)
+  const found = infos.findLast((info) => info.name === model && (version === undefined || info.version === version))
   if (found !== undefined) return found
   throw new CliError(
     'USAGE',

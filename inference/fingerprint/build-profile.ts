@@ -52,6 +52,7 @@ const leastPerClass = 200
 
 /** What is suspect is left out so many times, each time by what the last one left. */
 const trimmings = 3
+const directionTrimmings = 2
 /** Directions are taken from at most so many inputs. */
 const mostInputs = 60_000
 
@@ -90,12 +91,13 @@ interface Directions {
 /** Where some are suspect, those that lie too far from the directions are left out, and the directions are taken once more. */
 function directionsOf({ inputs, suspect = 0 }: ReferenceSet, reduction: Reduction, count: number): Directions {
   const seed = keystream(new Uint8Array(32), 'principal directions')
-  const { width, reduced } = reduction
+  const { reduced } = reduction
   const items = Array.from({ length: Math.min(inputs.count, mostInputs) }, (_, item) => item)
   const everything = pool(inputs, items, reduction)
   let { mean, pooled } = everything
   let found = principalDirections(pooled, reduced, count, () => seed.normal())
-  for (let round = 0; suspect > 0 && round < 2; round++) {
+  const rounds = suspect > 0 ? directionTrimmings : 0
+  for (let round = 0; round < rounds; round++) {
     const residuals = residualsOf(everything.pooled, found, reduced)
     const most = mostOrdinary(residuals, suspect, logNormal)
     const kept = items.filter((item) => (residuals[item] as number) <= most)

@@ -145,7 +145,8 @@ function changesOf({ side }: Size): readonly (readonly [string, Change])[] {
     ...[0.95, 0.9, 0.8].map((share) => [`crop to ${100 * share} %`, cropped(share)] as const),
     ...[0.9, 0.7, 1.3].map((by) => [`contrast × ${by}`, contrasted(by)] as const),
     ...[0.1, 0.3].map((step) => [`JPEG-like, step ${step}`, compressed(step)] as const),
-    ...[2, 4].map((by) => [`half of the size and back`.replace('half', by === 2 ? 'half' : 'a quarter'), resized(by)] as const),
+    ['half of the size and back', resized(2)],
+    ['a quarter of the size and back', resized(4)],
   ]
 }
 
