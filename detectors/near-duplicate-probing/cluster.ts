@@ -26,9 +26,9 @@ export function scoreOf(cluster: Cluster): number {
   for (const pattern of structural) geometry += evidence[pattern]
   // An undecided or odd input seen often is one coincidence, not many: it adds to what the geometry says, in proportion.
   // Noise about an undecided input is also what a bisection comes to when noise is added to its queries.
-  const most = 0.5 + 0.8 * geometry + 1.9 * evidence.bisection
+  const most = 0.5 + 0.6 * geometry + 2.1 * evidence.bisection
   // Honest clients have odd inputs too, and move them about. They do not search with them.
-  const odd = Math.min(0.5 * evidence.search, evidence.strange)
+  const odd = Math.min(0.3 * evidence.search, evidence.strange)
   return geometry + Math.min(most, evidence.boundary + odd)
 }
 
