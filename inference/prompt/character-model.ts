@@ -94,41 +94,32 @@ function singleAt(a: number): number {
  * The two units before `from` are its context where there are any.
  */
 export function likelihood(model: CharacterModel, text: string, from: number, until: number): number {
-  const { triples, pairs, singles, scriptTotals } = model
+  const { triples, pairs, singles, scripts, scriptTotals } = model
   let a = from > 1 ? text.charCodeAt(from - 2) : 10
   let b = from > 0 ? text.charCodeAt(from - 1) : 10
   let script = scriptOf(b)
   let before = pairs[pairAt(a, b)] as number
-  // Most characters follow one of their own script: what that costs is kept from one to the next.
-  let follows = shiftOf(model, script, script)
   let product = 1
   for (let i = from; i < until; i++) {
     const c = text.charCodeAt(i)
-    const next = c < 0x80 ? 0 : scriptOf(c)
-    const shift = next === script ? follows : shiftOf(model, script, next)
+    const next = scriptOf(c)
+    const same = next === script ? steady : 0
+    const shift =
+      ((scripts[script * scriptCount + next] as number) + same + 0.5) / ((scriptTotals[script] as number) + steady + scriptCount / 2)
     const alone = singles[singleAt(c)] as number
+    const p0 =
+      (shift * ((alone > discount ? alone - discount : 0) + unread * (alphabet[next] as number))) /
+      ((scriptTotals[next] as number) + unread)
     const pair = pairs[pairAt(b, c)] as number
+    const p1 = ((pair > discount ? pair - discount : 0) + backoff * p0) / ((singles[singleAt(b)] as number) + backoff)
     const triple = triples[tripleAt(a, b, c)] as number
-    // The interpolation over one denominator: a division takes longer than all the rest.
-    const p0 = shift * ((alone > discount ? alone - discount : 0) + unread * (alphabet[next] as number))
-    const d0 = (scriptTotals[next] as number) + unread
-    const d1 = (singles[singleAt(b)] as number) + backoff
-    const p1 = (pair > discount ? pair - discount : 0) * d0 + backoff * p0
-    product *= ((triple > discount ? triple - discount : 0) * d0 * d1 + backoff * p1) / (d0 * d1 * (before + backoff))
+    product *= ((triple > discount ? triple - discount : 0) + backoff * p1) / (before + backoff)
     a = b
     b = c
     before = pair
-    if (next !== script) {
-      script = next
-      follows = shiftOf(model, next, next)
-    }
+    script = next
   }
   return product
-}
-
-function shiftOf({ scripts, scriptTotals }: CharacterModel, script: number, next: number): number {
-  const same = next === script ? steady : 0
-  return ((scripts[script * scriptCount + next] as number) + same + 0.5) / ((scriptTotals[script] as number) + steady + scriptCount / 2)
 }
 
 /** Counts a stretch of text; the two units before it are its context. */
