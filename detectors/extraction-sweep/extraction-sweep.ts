@@ -2,6 +2,7 @@ import type { EventOf, Observation } from '../../schemas/index.ts'
 import type { DetectorLogic, Step } from '../contract.ts'
 import { defineDetector } from '../contract.ts'
 import { type Bettor, bettor, wealth } from '../statistics/e-process.ts'
+import { renews } from '../statistics/renewal.ts'
 import { degreeOf, draft, sweepDegree } from './finding.ts'
 import { observe, tests, total, weigh } from './judge.ts'
 import { Memory } from './memory.ts'
@@ -78,7 +79,8 @@ function onQuery(state: State, event: EventOf<'fingerprint'>, bets: Bettor, p: P
   while (state.labels.length <= place) state.labels.push(0)
   state.labels[place] = (state.labels[place] ?? 0) + 1
   // Where evidence is below what it began with, nothing of it speaks of what came before.
-  if (state.origin === null || !state.rising) state.origin = { opened: event.id, from: event.time, degree: 0, firstQuery: state.queries }
+  if (state.origin === null || !state.rising)
+    state.origin = { opened: event.id, from: event.time, degree: 0, firstQuery: state.queries, stated: 0 }
   if (!observe(state, data, bets, p)) return undefined
   const evidence = total(state)
   state.suspected = evidence >= suspicion
@@ -88,8 +90,10 @@ function onQuery(state: State, event: EventOf<'fingerprint'>, bets: Bettor, p: P
   if (evidence < p.likely && !sweeping) return undefined
   const now = weigh(state)
   const degree = degreeOf(state, now, p)
-  if (degree === 0 || degree <= (state.episode?.degree ?? 0)) return undefined
-  state.episode = { ...(state.episode ?? state.origin), degree }
+  const before = state.episode ?? state.origin
+  const goesOn = degree === before.degree && renews(before.stated, event.time)
+  if (degree === 0 || (degree <= (state.episode?.degree ?? 0) && !goesOn)) return undefined
+  state.episode = { ...before, degree, stated: event.time }
   return { state, findings: [draft(event, state, state.episode, now)] }
 }
 

@@ -4,7 +4,13 @@ import { Wealth } from '../statistics/e-process.ts'
 import { MemoryState } from './memory.ts'
 
 /** An account's statement so far: 1 a sweep, 2 suspected, 3 likely, 4 certain, 5 beyond doubt. */
-export const Episode = z.object({ opened: EventId, from: Instant, degree: z.int().min(0).max(5), firstQuery: z.int().min(0) })
+export const Episode = z.object({
+  opened: EventId,
+  from: Instant,
+  degree: z.int().min(0).max(5),
+  firstQuery: z.int().min(0),
+  stated: Instant,
+})
 export type Episode = z.infer<typeof Episode>
 
 /** What is known of a chain of variations. */

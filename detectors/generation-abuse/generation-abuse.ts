@@ -1,14 +1,13 @@
 import type { EventOf, Observation } from '../../schemas/index.ts'
 import type { DetectorLogic, Step } from '../contract.ts'
 import { defineDetector } from '../contract.ts'
+import { renews } from '../statistics/renewal.ts'
 import { draft } from './finding.ts'
 import { type Judgement, judge } from './judge.ts'
 import { Parameters } from './parameters.ts'
 import { type Episode, patterns, State } from './state.ts'
 
 const day = 24 * 3_600_000
-/** An episode that goes on is stated again after so long, so that what contains the principal does not run out meanwhile. */
-const restateMs = 300_000
 
 /** Abuse of a language model by one principal, as far as hashes, counts and settings show it. */
 export const generationAbuse = defineDetector({
@@ -71,7 +70,7 @@ function toState(state: State, { id, time }: EventOf<'prompt'>, { degrees }: Jud
     }
     if (episode !== undefined) episode.last = Math.max(episode.last, time)
     if (chosen !== undefined && degree <= chosen.degree) continue
-    if (episode !== undefined && degree <= episode.degree && (time - episode.stated < restateMs || degree < 3)) continue
+    if (episode !== undefined && degree <= episode.degree && (degree < 3 || !renews(episode.stated, time))) continue
     const opened = episode ?? { pattern, opened: id, from: time, degree, stated: time, last: time, firstPrompt: state.prompts }
     chosen = { ...opened, degree: Math.max(degree, opened.degree), stated: time }
   }

@@ -1,3 +1,4 @@
+import { renews } from '../statistics/renewal.ts'
 import { Distances, trailLength } from './distances.ts'
 import { ceilings, clip, summed, weigh } from './evidence.ts'
 import type { Link } from './geometry.ts'
@@ -113,6 +114,7 @@ function clusterOf(state: State, parent: Seen, params: Params): Cluster {
     principals: [],
     revisions: 0,
     joined: 0,
+    statedAt: 0,
   }
   point.cluster = cluster.id
   credit(cluster, point, 0)
@@ -155,14 +157,20 @@ const mostJoins = 64
 const ownEvidence = 0.5
 const joiningEvidence = 1
 
-/** Whether the cluster is to be stated now; if so, it counts as stated. */
-export function due(cluster: Cluster, { threshold }: Params): boolean {
+/**
+ * Whether the cluster is to be stated now; if so, it counts as stated.
+ *
+ * @param added the query that it has just grown by
+ */
+export function due(cluster: Cluster, { threshold }: Params, added: Pick<Point, 'principal' | 'at'>): boolean {
   const score = scoreOf(cluster)
   const more = score >= threshold * 2 ** cluster.revisions
   const somebody = cluster.revisions > 0 && cluster.joined < mostJoins && suspects(cluster).some((each) => !each.named)
-  if (!more && !somebody) return false
+  const goesOn = score >= threshold && renews(cluster.statedAt, added.at) && suspects(cluster).some(({ name }) => name === added.principal)
+  if (!more && !somebody && !goesOn) return false
   if (more) cluster.revisions++
-  else cluster.joined++
+  else if (somebody) cluster.joined++
+  cluster.statedAt = added.at
   for (const each of suspects(cluster)) each.named = true
   return true
 }

@@ -48,7 +48,7 @@ function observe(state: State, o: Observation & EventOf<'fingerprint'>, params: 
   const query = found && memory.entry(added.seq)
   if (!query) return undefined
   const cluster = grow(state, found, query, params, scale)
-  if (!due(cluster, params)) return undefined
+  if (!due(cluster, params, query.point)) return undefined
   return { state, findings: [draft(state, cluster, o, scale)] }
 }
 

@@ -27,6 +27,8 @@ export const Cluster = z.object({
   /** Findings stated so far because the evidence grew, and those that only name somebody more. */
   revisions: z.number(),
   joined: z.number(),
+  /** When it was last stated; 0 for never. */
+  statedAt: z.number(),
 })
 export type Cluster = z.infer<typeof Cluster>
 

@@ -28,6 +28,7 @@ export function openCluster(state: State, opened: string, openedAt: number, maxC
     evidence: { search: 0, disguise: 0, persistence: 0, sweep: 0 },
     principals: [],
     revisions: 0,
+    statedAt: 0,
   }
   state.clusters.set(cluster.id, cluster)
   if (state.clusters.size > maxClusters) {

@@ -1,5 +1,6 @@
 import type { EventOf } from '../../schemas/index.ts'
 import { type DetectorLogic, defineDetector, type Step } from '../contract.ts'
+import { renews } from '../statistics/renewal.ts'
 import { type State as Live, weigh } from './cluster.ts'
 import { draft } from './finding.ts'
 import { linkPrompt } from './link.ts'
@@ -37,12 +38,15 @@ function observe(state: Live, o: EventOf<'prompt'>, params: Params, sketch: Sket
   if (!linked) return undefined
   const { cluster } = linked
   const pattern = weigh(state, linked, o)
-  if (cluster.evidence[pattern] < levelOf(cluster.revisions, params)) {
+  const evidence = cluster.evidence[pattern]
+  const goesOn = evidence >= params.threshold && renews(cluster.statedAt, o.time)
+  if (evidence < levelOf(cluster.revisions, params) && !goesOn) {
     if (cluster.revisions > 0 || cluster.evidence.sweep < params.threshold) return undefined
     cluster.revisions = 1
     return { state, findings: [draft(cluster, 'sweep', params.threshold, o)] }
   }
-  while (cluster.evidence[pattern] >= levelOf(cluster.revisions, params)) cluster.revisions++
+  while (evidence >= levelOf(cluster.revisions, params)) cluster.revisions++
+  cluster.statedAt = o.time
   return { state, findings: [draft(cluster, pattern, params.threshold, o)] }
 }
 

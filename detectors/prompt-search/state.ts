@@ -25,6 +25,8 @@ export const Cluster = z.object({
   principals: z.array(z.object({ name: z.string(), organization: z.string().nullable(), evidence: z.number() })),
   /** Findings stated so far. */
   revisions: z.int(),
+  /** When it was last stated; 0 for never. */
+  statedAt: z.number(),
 })
 export type Cluster = z.infer<typeof Cluster>
 

@@ -27,8 +27,12 @@ class Bench {
   readonly logic = extractionSweep.start(extractionSweep.params.parse({}))
   state: State = this.logic.initial(epoch)
   seen = 0
+  readonly #everyMs: number
+  constructor(everyMs = 1_000) {
+    this.#everyMs = everyMs
+  }
   feed(data: Fingerprint): readonly FindingDraft[] {
-    const step = this.logic.onEvent(this.state, observation('fingerprint', this.seen, epoch + this.seen * 1_000, data))
+    const step = this.logic.onEvent(this.state, observation('fingerprint', this.seen, epoch + this.seen * this.#everyMs, data))
     this.seen++
     if (step?.state) this.state = step.state
     return step?.findings ?? []
@@ -87,6 +91,15 @@ for (const { name, likely, certain } of [
       assert.equal(new Set(new Bench().all(stream).map(({ opened }) => opened)).size, 1)
     }
   })
+
+test('a theft that goes on is stated again, at most every four minutes, so that no lease about it runs out', async () => {
+  const bench = new Bench(60_000)
+  const theft = await attack('uniform noise', 5, 60)
+  const stated = theft.flatMap((data, minute) => (bench.feed(data).some(({ confidence }) => confidence >= 0.9) ? [minute] : []))
+  const gaps = stated.slice(1).map((at, i) => at - (stated[i] ?? 0))
+  assert.ok(stated.length >= 12 && gaps.every((gap) => gap <= 5), `stated at ${stated.join(', ')}`)
+  assert.ok(gaps.slice(1).every((gap) => gap >= 4))
+})
 
 test('inverted digits are noted by query 10, and nothing is done: a client with white paper asks the same', async () => {
   for (let seed = 0; seed < 5; seed++) {

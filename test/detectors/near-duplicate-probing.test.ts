@@ -282,6 +282,25 @@ describe('near-duplicate probing', () => {
     assert.equal(new Set([labels.length, distances.length, margins.length, order.length]).size, 1)
   })
 
+  test('states an attack again while it goes on, so that no lease about it runs out', async () => {
+    const driver = new Driver(60_000)
+    const stated: number[] = []
+    let minutes = 0
+    const oracle: Oracle = {
+      query: async (asked) => {
+        const [seen] = await victim.observe([asked])
+        assert.ok(seen)
+        minutes++
+        if (driver.feed('attacker', seen.fingerprint).length > 0) stated.push(minutes)
+        return { refused: false, label: seen.fingerprint.output.label, probabilities: seen.probabilities }
+      },
+    }
+    await boundary(oracle, seeded(3), 120)
+    const gaps = stated.slice(1).map((at, i) => at - (stated[i] ?? 0))
+    assert.ok(stated.length > 8 && (stated.at(-1) ?? 0) > minutes - 10, `stated at ${stated.join(', ')} of ${minutes}`)
+    assert.ok(Math.max(...gaps) <= 9, `${gaps.join(', ')} minutes apart`)
+  })
+
   test('names the next account within five of its queries, and a stranger with the same image never', async () => {
     for (let seed = 0; seed < 6; seed++) {
       const driver = new Driver()

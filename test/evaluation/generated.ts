@@ -72,7 +72,7 @@ export async function evaluateGenerated(
 /** What each detector costs on ordinary fingerprints, alone in its host; the host's own cost is the first row. */
 export function measureCost({ seen, victim }: Scene): Table {
   const events = seen.map(({ fingerprint }, n) => {
-    const about = { n, at: start + n * 100, caller: callerOf(`stranger-${n % 200}`), hardening: 'none' } as const
+    const about = { n, at: start + n * 100, caller: callerOf(`stranger-${n % 200}`), hardening: 'none', answered: true } as const
     return fingerprintEvent(about, victim.version, fingerprint)
   })
   const spent = (names: readonly string[]) => {
