@@ -80,7 +80,7 @@ for (const { name, likely, certain } of [
   { name: 'uniform noise', likely: 6, certain: 7 },
   { name: 'crops', likely: 12, certain: 14 },
   { name: 'textures', likely: 6, certain: 10 },
-  { name: 'letters', likely: 25, certain: 26 },
+  { name: 'letters', likely: 25, certain: 40 },
   { name: 'shapes', likely: 14, certain: 20 },
 ])
   test(`${name}: throttled by query ${likely}, certain by query ${certain}, on five seeds`, async () => {
