@@ -234,8 +234,10 @@ class KafkaBus implements EventBus {
   }
 
   async #committedBy(groupId: string): Promise<GroupState[]> {
+    let misled = false
     const answer = await persist(this.#brokers, persistMs, `looking at group ${groupId}`, async () => {
-      const node = await this.#brokers.coordinatorOf(groupId)
+      const node = await this.#brokers.coordinatorOf(groupId, misled)
+      misled = true
       return this.#brokers.ask(node, this.#fetch.requestMs, (broker) => broker.offsetFetch({ groupId, topics: [] }))
     })
     return answer.responses.flatMap(({ topic: name, partitions }) => {
