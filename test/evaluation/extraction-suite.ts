@@ -1,4 +1,5 @@
 import { extractionAttacks } from '../attacks/extraction-attacks.ts'
+import { thefts } from '../attacks/thefts.ts'
 import { recordTheft, runTheft, type TheftRun, theftForms } from './extraction-run.ts'
 import { theftGoals } from './goals.ts'
 import { quantileOf, wilson } from './intervals.ts'
@@ -15,11 +16,15 @@ interface Measured {
   readonly runs: readonly TheftRun[]
 }
 
+/** Nothing was tuned on the second; where both have one of a name, the tuned one's stands. */
+const tuned = new Set(extractionAttacks.map(({ name }) => name))
+const evaluatedThefts = [...extractionAttacks, ...thefts.filter(({ name }) => !tuned.has(name))]
+
 /** Model theft, in every form. */
 export async function evaluateExtraction(scene: Scene, settings: Settings, progress: (line: string) => void): Promise<SuiteResult> {
   const measured: Measured[] = []
   const forms = theftForms.filter(({ name }) => name.includes(settings.form))
-  for (const attack of extractionAttacks) {
+  for (const attack of evaluatedThefts) {
     if (!attack.name.includes(settings.only)) continue
     const byForm = forms.map((form) => ({ form, runs: [] as TheftRun[] }))
     for (let n = 0; n < settings.runs; n++) {
@@ -67,7 +72,7 @@ function rowOf({ attack, seeds, form, runs }: Measured): Row {
   const leakage = runs.flatMap((run) => run.leakage ?? [])
   return {
     cells: [
-      seeds > 0 ? `${attack} (${seeds} seeds first)` : attack,
+      `${attack}${tuned.has(attack) ? '' : ' *'}${seeds > 0 ? ` (${seeds} seeds first)` : ''}`,
       form,
       `${detected}/${count}`,
       `${percent(bounds.low)}–${percent(bounds.high)}`,
