@@ -3,7 +3,7 @@ import { type Acknowledgement, type Containment, type Instant, targetOf } from '
 import type { Fingerprint } from '../port.ts'
 import { type Hardener, stricter } from './harden.ts'
 import { effectOf, type LeaseEffect } from './lease.ts'
-import { isWithin } from './neighbourhood.ts'
+import { isWithin, readCoordinates } from './neighbourhood.ts'
 import type { Bucket } from './throttle.ts'
 
 /** Whom and what a request is about. */
@@ -91,17 +91,20 @@ export class Enforcement {
     return this.#at(targetOf('pool', pool), now).find(({ effect }) => effect.action === 'quarantine-pool')?.lease
   }
 
-  /** The limit on answers around what an attack goes around, where one of these lies there; the tightest first come. */
+  /** The limit on answers around what an attack goes around, where one of these lies there: that of the oldest such cluster. */
   around(
     model: string,
     fingerprints: readonly Fingerprint[],
     now: Instant,
   ): { readonly lease: string; readonly bucket: Bucket } | undefined {
     if (this.#clusters.size === 0 || this.#options.suspended()) return undefined
+    const sketches = fingerprints.map(({ sketch }) => readCoordinates(sketch))
     for (const target of this.#clusters) {
       for (const { lease, effect } of this.#at(target, now)) {
         if (effect.action !== 'throttle-cluster' || effect.neighbourhood.model !== model) continue
-        if (fingerprints.some((print) => isWithin(effect.neighbourhood, print))) return { lease: lease.id, bucket: effect.bucket }
+        const { neighbourhood } = effect
+        if (fingerprints.some((print, i) => isWithin(neighbourhood, print, sketches[i] as Int16Array)))
+          return { lease: lease.id, bucket: effect.bucket }
       }
     }
     return undefined

@@ -17,11 +17,14 @@ export function readCoordinates(base64: string): Int16Array {
   return Int16Array.from({ length: bytes.length >> 1 }, (_, i) => bytes.readInt16LE(2 * i))
 }
 
-export function isWithin({ profile, epoch, middle, radius }: Neighbourhood, { scale, ...print }: Fingerprint): boolean {
-  if (print.profile !== profile || print.epoch !== epoch) return false
-  const sketch = readCoordinates(print.sketch)
-  if (sketch.length !== middle.length) return false
-  const most = (radius / scale) ** 2
+/** @param sketch the fingerprint's, read */
+export function isWithin(
+  { profile, epoch, middle, radius }: Neighbourhood,
+  print: Pick<Fingerprint, 'profile' | 'epoch' | 'scale'>,
+  sketch: Int16Array,
+): boolean {
+  if (print.profile !== profile || print.epoch !== epoch || sketch.length !== middle.length) return false
+  const most = (radius / print.scale) ** 2
   let squared = 0
   for (let i = 0; i < sketch.length && squared <= most; i++) squared += ((sketch[i] as number) - (middle[i] as number)) ** 2
   return squared <= most
