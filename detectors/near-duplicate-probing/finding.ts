@@ -58,7 +58,7 @@ export function draft(state: State, cluster: Cluster, o: EventOf<'fingerprint'>,
       points: cluster.count,
       ...Object.fromEntries(patterns.map((each) => [each, round(cluster.evidence[each])])),
       ...drawingOf(members, scale),
-      ...neighbourhoodOf(members, { profile, epoch, scale }),
+      ...neighbourhoodOf(members, cluster, { profile, epoch, scale }),
     },
   }
 }

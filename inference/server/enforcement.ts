@@ -93,7 +93,7 @@ export class Enforcement {
 
   /** The limit on answers around what an attack goes around, where one of these lies there: that of the oldest such cluster. */
   around(
-    model: string,
+    { model, principal }: Pick<Subject, 'model' | 'principal'>,
     fingerprints: readonly Fingerprint[],
     now: Instant,
   ): { readonly lease: string; readonly bucket: Bucket } | undefined {
@@ -101,8 +101,9 @@ export class Enforcement {
     const sketches = fingerprints.map(({ sketch }) => readCoordinates(sketch))
     for (const target of this.#clusters) {
       for (const { lease, effect } of this.#at(target, now)) {
-        if (effect.action !== 'throttle-cluster' || effect.neighbourhood.model !== model) continue
+        if (effect.action !== 'throttle-cluster' || effect.bystanders.has(principal)) continue
         const { neighbourhood } = effect
+        if (neighbourhood.model !== model) continue
         if (fingerprints.some((print, i) => isWithin(neighbourhood, print, sketches[i] as Int16Array)))
           return { lease: lease.id, bucket: effect.bucket }
       }

@@ -8,7 +8,12 @@ import { type Bucket, Buckets, emptyBucket } from './throttle.ts'
 /** What a lease does on a node. */
 export type LeaseEffect =
   | { readonly action: 'throttle-principal'; readonly quota: Quota; readonly buckets: Buckets }
-  | { readonly action: 'throttle-cluster'; readonly neighbourhood: Neighbourhood; readonly bucket: Bucket }
+  | {
+      readonly action: 'throttle-cluster'
+      readonly neighbourhood: Neighbourhood
+      readonly bystanders: ReadonlySet<string>
+      readonly bucket: Bucket
+    }
   | { readonly action: 'harden-output'; readonly hardener: Hardener }
   | { readonly action: 'rollback-model'; readonly version: string }
   | { readonly action: 'quarantine-pool' }
@@ -47,6 +52,7 @@ const ClusterParameters = z.object({
   epoch: z.int().min(0),
   middle: z.base64().min(1).max(512),
   radius: z.number().positive(),
+  bystanders: z.string().max(512).catch(''),
 })
 
 /** Undefined where a node cannot enforce it: an unknown action, a target that it does not apply to, no version, no place. */
@@ -62,7 +68,8 @@ export function effectOf(lease: Containment): LeaseEffect | undefined {
     const { data } = ClusterParameters.safeParse(lease.parameters)
     if (data === undefined) return undefined
     const bucket = emptyBucket(ThrottleParameters.parse(lease.parameters), lease.from)
-    return { action, neighbourhood: { ...data, middle: readCoordinates(data.middle) }, bucket }
+    const bystanders = new Set(data.bystanders.split(' '))
+    return { action, neighbourhood: { ...data, middle: readCoordinates(data.middle) }, bystanders, bucket }
   }
   if (action === 'rollback-model') {
     const { data } = RollbackParameters.safeParse(lease.parameters)

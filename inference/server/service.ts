@@ -199,7 +199,8 @@ export class Service {
   keepAway(exchange: Exchange): void {
     const { enforcement, options } = this.#parts
     const now = options.clock()
-    const around = enforcement.around(exchange.model ?? '', exchange.fingerprints, now)
+    const { model, principal, fingerprints } = exchange
+    const around = enforcement.around({ model: model ?? '', principal }, fingerprints, now)
     if (around !== undefined) admit([around], 1, now)
   }
 

@@ -13,6 +13,8 @@ const Place = z.object({
   middle: z.base64().min(1).max(512),
   /** Input units. */
   radius: z.number().positive(),
+  /** Principals who were there of their own, with spaces between: they are not limited. */
+  bystanders: z.string().max(512).default(''),
 })
 
 /**

@@ -148,6 +148,8 @@ describe('near-duplicate probing fires on', () => {
       await simba(oracle, target, { random, budget: 40, epsilon: 0.2 })
       assert.ok((caughtAt() ?? 41) <= 25, `seed ${seed}: ${caughtAt()}`)
       assert.ok(findings.every((each) => !each.principals.includes('camera')))
+      // Whoever is kept away from there, it is not the camera.
+      assert.ok(findings.every(({ evidence }) => evidence['bystanders'] === 'camera'))
     }
   })
 

@@ -114,7 +114,7 @@ export class Arena {
       return { answer: { refused: true, status, retryAfterMs }, hardening: 'none', findings }
     }
     const { fingerprint, probabilities } = await see()
-    const around = this.#response.around('digits', fingerprint, at)
+    const around = this.#response.around({ model: 'digits', principal }, fingerprint, at)
     if (around !== null && !around.admitted) return this.#refuse({ n, at, caller, hardening: 'none', answered: false }, around, fingerprint)
     const hardener = verdict.hardening?.hardener
     const hardening: Hardening = hardener?.level ?? 'none'

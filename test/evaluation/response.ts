@@ -99,8 +99,8 @@ export class Response {
   }
 
   /** The answer may be refused after all, for what the input lies near; as the node does, between the model and the answer. */
-  around(model: string, fingerprint: Fingerprint, now: Instant): Verdict | null {
-    const limit = this.#enforcement.around(model, [fingerprint], now)
+  around(subject: Pick<Subject, 'model' | 'principal'>, fingerprint: Fingerprint, now: Instant): Verdict | null {
+    const limit = this.#enforcement.around(subject, [fingerprint], now)
     if (limit === undefined) return null
     const admission = admits(limit.bucket, 1, now)
     if (!admission.ok) return { admitted: false, status: 429, retryAfterMs: Math.max(1_000, admission.retryMs), lease: limit.lease }

@@ -135,6 +135,7 @@ test('around inputs that are attacked nobody gets more than the limit, and it re
   const place = { requests: 1, windowMs: 60_000, model: 'tiny', profile: 'test', epoch: 0, middle: 'AAAA', radius: 1 }
   await fixture.contain('cluster:far', 'throttle-cluster', { ...place, middle: 'AAEA' })
   await fixture.contain('cluster:other-key', 'throttle-cluster', { ...place, epoch: 1 })
+  await fixture.contain('cluster:own', 'throttle-cluster', { ...place, bystanders: 'carol alice bob' })
   await fixture.contain('cluster:other-model', 'throttle-cluster', { ...place, model: 'digits' })
   assert.equal(await statusOf(alice), 200)
   const lease = await fixture.contain('cluster:near', 'throttle-cluster', place)

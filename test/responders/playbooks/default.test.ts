@@ -37,10 +37,10 @@ describe('the default playbook', () => {
     [probing(0.7), 0, ['harden-output principal:mallory label-only/0 10']],
     [probing(0.9), 0, ['throttle-principal principal:mallory 1/60000 10', 'harden-output principal:mallory label-only/0 30']],
     [
-      finding({ confidence: 0.9, evidence: { profile: 'p', epoch: 0, middle: 'AAAA', radius: 2 } }),
+      finding({ confidence: 0.9, evidence: { profile: 'p', epoch: 0, middle: 'AAAA', radius: 2, bystanders: 'carol' } }),
       0,
       [
-        `throttle-cluster cluster:${finding().id} 1/60000/digits/p/0/AAAA/2 10`,
+        `throttle-cluster cluster:${finding().id} 1/60000/digits/p/0/AAAA/2/carol 10`,
         'throttle-principal principal:mallory 1/60000 10',
         'harden-output principal:mallory label-only/0 30',
       ],
