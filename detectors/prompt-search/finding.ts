@@ -16,6 +16,8 @@ const families: Record<Pattern, string> = {
 }
 /** What only informs: below the threshold, and whatever the evidence for what cannot be told from honest work. */
 const mentioned = 0.3
+/** Honest jobs of kinds that the weights were not fitted on come to the threshold; below this nobody is to see to it. */
+const actionable = 0.7
 /** No single kind of evidence is certain beyond this. */
 const most = 0.98
 
@@ -35,7 +37,7 @@ export function draft(cluster: Cluster, pattern: Pattern, threshold: number, o: 
   const names = cluster.principals.filter((each) => each.evidence > 0 || each.name === o.data.principal)
   return {
     opened: cluster.opened,
-    severity: confidence < 0.5 ? 'info' : confidence < 0.95 ? 'medium' : 'high',
+    severity: confidence < actionable ? 'info' : confidence < 0.95 ? 'medium' : 'high',
     confidence,
     title: `Prompt search against ${o.data.model}: ${titles[pattern]}`,
     principals: names.map((each) => each.name),
