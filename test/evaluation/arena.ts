@@ -93,7 +93,8 @@ export class Arena {
 
   /** Time goes on by so much; what asked to be woken is woken at its time. */
   async wait(ms: number): Promise<void> {
-    const until = this.#now + ms
+    // Instants are whole milliseconds, and the parts of a second need not be.
+    const until = Math.ceil(this.#now + ms)
     for (let wake = this.#detection.nextWake; wake !== null && wake < until; wake = this.#detection.nextWake) await this.#reach(wake)
     await this.#reach(until)
   }

@@ -37,12 +37,21 @@ try {
 } finally {
   await scene.close()
 }
+// A detector that threw forgot what it knew: whatever follows in that run says nothing.
+const faults = new Set(results.flatMap(({ raw }) => faultsIn(raw)))
+for (const fault of faults) progress(`FAULT · ${fault}`)
+if (faults.size > 0) process.exitCode = 1
 const seconds = Math.round((performance.now() - began) / 1_000)
 const about = { split, seeds: split === 'held-back' ? '9,000,001 and above' : '1 and above', delayMs, runs: settings.runs, seconds }
 if (settings.json) process.stdout.write(`${JSON.stringify({ ...about, results })}\n`)
 else for (const { tables } of results) for (const table of tables) process.stdout.write(textTable(table))
 
 if (settings.report !== null) writeFileSync(settings.report, reportPage(about, results))
+
+function faultsIn(raw: unknown): readonly string[] {
+  if (typeof raw !== 'object' || raw === null) return []
+  return Object.entries(raw).flatMap(([name, value]) => (name === 'faults' && Array.isArray(value) ? value.map(String) : faultsIn(value)))
+}
 
 function settingsOrExit(): Settings {
   try {
