@@ -23,7 +23,7 @@ export interface FingerprinterOptions {
  *
  * Not safe for overlapping calls (it reuses buffers), which synchronous JavaScript cannot make anyway.
  *
- * @throws FingerprintError `PROFILE_MALFORMED`, `PROFILE_UNSUPPORTED`, `KEY_LENGTH`; from `fingerprint`, `INPUT_LENGTH`
+ * @throws FingerprintError `PROFILE_MALFORMED`, `PROFILE_UNSUPPORTED`, `KEY_LENGTH`; from `fingerprint`, `INPUT_LENGTH`, `INPUT_NOT_FINITE`
  */
 export function openFingerprinter({ profile: bytes, key, epoch }: FingerprinterOptions): Fingerprinter {
   if (key.length !== 32) throw new FingerprintError('KEY_LENGTH', `A fingerprint key has 32 bytes; this one has ${key.length}.`)
@@ -43,6 +43,8 @@ export function openFingerprinter({ profile: bytes, key, epoch }: FingerprinterO
     const squared = centre(input, profile.mean, centred)
     if (pooled !== centred) reduce(reduction, centred, pooled)
     project(directions, pooled, reduction.reduced, coordinates)
+    if (!Number.isFinite(squared))
+      throw new FingerprintError('INPUT_NOT_FINITE', 'The input has values that are no numbers, or too large to measure.')
     const residual = residualOf(squared, coordinates)
     const summary = summarise(output)
     const { sketch, bands } = sketcher.sketch(centred, coordinates)

@@ -46,7 +46,8 @@ export function* dataFree(random: Random): Generator<Float32Array, void, Probabi
 function climb(weights: Float32Array, bias: Float32Array, z: Float32Array, image: Float32Array, gradient: Float32Array): void {
   const back = gradient.map((value, i) => value * (image[i] ?? 0) * (1 - (image[i] ?? 0)))
   const length = Math.hypot(...back)
-  if (length === 0) return
+  // Nor where the student came to nothing finite.
+  if (!(length > 0)) return
   for (let i = 0; i < back.length; i++) {
     const push = (3 * (back[i] ?? 0)) / length
     bias[i] = (bias[i] ?? 0) + push

@@ -66,6 +66,14 @@ describe('fingerprint', () => {
     })
   }
 
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    test(`makes none of an input with ${value}: its distances would be no numbers`, () => {
+      const input = image(0).slice()
+      input[100] = value
+      assert.throws(() => open().fingerprint(input, answer), { code: 'INPUT_NOT_FINITE' })
+    })
+  }
+
   test('distances of unrelated images hold too', () => {
     const prints = open()
     const all = Array.from({ length: 200 }, (_, i) => prints.fingerprint(image(i), answer))
