@@ -25,7 +25,8 @@ export const extractionSweep = defineDetector({
   observes: ['fingerprint'],
   params: Parameters,
   state: State,
-  maxKeys: 1_000_000,
+  // Two to four kilobytes each, twelve while suspected: within a gigabyte.
+  maxKeys: 250_000,
   idleMs: 30 * day,
   // A model's name may hold no slash, nor may a principal's: the key is unambiguous.
   scope: (o: Observation) => (o.kind === 'fingerprint' ? `${o.data.model}/${o.data.principal}` : null),
