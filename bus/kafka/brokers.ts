@@ -146,6 +146,42 @@ export class Brokers {
     return given
   }
 
+  /**
+   * Has others than the leaders say that they still lead. One that hung, or that the others cannot reach, takes itself
+   * for the leader until it hears of its successor, and says that the log ends where it last did. kafkajs knows no
+   * leader epochs, by which it would be refused. Where no other broker answers, the leaders' own word has to do.
+   *
+   * @throws Error where another leads by now
+   */
+  async confirmLeaders(name: string, partitions: readonly number[]): Promise<void> {
+    const byLeader = Map.groupBy(partitions, (partition) => this.leaderOf(name, partition))
+    await Promise.all(
+      [...byLeader].map(async ([leader, led]) => {
+        const metadata = await this.#askOther(leader, (broker) => broker.metadata([name]))
+        const known = metadata?.topicMetadata.find(({ topic }) => topic === name)?.partitionMetadata ?? []
+        const lost = known.find((each) => led.includes(each.partitionId) && String(each.leader) !== leader)
+        if (lost !== undefined) throw new Error(`broker ${leader} leads ${name}/${lost.partitionId} no more`)
+      }),
+    )
+  }
+
+  /** One request to a broker that is not `node`, null where none answers. */
+  async #askOther<T>(node: string | null, request: (broker: NodeBroker) => Promise<T>): Promise<T | null> {
+    const others = this.#cluster
+      .getNodeIds()
+      .map(String)
+      .filter((other) => other !== node)
+    for (const [index] of others.entries()) {
+      try {
+        return await this.ask(others[(this.#turn + index) % others.length] ?? '', lookMs, request)
+      } catch (error) {
+        if (!isBroken(error)) throw error
+        this.#turn++
+      }
+    }
+    return null
+  }
+
   /** @param elsewhere ask another broker than last time: one that lags behind in the cluster's metadata would say the same again */
   async coordinatorOf(groupId: string, elsewhere = false): Promise<string> {
     if (elsewhere) this.#turn++

@@ -60,7 +60,11 @@ export async function persist<T>(
   }
 }
 
-/** Asks the leaders of a topic's partitions, which must be followed. */
+/**
+ * Asks the leaders of a topic's partitions, which must be followed.
+ *
+ * @throws Error where one that was taken for a leader is none any more
+ */
 export async function readOffsets(
   brokers: Brokers,
   name: string,
@@ -70,6 +74,7 @@ export async function readOffsets(
   const [starts, ends] = await Promise.all([
     listOffsets(brokers, name, partitions, earliest, requestMs),
     listOffsets(brokers, name, partitions, latest, requestMs),
+    brokers.confirmLeaders(name, partitions),
   ])
   return new Map(partitions.map((partition) => [partition, { start: starts.get(partition) ?? 0, end: ends.get(partition) ?? 0 }]))
 }

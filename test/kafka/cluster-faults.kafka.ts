@@ -34,6 +34,7 @@ describe('a cluster of three, under faults', { timeout: 560_000 }, () => {
     traffic.mark()
   })
   afterEach(async () => {
+    traffic.abandon()
     await Promise.all(buses.map((bus) => bus.close()))
     assert.deepEqual(unhandled, [])
   })
@@ -64,9 +65,19 @@ describe('a cluster of three, under faults', { timeout: 560_000 }, () => {
 
   test('survives a broker that hangs, and wakes up', async () => {
     const node = cluster.nodes[victim()]
+    // They know the leaders of before, and ask nobody meanwhile.
+    const onlookers = await Promise.all([0, 1, 2, 3].map((i) => createKafkaBus({ brokers: cluster.brokers, clientId: `onlooker-${i}` })))
+    buses.push(...onlookers)
+    for (const bus of onlookers) await traffic.ends(bus)
     node?.pause()
     await delay(10_000)
+    const published = traffic.count
     node?.resume()
+    // The broker still takes itself for the leader.
+    for (const bus of onlookers) {
+      const ends = await traffic.ends(bus)
+      assert.ok(ends >= published, `the log ends after ${ends} records, and ${published} were taken`)
+    }
     await cluster.waitReady()
     assert.ok(traffic.stalest > 2_000, 'the tail knows that it could not know')
     await finish('pause')
