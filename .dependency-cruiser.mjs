@@ -2,14 +2,17 @@
 const rooms = {
   schemas: [],
   access: ['schemas', 'bus'],
+  policy: ['schemas'],
+  limits: ['schemas', 'bus'],
+  audit: ['schemas', 'bus'],
   bus: ['schemas'],
   store: ['schemas'],
   ingest: ['schemas', 'bus', 'store'],
   detectors: ['schemas'],
   responders: ['schemas'],
-  inference: ['schemas', 'bus', 'access'],
-  pipeline: ['schemas', 'access', 'bus', 'store', 'detectors', 'responders', 'ingest'],
-  console: ['schemas', 'store', 'bus'],
+  inference: ['schemas', 'bus', 'access', 'policy', 'limits', 'audit'],
+  pipeline: ['schemas', 'access', 'audit', 'bus', 'store', 'detectors', 'responders', 'ingest'],
+  console: ['schemas', 'store', 'bus', 'access', 'policy', 'audit'],
   deploy: [],
 }
 const all = [...Object.keys(rooms), 'cli', 'test', 'scripts']

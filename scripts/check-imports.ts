@@ -8,6 +8,9 @@ import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config'
 const rooms = [
   'schemas',
   'access',
+  'policy',
+  'limits',
+  'audit',
   'bus',
   'store',
   'ingest',
