@@ -70,6 +70,21 @@ export const TextConfiguration = z.strictObject({
 })
 export type TextConfiguration = z.infer<typeof TextConfiguration>
 
+/** What a model handles and for what; the policy reads it. */
+export const ModelLabels = z.strictObject({
+  sensitivity: z
+    .enum(['public', 'internal', 'confidential', 'restricted'])
+    .default('internal')
+    .describe('of the data that the model was made of or handles'),
+  purposes: z
+    .array(Name)
+    .max(64)
+    .default([])
+    .describe('what the model may be asked for, as callers state it in x-cordon-purpose; empty is anything'),
+  owner: Name.nullable().default(null).describe('organization that answers for the model'),
+})
+export type ModelLabels = z.infer<typeof ModelLabels>
+
 /** How one model is served: in the configuration file under `models`, by name. Every part has a default. */
 export const ModelConfiguration = z.strictObject({
   batching: z
@@ -86,6 +101,7 @@ export const ModelConfiguration = z.strictObject({
   pricePerItem: z.number().min(0).nullable().default(null).describe('cost of one input; null is inference.pricePerItem'),
   pricePerTokenIn: z.number().min(0).default(0).describe('cost of one token of a prompt'),
   pricePerTokenOut: z.number().min(0).default(0).describe('cost of one token of an answer'),
+  labels: ModelLabels.prefault({}).describe('what policies can ask of the model'),
   text: TextConfiguration.prefault({}).describe('bounds of chat, completions and embeddings'),
 })
 export type ModelConfiguration = z.infer<typeof ModelConfiguration>
