@@ -13,6 +13,7 @@ import { Model } from './model.ts'
 import type { EventId, Instant } from './primitives.ts'
 import { PromptEvent } from './prompt.ts'
 import { RequestEvent } from './request.ts'
+import { Risk } from './risk.ts'
 import { TelemetryEvent } from './telemetry.ts'
 import { Term } from './term.ts'
 import { TickEvent } from './tick.ts'
@@ -23,7 +24,7 @@ import { TickEvent } from './tick.ts'
  * of the major they know and ignore fields that they don't; another major is a dead letter.
  */
 export const kinds = {
-  request: { version: '1.1', schema: RequestEvent },
+  request: { version: '1.2', schema: RequestEvent },
   fingerprint: { version: '1.1', schema: FingerprintEvent },
   prompt: { version: '1.0', schema: PromptEvent },
   telemetry: { version: '1.1', schema: TelemetryEvent },
@@ -36,6 +37,7 @@ export const kinds = {
   acknowledgement: { version: '1.0', schema: Acknowledgement },
   key: { version: '1.0', schema: Key },
   model: { version: '1.0', schema: Model },
+  risk: { version: '1.0', schema: Risk },
   command: { version: '1.0', schema: Command },
   outcome: { version: '1.0', schema: CommandOutcome },
   heartbeat: { version: '1.0', schema: Heartbeat },

@@ -94,10 +94,16 @@ export const RequestEvent = z.object({
     .regex(/^[0-9a-f]{32}$/)
     .nullable()
     .default(null),
+  /** Since 1.2, and so are those after it: version of the policies that were asked; empty where none were. */
+  policy: z.string().max(64).default(''),
+  /** Those that decided. */
+  policies: z.array(z.string().max(128)).max(16).default([]),
+  /** How the caller proved who it is: `key`, `oidc`, `token` or `certificate`. */
+  method: z.string().max(32).default('key'),
 })
 export type RequestEvent = z.infer<typeof RequestEvent>
 
-/** What the fields since 1.1 say of an inference that nothing special is known of. */
+/** What the fields since 1.1 and 1.2 say of an inference that nothing special is known of. */
 export const plainInference = {
   operation: 'infer',
   streamed: false,
@@ -109,4 +115,7 @@ export const plainInference = {
   endpoint: null,
   configuration: '',
   trace: null,
+  policy: '',
+  policies: [],
+  method: 'key',
 } satisfies Partial<RequestEvent>

@@ -14,20 +14,20 @@ export interface RoleAccess {
 }
 
 const observed = ['requests', 'fingerprints', 'prompts', 'telemetry', 'flows'] as const
-const control = ['incidents', 'actions', 'containments', 'keys', 'models'] as const
+const control = ['incidents', 'actions', 'containments', 'keys', 'models', 'risks'] as const
 
 /** Least privilege by role: `cordon topics acls` prints it, and the tests run a cluster that enforces it. */
 export const roles: Readonly<Record<RoleName, RoleAccess>> = {
   node: {
     writes: ['requests', 'fingerprints', 'prompts', 'telemetry', 'acknowledgements', 'heartbeats'],
-    reads: ['containments', 'keys', 'models'],
+    reads: ['containments', 'keys', 'models', 'risks'],
     groups: [],
     describesAll: false,
   },
   ingest: {
     // A dead letter's record goes back to where it came from.
     writes: [...observed, 'findings', 'dead-letters', 'outcomes', 'heartbeats'],
-    reads: (Object.keys(topics) as TopicName[]).filter((name) => name !== 'keys' && name !== 'models'),
+    reads: (Object.keys(topics) as TopicName[]).filter((name) => name !== 'keys' && name !== 'models' && name !== 'risks'),
     groups: ['sink', 'replay'],
     describesAll: false,
   },

@@ -82,6 +82,7 @@ export const topics = {
     minCompactionLagMs: day,
     fenced: true,
   }),
+  risks: topic({ name: 'risks', kind: 'risk', key: (d) => d.principal, partitions: 1, retentionMs: null, fenced: true }),
   commands: topic({ name: 'commands', kind: 'command', key: (d) => d.id, partitions: 1, retentionMs: 90 * day }),
   outcomes: topic({ name: 'outcomes', kind: 'outcome', key: (d) => d.command, partitions: 1, retentionMs: 90 * day }),
   heartbeats: topic({ name: 'heartbeats', kind: 'heartbeat', key: heartbeatKey, partitions: 1, retentionMs: null }),

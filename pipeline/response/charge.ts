@@ -7,7 +7,7 @@ import { FencedTopic } from './fenced-topic.ts'
 
 /** Where a term begins after `outcomes`, in this order; see `Term` for why. */
 const sayDone = ['actions', 'incidents'] as const
-const effects = ['containments', 'keys', 'models'] as const
+const effects = ['containments', 'keys', 'models', 'risks'] as const
 const compacted = ['incidents', ...effects] as const
 type Effects = (typeof effects)[number]
 
@@ -48,7 +48,7 @@ export class Charge {
     const onError = (err: unknown) => log.warn({ err }, 'the control topics are not being followed for a moment')
     const onChange = () => holder.charge?.noteChange()
     const opened = await Promise.allSettled(
-      compacted.map((topic) => FencedTopic.open({ bus, topic, keeps: topic === 'incidents', onChange, onError })),
+      compacted.map((topic) => FencedTopic.open({ bus, topic, keeps: topic === 'incidents' || topic === 'risks', onChange, onError })),
     )
     const found = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
     const failed = opened.find((one) => one.status === 'rejected')
@@ -86,6 +86,11 @@ export class Charge {
   /** What is known of incidents, by id. */
   get incidents(): FencedTopic['records'] {
     return this.#topicOf('incidents').records
+  }
+
+  /** What is known of risks, by principal. */
+  get risks(): FencedTopic['records'] {
+    return this.#topicOf('risks').records
   }
 
   /** Whatever is decided on needs all that was written before: taking charge waits until `reached` resolves. */

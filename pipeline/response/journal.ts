@@ -1,6 +1,6 @@
 import { encode, newEvent, tombstone } from '../../bus/codec.ts'
 import type { OutgoingRecord } from '../../bus/port.ts'
-import type { Action, Incident, Instant } from '../../schemas/index.ts'
+import type { Action, Incident, Instant, Risk } from '../../schemas/index.ts'
 import { derivedUuid } from '../host/finding-id.ts'
 import type { Charge } from './charge.ts'
 
@@ -22,7 +22,7 @@ export interface IncidentEntry {
 }
 
 /**
- * Incidents and actions that changed and are not on the log yet. They stay until they are. Their events' ids follow
+ * Incidents, actions and risks that changed and are not on the log yet. They stay until they are. Their events' ids follow
  * from what they say, so that what is written twice is one event.
  */
 export class Journal {
@@ -31,6 +31,8 @@ export class Journal {
   readonly #maxClosed: number
   readonly #incidents = new Map<string, IncidentEntry>()
   readonly #actions: Action[] = []
+  /** By principal; null is to be forgotten. */
+  readonly #risks = new Map<string, Risk | null>()
   /** Closed incidents on the topic, the longest closed first. */
   readonly #closed = new Set<string>()
   /** Records of an incident on the topic so far: one that is as it was before is another event. */
@@ -51,6 +53,14 @@ export class Journal {
     this.#actions.push(action)
   }
 
+  risk(risk: Risk): void {
+    this.#risks.set(risk.principal, risk)
+  }
+
+  forgetRisk(principal: string): void {
+    this.#risks.set(principal, null)
+  }
+
   /** An incident that is on the log already, with its revision there. */
   noteWritten({ id, state }: Incident, revision: number): void {
     this.#revisions.set(id, revision + 1)
@@ -61,12 +71,14 @@ export class Journal {
   async flush(now: Instant): Promise<void> {
     const incidents = [...this.#incidents.values()]
     const actions = [...this.#actions]
-    if (incidents.length + actions.length === 0) return
+    const risks = [...this.#risks]
+    if (incidents.length + actions.length + risks.length === 0) return
     const surplus = this.#surplus(incidents)
     await this.#charge.publish([
       ...incidents.map((entry) => this.#incidentRecord(entry, now)),
       ...actions.map((action) => this.#actionRecord(action, now)),
       ...surplus.map((id) => tombstone('incidents', id, now)),
+      ...risks.map(([principal, risk]) => this.#riskRecord(principal, risk, now)),
     ])
     for (const entry of incidents) {
       const { id } = entry.incident
@@ -76,6 +88,7 @@ export class Journal {
       else this.#closed.delete(entry.incident.id)
     }
     this.#actions.splice(0, actions.length)
+    for (const [principal, risk] of risks) if (this.#risks.get(principal) === risk) this.#risks.delete(principal)
     for (const id of surplus) {
       this.#closed.delete(id)
       this.#revisions.delete(id)
@@ -101,6 +114,12 @@ export class Journal {
   #actionRecord(action: Action, now: Instant): OutgoingRecord {
     const id = derivedUuid(`action/${action.id}/${action.state}/${action.note}`)
     return encode('actions', newEvent('action', action, this.#source, now, id))
+  }
+
+  #riskRecord(principal: string, risk: Risk | null, now: Instant): OutgoingRecord {
+    if (risk === null) return tombstone('risks', principal, now)
+    const id = derivedUuid(`risk/${JSON.stringify(risk)}`)
+    return encode('risks', newEvent('risk', risk, this.#source, now, id))
   }
 
   #revisionOf(incident: string): number {

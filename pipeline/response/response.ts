@@ -85,7 +85,7 @@ export class Response {
     const term = charge.term()
     await this.#turn.run(async () => {
       const memory = emptyMemory(this.#options)
-      await restore({ bus, log, now: clock(), incidents: charge.incidents }, memory)
+      await restore({ bus, log, now: clock(), incidents: charge.incidents, risks: charge.risks }, memory)
       if (charge.term() !== term) throw notInCharge()
       this.#memory = memory
       this.#remembers = true
@@ -173,6 +173,7 @@ export class Response {
     return this.#inTurn(async () => {
       const now = this.#options.clock()
       for (const closed of this.#memory.book.tick(now)) this.#noteClosed(closed)
+      for (const principal of this.#memory.risks.sweep(now)) this.#memory.journal.forgetRisk(principal)
     })
   }
 
@@ -239,6 +240,7 @@ export class Response {
     this.#metrics.finding()
     // Gaps can be many, and no incident may have to make room for one. What only informs is nothing that anybody is to see to.
     if (isGap(finding) || finding.severity === 'info') return []
+    for (const risk of this.#memory.risks.note(finding, now)) this.#memory.journal.risk(risk)
     const { incident, change, closed } = this.#memory.book.fold(finding, now, ({ id }) => this.#throughOf(id, partition) >= offset)
     for (const one of closed) this.#noteClosed(one)
     if (change !== 'known') {

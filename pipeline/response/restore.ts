@@ -4,7 +4,7 @@ import { decode } from '../../bus/codec.ts'
 import { Fence } from '../../bus/fence.ts'
 import type { BusRecord, EventBus } from '../../bus/port.ts'
 import type { IncidentBook } from '../../responders/incidents/incidents.ts'
-import { type Action, type Incident, type Instant, leaseId } from '../../schemas/index.ts'
+import { type Action, type Incident, type Instant, leaseId, type Risk } from '../../schemas/index.ts'
 import { containedHeader, type IncidentEntry, revisionHeader, type Through, throughHeader } from './journal.ts'
 import type { Memory } from './memory.ts'
 
@@ -16,10 +16,12 @@ export interface RestoreOptions {
   readonly now: Instant
   /** The newest record of each incident. */
   readonly incidents: ReadonlyMap<string, BusRecord>
+  /** And of each principal's risk. */
+  readonly risks: ReadonlyMap<string, BusRecord>
 }
 
-/** Fills a memory from the log: open incidents, who was contained before, and what was done. */
-export async function restore({ bus, log, now, incidents }: RestoreOptions, targets: Memory): Promise<void> {
+/** Fills a memory from the log: open incidents, who was contained before, what was done, and how risky principals are. */
+export async function restore({ bus, log, now, incidents, risks }: RestoreOptions, targets: Memory): Promise<void> {
   let since = now
   for (const { incident, through, contained, revision } of entriesOf(incidents, log)) {
     targets.book.restore(incident, contained)
@@ -27,6 +29,10 @@ export async function restore({ bus, log, now, incidents }: RestoreOptions, targ
     if (incident.state === 'closed') continue
     targets.through.set(incident.id, through)
     since = Math.min(since, incident.openedAt)
+  }
+  for (const record of risks.values()) {
+    const risk = dataOf(record, 'risk', log)
+    if (risk !== null) targets.risks.restore(risk)
   }
   await readActions(bus, log, since, targets)
 }
@@ -92,11 +98,12 @@ function offsetsOf(header: string | undefined): Through {
 
 function dataOf(record: BusRecord, kind: 'incident', log: Logger): Incident | null
 function dataOf(record: BusRecord, kind: 'action', log: Logger): Action | null
-function dataOf(record: BusRecord, kind: 'incident' | 'action', log: Logger): Incident | Action | null {
+function dataOf(record: BusRecord, kind: 'risk', log: Logger): Risk | null
+function dataOf(record: BusRecord, kind: 'incident' | 'action' | 'risk', log: Logger): Incident | Action | Risk | null {
   if (record.value === null) return null
   try {
     const event = decode(record)
-    if (event.kind === kind) return event.data as Incident | Action
+    if (event.kind === kind) return event.data as Incident | Action | Risk
   } catch (err) {
     log.warn({ err, topic: record.topic, offset: record.offset }, 'a record of an earlier run could not be read')
   }

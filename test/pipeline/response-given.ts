@@ -219,7 +219,7 @@ export class Given {
   }
 
   /** Every record of a topic, oldest first. */
-  async all<T extends 'incidents' | 'actions' | 'containments' | 'commands' | 'dead-letters'>(topic: T): Promise<TopicData<T>[]> {
+  async all<T extends 'incidents' | 'actions' | 'containments' | 'risks' | 'commands' | 'dead-letters'>(topic: T): Promise<TopicData<T>[]> {
     const found: TopicData<T>[] = []
     for (const { partition, start: from } of await this.bus.partitions(topic)) {
       for await (const records of this.bus.read(topic, partition, from)) {

@@ -108,7 +108,7 @@ describe('taking charge', () => {
       return publish(some)
     }
     await a.charge.take()
-    assert.deepEqual(order, ['outcomes', 'actions incidents', 'containments keys models'])
+    assert.deepEqual(order, ['outcomes', 'actions incidents', 'containments keys models risks'])
     await closeAll(a)
   })
 
