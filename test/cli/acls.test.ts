@@ -9,7 +9,7 @@ describe('rights of a role', () => {
     assert.ok(entries.every(({ principal, resource }) => principal === 'User:cordon-node' && resource === 'topic'))
     const named = (operation: string) => entries.filter((entry) => entry.operation === operation).map(({ name }) => name)
     assert.deepEqual(named('Write'), ['c.requests', 'c.fingerprints', 'c.prompts', 'c.telemetry', 'c.acknowledgements', 'c.heartbeats'])
-    assert.deepEqual(named('Read'), ['c.containments', 'c.keys', 'c.models'])
+    assert.deepEqual(named('Read'), ['c.containments', 'c.keys', 'c.models', 'c.risks'])
     assert.deepEqual(named('DescribeConfigs').sort(), [...named('Write'), ...named('Read')].sort())
     assert.deepEqual(named('Describe'), [])
   })
