@@ -1,3 +1,6 @@
+import type { Identity } from '../../access/identity.ts'
+import type { Usage } from '../../limits/port.ts'
+import type { PolicyDecision } from '../../policy/port.ts'
 import type {
   FingerprintEvent,
   Hardening,
@@ -40,6 +43,18 @@ export interface Exchange {
   organization: string | null
   keyId: string | null
   keyCreatedAt: Instant | null
+  /** Null until its credential was found good. */
+  identity: Identity | null
+  /** The peer's address, behind trusted proxies the client's; for policies, and never written down. */
+  readonly address: string
+  /** What the client says that it asks for. */
+  readonly purpose: string | null
+  /** Null until the policies were asked, and where there are none. */
+  decision: PolicyDecision | null
+  /** Gives back the room that was set aside for it, or takes what it took beyond. */
+  settle: ((used: Usage, now: Instant) => void) | undefined
+  /** The text itself, where the model's configuration has it kept. */
+  keptPrompt: string | null
   version: string | null
   pool: string | null
   endpoint: string | null
@@ -61,6 +76,8 @@ export interface Exchange {
   tokensIn: number
   tokensOut: number
   tokenCount: TokenCount
+  /** In the price table's currency; known when its event is written. */
+  cost: number
   sampling: Sampling | null
   finishReasons: readonly string[]
   toolCalls: number
@@ -85,11 +102,13 @@ export interface Arrival {
   readonly dialect: Dialect
   readonly operation: Operation
   readonly trace: Trace
+  readonly address: string
+  readonly purpose: string | null
   /** How long the answer may take in all, milliseconds. */
   readonly withinMs: number
 }
 
-export function newExchange({ arrivedAt, startedAt, dialect, operation, trace, withinMs }: Arrival): Exchange {
+export function newExchange({ arrivedAt, startedAt, dialect, operation, trace, address, purpose, withinMs }: Arrival): Exchange {
   return {
     arrivedAt,
     startedAt,
@@ -100,6 +119,12 @@ export function newExchange({ arrivedAt, startedAt, dialect, operation, trace, w
     organization: null,
     keyId: null,
     keyCreatedAt: null,
+    identity: null,
+    address,
+    purpose,
+    decision: null,
+    settle: undefined,
+    keptPrompt: null,
     version: null,
     pool: null,
     endpoint: null,
@@ -119,6 +144,7 @@ export function newExchange({ arrivedAt, startedAt, dialect, operation, trace, w
     tokensIn: 0,
     tokensOut: 0,
     tokenCount: 'none',
+    cost: 0,
     sampling: null,
     finishReasons: [],
     toolCalls: 0,

@@ -1,11 +1,13 @@
 import { performance } from 'node:perf_hooks'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Instant, Operation } from '../../schemas/index.ts'
+import { credentialsOf } from './authentication.ts'
 import type { Bodies } from './bodies.ts'
 import type { Call, Connections } from './connections.ts'
 import { type Dialect, type Exchange, newExchange } from './exchange.ts'
 import { busy } from './pools.ts'
 import type { Recorder } from './recorder.ts'
+import { settle } from './reservation.ts'
 import type { Service } from './service.ts'
 import type { Tracing } from './tracing.ts'
 import type { Watch } from './watch.ts'
@@ -52,7 +54,8 @@ export function recordExchanges(app: FastifyInstance, parts: ModelRoutes, protoc
     const { dialect, withinMs } = protocol
     const trace = tracing.begin({ traceparent: textOf(headers['traceparent']), tracestate: textOf(headers['tracestate']) })
     const operation = protocol.operationOf(request)
-    const exchange = newExchange({ arrivedAt: clock(), startedAt: performance.now(), dialect, operation, trace, withinMs })
+    const from = { address: request.ip ?? '', purpose: textOf(headers['x-cordon-purpose']) ?? null }
+    const exchange = newExchange({ arrivedAt: clock(), startedAt: performance.now(), dialect, operation, trace, ...from, withinMs })
     request.exchange = exchange
     exchange.bytesIn = declaredLength(headers['content-length'])
     exchange.model = protocol.modelOf(request)
@@ -62,7 +65,8 @@ export function recordExchanges(app: FastifyInstance, parts: ModelRoutes, protoc
       throw busy('OVERLOADED', 1)
     }
     if (closing()) throw busy('OVERLOADED', 1)
-    service.enter(exchange, headers.authorization, request.method === 'POST')
+    const entering = service.enter(exchange, credentialsOf(headers, exchange.address, null), request.method === 'POST')
+    if (entering !== undefined) await entering
     parts.bodies.expect(request, exchange)
   })
   app.addHook('onSend', (request, reply, payload, done) => {
@@ -101,7 +105,7 @@ export function finish(parts: ModelRoutes, request: FastifyRequest, status: numb
 
 /** The same, but for the spool. @returns false where it was recorded before */
 function record(parts: ModelRoutes, request: FastifyRequest, status: number): boolean {
-  const { recorder, tracing, onRecordError, bodies, connections, watch } = parts
+  const { recorder, tracing, onRecordError, bodies, connections, watch, clock } = parts
   const exchange = exchangeOf(request)
   if (exchange.recorded) return false
   exchange.recorded = true
@@ -115,6 +119,8 @@ function record(parts: ModelRoutes, request: FastifyRequest, status: number): bo
     recorder.record(exchange, status, { address: address ?? '', agent: request.headers['user-agent'] ?? '' })
   } catch (error) {
     onRecordError(error)
+  } finally {
+    settle(exchange, exchange.cost, clock())
   }
   tracing.end(exchange, status)
   return true

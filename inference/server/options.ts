@@ -1,12 +1,16 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import type { Authenticator } from '../../access/identity.ts'
 import type { KeyRegistry } from '../../access/key-registry.ts'
+import type { AuditTrail } from '../../audit/port.ts'
 import type { View } from '../../bus/view.ts'
 import type { Containment, Instant, Model } from '../../schemas/index.ts'
 import type { ServedConfiguration } from '../configuration.ts'
 import type { Emitter } from '../emitter/emitter.ts'
 import type { Fingerprinter, PromptFingerprinter, TensorRuntime, TextRuntime } from '../port.ts'
 import type { ControlOptions, ControlSource } from './freshness.ts'
+import type { Permission } from './permission.ts'
+import type { Metering } from './reservation.ts'
 import type { Tracing } from './tracing.ts'
 
 /** Workers that run models together; a quarantined pool leaves its models to the others. */
@@ -107,6 +111,14 @@ export interface NodeOptions {
   /** Undefined: then no prompt leaves an event. */
   readonly prompts?: PromptFingerprinter | undefined
   readonly keys: Pick<KeyRegistry, 'verify'> & Partial<ControlSource>
+  /** Who calls; where it is left out, whoever has an API key. */
+  readonly authenticator?: Authenticator
+  /** Whether callers may; where it is left out, all may whose credential is for inference. */
+  readonly permission?: Permission
+  /** How much they may; where it is left out, nothing but the ordinary quota and leases. */
+  readonly metering?: Metering
+  /** Where what happened is chained; where it is left out, it is in the events alone. */
+  readonly audit?: AuditTrail
   readonly containments: View<Containment>
   /** A model that it does not know yet is served in its newest loaded version: the node never waits for whoever writes the topic. */
   readonly models: View<Model>

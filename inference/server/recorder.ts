@@ -2,6 +2,8 @@ import { performance } from 'node:perf_hooks'
 import { newEvent } from '../../bus/codec.ts'
 import { newEventId } from '../../bus/event-id.ts'
 import { Name, type PromptEvent, type RequestEvent } from '../../schemas/index.ts'
+import { auditEntry } from './audit-entry.ts'
+import { costOf } from './cost.ts'
 import type { Exchange } from './exchange.ts'
 import type { NodeMetrics } from './metrics.ts'
 import type { NodeOptions } from './options.ts'
@@ -12,7 +14,7 @@ import { admits, type Bucket, fullBucket, take } from './throttle.ts'
 const longestReason = 32
 
 /** What of the node's options a recorder uses. */
-type RecorderOptions = Pick<NodeOptions, 'name' | 'emitter' | 'clock' | 'addressKey' | 'configurationOf' | 'prices'>
+type RecorderOptions = Pick<NodeOptions, 'name' | 'emitter' | 'clock' | 'addressKey' | 'configurationOf' | 'prices' | 'audit'>
 
 export interface Peer {
   readonly address: string
@@ -50,6 +52,7 @@ export class Recorder {
   record(exchange: Exchange, status: number, peer: Peer): void {
     const { emitter, name } = this.#options
     exchange.durationMs = performance.now() - exchange.startedAt
+    exchange.cost = costOf(exchange, this.#options)
     this.#requests++
     this.#metrics.observe(exchange)
     if (exchange.keyId === null && !this.#mayRecordAnonymous()) return
@@ -75,6 +78,7 @@ export class Recorder {
       const data = this.#describePrompt(exchange, at, id, client, agent)
       if (data !== undefined) emitter.emit('prompts', newEvent('prompt', data, name, exchange.arrivedAt))
     }
+    this.#options.audit?.append(auditEntry(exchange, data, id))
   }
 
   /**
@@ -117,7 +121,7 @@ export class Recorder {
       queueMs: exchange.queueMs,
       tokensIn: exchange.tokensIn,
       tokensOut: exchange.tokensOut,
-      cost: this.#costOf(exchange),
+      cost: exchange.cost,
       client,
       agent,
       answeredAt: clock(),
@@ -173,15 +177,6 @@ export class Recorder {
       answer: verdict.answer,
       canaries: verdict.canaries,
     }
-  }
-
-  /** What ran is paid for, also where the client did not wait for all of it. */
-  #costOf({ model, outcome, items, operation, tokensIn, tokensOut }: Exchange): number {
-    if (model === null || (outcome !== 'served' && outcome !== 'aborted')) return 0
-    const { configurationOf, prices } = this.#options
-    const { pricePerItem, pricePerTokenIn, pricePerTokenOut } = configurationOf(model)
-    const perItem = operation === 'infer' && outcome === 'served' ? items * (pricePerItem ?? prices.perItem) : 0
-    return perItem + tokensIn * pricePerTokenIn + tokensOut * pricePerTokenOut
   }
 
   /** Anyone can send requests without a key: the log takes a bounded rate of them, the metrics count them all. */

@@ -1,6 +1,8 @@
 import { performance } from 'node:perf_hooks'
+import type { Authentication, Authenticator, Credentials } from '../../access/identity.ts'
 import type { ModelInfo } from '../port.ts'
 import { admit, type Limit, precheck } from './admission.ts'
+import { byKeys, identify, unauthenticated } from './authentication.ts'
 import type { Enforcement, Standing } from './enforcement.ts'
 import type { Exchange } from './exchange.ts'
 import { refusalOf } from './failures.ts'
@@ -8,8 +10,10 @@ import type { Freshness } from './freshness.ts'
 import type { Gate, Ticket } from './gate.ts'
 import type { Hardener } from './harden.ts'
 import type { NodeLimits, NodeOptions } from './options.ts'
+import { permit } from './permission.ts'
 import { busy, type Pools } from './pools.ts'
 import { Refusal } from './refusal.ts'
+import { reserve } from './reservation.ts'
 import { Buckets, fullBucket, giveBack } from './throttle.ts'
 
 const maxPrincipals = 100_000
@@ -38,12 +42,14 @@ export interface ServiceParts {
 /** The steps of the request path that every protocol shares, in the order of node.ts; each either goes on or throws its {@link Refusal}. */
 export class Service {
   readonly #parts: ServiceParts
+  readonly #authenticator: Authenticator
   readonly #ordinary: Buckets | undefined
   #inFlight = 0
 
   constructor(parts: ServiceParts) {
     this.#parts = parts
     const { ordinary } = parts.limits
+    this.#authenticator = parts.options.authenticator ?? byKeys(parts.options.keys)
     this.#ordinary = ordinary === null ? undefined : new Buckets(maxPrincipals, (now) => fullBucket(ordinary, now))
   }
 
@@ -51,28 +57,35 @@ export class Service {
     return this.#inFlight
   }
 
-  /** 503 where the node fails closed, 401 and 403, and 429 where not even one item fits: then the body is not even read. */
-  enter(exchange: Exchange, authorization: string | undefined, infers: boolean): void {
+  /**
+   * 503 where the node fails closed, 401 and 403, and 429 where not even one item fits: then the body is not even read.
+   * Synchronous where the credential can be judged at once.
+   */
+  enter(exchange: Exchange, credentials: Credentials, infers: boolean): void | Promise<void> {
+    const authentication = this.#authenticator.authenticate(credentials, this.#parts.options.clock())
+    if (!(authentication instanceof Promise)) return this.#enterAs(exchange, credentials, authentication, infers)
+    return authentication.then((known) => this.#enterAs(exchange, credentials, known, infers))
+  }
+
+  #enterAs(exchange: Exchange, credentials: Credentials, authentication: Authentication, infers: boolean): void {
     const { options, freshness } = this.#parts
     const now = options.clock()
-    const bearer = bearerOf(authorization)
-    const verified = options.keys.verify(bearer ?? '', now)
-    if (verified.ok) {
-      exchange.principal = verified.principal
-      exchange.organization = verified.organization
-      exchange.keyId = verified.keyId
-      exchange.keyCreatedAt = verified.createdAt
-    }
+    if (authentication.ok) identify(exchange, authentication.identity)
     // Before 401: a key that is not known may have been made since the node knew.
     if (freshness.look() === 'fail-closed') throw busy('OVERLOADED', closedRetrySeconds)
-    if (!verified.ok) {
-      const challenge = bearer === undefined ? 'Bearer realm="cordon"' : 'Bearer realm="cordon", error="invalid_token"'
-      throw new Refusal('UNAUTHENTICATED', 'Send a valid key as Authorization: Bearer <key>.', {
-        headers: { 'www-authenticate': challenge },
-      })
-    }
+    if (!authentication.ok) throw unauthenticated(credentials, authentication.reason, authentication.retryMs)
+    if (!authentication.identity.capabilities.includes('inference')) throw new Refusal('DENIED', 'This credential is not for inference.')
     const standing = this.#standing(exchange, now)
     if (infers) precheck(this.#limitsOf(exchange, standing, now), now)
+  }
+
+  /** Whether who asked may still be answered: asked while a stream runs. */
+  isGood({ identity, model }: Exchange): boolean {
+    const { options, enforcement } = this.#parts
+    const now = options.clock()
+    if (identity === null || !this.#authenticator.isGood(identity, now)) return false
+    const { principal, organization, keyId } = identity
+    return enforcement.standing({ principal, organization, keyId, model: model ?? '' }, now).denied === undefined
   }
 
   /**
@@ -114,19 +127,23 @@ export class Service {
   }
 
   /**
-   * Finds a pool, takes `items` from the quotas, and waits for a place. Whoever got a slot gives it back.
+   * Asks the policies, finds a pool, takes `items` from the quotas, and waits for a place. Whoever got a slot gives it back.
    *
-   * @throws Refusal `OVERLOADED`, `QUARANTINED`, `THROTTLED`
+   * @throws Refusal `DENIED`, `OVERLOADED`, `QUARANTINED`, `THROTTLED`
    */
   async admit(exchange: Exchange, model: ModelInfo, items: number): Promise<Slot> {
     const { options } = this.#parts
     exchange.items = items
+    const { permission, metering } = options
+    const permitting = permission === undefined ? undefined : permit(permission, exchange)
+    if (permitting !== undefined) await permitting
     const now = options.clock()
     const pool = this.#choose(model, now)
     const limits = this.#limitsOf(exchange, this.#standing(exchange, now), now)
-    const headers = admit(limits, items, now)
+    const quota = admit(limits, items, now)
     this.#inFlight++
     try {
+      const headers = metering === undefined ? quota : { ...quota, ...reserve(metering, exchange, now) }
       const ticket = await this.#enter(exchange, pool, items)
       exchange.version = model.version
       exchange.pool = pool
@@ -248,8 +265,4 @@ const natural = new Intl.Collator('en', { numeric: true })
 function versionsIn(infos: readonly ModelInfo[], name: string): readonly string[] {
   const versions = infos.flatMap((info) => (info.name === name ? [info.version] : []))
   return versions.length > 1 ? [...new Set(versions)].sort(natural.compare) : versions
-}
-
-function bearerOf(authorization: string | undefined): string | undefined {
-  return authorization !== undefined && /^bearer /i.test(authorization) ? authorization.slice(7).trim() : undefined
 }

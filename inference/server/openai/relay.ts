@@ -17,6 +17,8 @@ import { note } from './tally.ts'
 
 /** Pieces that an upstream may still send after its `[DONE]`, to end well and have its connection used again. */
 const maxAfterDone = 8
+/** How soon a stream ends whose key was revoked, or whose principal was denied, milliseconds. */
+const lookMs = 1_000
 
 export interface Relayed {
   readonly asked: TextRequest
@@ -93,6 +95,7 @@ class Relay {
   readonly #exchange: Exchange
   readonly #running: Running
   #broken = false
+  #lookedAt = performance.now()
 
   constructor(parts: OpenaiParts, request: FastifyRequest, reply: FastifyReply, running: Running) {
     this.#parts = parts
@@ -132,10 +135,18 @@ class Relay {
 
   async #pass(piece: Buffer): Promise<void> {
     const { stream } = this.#running
+    this.#look()
     this.#exchange.bytesOut += piece.length
     if (stream.done) this.#record()
     if (!this.#raw.write(piece)) await drained(this.#raw)
     if (stream.done) this.#raw.end()
+  }
+
+  #look(): void {
+    const now = performance.now()
+    if (now - this.#lookedAt < lookMs) return
+    this.#lookedAt = now
+    if (!this.#parts.service.isGood(this.#exchange)) throw new Refusal('DENIED', 'This key may not be used here.')
   }
 
   #end(): void {

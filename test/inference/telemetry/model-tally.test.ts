@@ -7,7 +7,16 @@ import { passThrough } from '../../../inference/server/tracing.ts'
 
 function exchange(model: string | null) {
   const trace = passThrough.begin({})
-  const made = newExchange({ arrivedAt: 0, startedAt: 0, dialect: 'openai', operation: 'chat', trace, withinMs: 1 })
+  const made = newExchange({
+    arrivedAt: 0,
+    startedAt: 0,
+    dialect: 'openai',
+    operation: 'chat',
+    trace,
+    address: '',
+    purpose: null,
+    withinMs: 1,
+  })
   return Object.assign(made, { model, tokensIn: 10, tokensOut: 3, firstTokenMs: 20, durationMs: 50 })
 }
 

@@ -46,7 +46,16 @@ function openRecorder() {
 }
 
 function exchangeOf(change: Partial<Exchange>): Exchange {
-  const arrival = { arrivedAt: start, startedAt: 0, dialect: 'oip', operation: 'infer', trace: passThrough.begin({}), withinMs: 1 } as const
+  const arrival = {
+    arrivedAt: start,
+    startedAt: 0,
+    dialect: 'oip',
+    operation: 'infer',
+    trace: passThrough.begin({}),
+    address: '',
+    purpose: null,
+    withinMs: 1,
+  } as const
   return Object.assign(
     newExchange(arrival),
     { principal: 'alice', keyId: 'key-1', model: 'tiny', version: '1', pool: 'a', items: 2 },

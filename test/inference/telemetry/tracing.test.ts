@@ -62,7 +62,16 @@ function chat(tracing: Tracing, change: Partial<Exchange> = {}, headers: Paramet
 }
 
 function exchangeOf(tracing: Tracing, operation: Operation, headers: Parameters<Tracing['begin']>[0] = {}): Exchange {
-  return newExchange({ arrivedAt, startedAt: 500, dialect: 'openai', operation, trace: tracing.begin(headers), withinMs: 1_000 })
+  return newExchange({
+    arrivedAt,
+    startedAt: 500,
+    dialect: 'openai',
+    operation,
+    trace: tracing.begin(headers),
+    address: '',
+    purpose: null,
+    withinMs: 1_000,
+  })
 }
 
 function one(spans: readonly CollectedSpan[], kind: number): CollectedSpan {

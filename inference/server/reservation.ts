@@ -1,0 +1,42 @@
+import type { Meter, Usage } from '../../limits/port.ts'
+import type { Instant } from '../../schemas/index.ts'
+import type { Exchange } from './exchange.ts'
+import { Refusal } from './refusal.ts'
+
+/** Has the node set room aside before a model runs. */
+export interface Metering {
+  readonly meter: Meter
+  /** Most that the call may take, before it runs. */
+  mostOf(exchange: Exchange): Usage
+  /** 0 to 1, of findings about the principal. */
+  riskOf(principal: string, now: Instant): number
+}
+
+const nothing: Usage = { requests: 0, tokens: 0, cost: 0 }
+
+/**
+ * Sets room aside, once for a request.
+ *
+ * @returns headers that tell what is left
+ * @throws Refusal `THROTTLED`
+ */
+export function reserve({ meter, mostOf, riskOf }: Metering, exchange: Exchange, now: Instant): Readonly<Record<string, string>> {
+  const { principal, organization, keyId, keyCreatedAt, model } = exchange
+  const risk = riskOf(principal, now)
+  const payer = { principal, organization, keyId, keyCreatedAt, model: model ?? '', risk, newPlace: false }
+  const reservation = meter.reserve(payer, mostOf(exchange), now)
+  if (!reservation.ok) {
+    const { message, headers, policies } = reservation
+    throw new Refusal('THROTTLED', message, { headers, policies })
+  }
+  exchange.settle = reservation.settle
+  return reservation.headers
+}
+
+/** Takes what the request took, or nothing where it was not answered; once. */
+export function settle(exchange: Exchange, cost: number, now: Instant): void {
+  const { settle, outcome, items, tokensIn, tokensOut } = exchange
+  exchange.settle = undefined
+  const ran = outcome === 'served' || outcome === 'aborted'
+  settle?.(ran ? { requests: items, tokens: tokensIn + tokensOut, cost } : nothing, now)
+}
