@@ -9,6 +9,7 @@ import type { Inventory } from '../responders/guard/inventory.ts'
 import type { Playbook } from '../responders/playbooks/playbook.ts'
 import type { ContainmentResponder } from '../responders/responder.ts'
 import type { Action, Assignment, Containment, Incident, Instant } from '../schemas/index.ts'
+import type { ModelAnnouncer } from './response/announcer.ts'
 import type { Charge } from './response/charge.ts'
 import { type ExecutionOptions, executionDefaults } from './response/execution.ts'
 import type { LeaseKeeper } from './response/lease-keeper.ts'
@@ -25,6 +26,8 @@ export interface ResponseWorkerOptions {
   readonly guard: GuardOptions
   /** `leases` is the keeper, and with `keys` of the same charge; the others are effects. */
   readonly ports: ResponderPorts & { readonly leases: LeaseKeeper; readonly keys: KeyWriter }
+  /** By which persons promote models; of the same charge. */
+  readonly models: Pick<ModelAnnouncer, 'promote'>
   /** What the guard protects, as of now. */
   readonly inventory: () => Inventory
   readonly clock: () => Instant
@@ -92,7 +95,7 @@ export interface ResponseWorker {
 export async function startResponseWorker(options: ResponseWorkerOptions): Promise<ResponseWorker> {
   const { bus, charge, clock, log, source, ports, group = 'respond', tickMs = 5_000 } = options
   const response = new Response(options, { ...executionDefaults, ...options.execution })
-  const orders = new Orders({ bus, charge, keys: ports.keys, clock, log, source }, response)
+  const orders = new Orders({ bus, charge, keys: ports.keys, models: options.models, clock, log, source }, response)
   const seat = new Seat({ bus, charge, clock, take: async () => orders.remember(await response.takeCharge()) })
   const consumer = await bus.consume({
     group,

@@ -19,6 +19,8 @@ export const Order = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('revoke-key'), keyId: z.string().max(64) }),
   z.object({ kind: z.literal('rotate-key'), what: keyOrPrincipal, overlapMs: z.int().min(0) }),
   z.object({ kind: z.literal('claim-key'), what: keyOrPrincipal, hash: z.string().regex(/^[0-9a-f]{64}$/) }),
+  /** Serves a version under the model's bare name from now on; with `good`, marks it good before. */
+  z.object({ kind: z.literal('promote-model'), model: Name, version: Name, good: z.boolean() }),
   /** Publishes the record of a dead letter again, where it still is on its topic. Carried out by `ingest`. */
   z.object({ kind: z.literal('replay-dead-letter'), letter: EventId }),
 ])

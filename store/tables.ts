@@ -187,6 +187,8 @@ function subjectOf(order: Order): string {
     case 'rotate-key':
     case 'claim-key':
       return order.what
+    case 'promote-model':
+      return `model:${order.model}`
     case 'replay-dead-letter':
       return `dead-letter:${order.letter}`
   }

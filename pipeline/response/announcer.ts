@@ -4,6 +4,7 @@ import type { View } from '../../bus/view.ts'
 import type { Heartbeat, Instant, Model } from '../../schemas/index.ts'
 import { announcement } from './announcement.ts'
 import type { Charge } from './charge.ts'
+import { type Promotion, promoted } from './promotion.ts'
 import { Turn } from './turn.ts'
 
 export interface ModelAnnouncerOptions {
@@ -19,27 +20,51 @@ export interface ModelAnnouncerOptions {
 }
 
 export interface ModelAnnouncer {
+  /**
+   * Serves another version under the model's bare name. Durable, and known to the view, before it resolves. Here, since
+   * only one after the other may read a model's record and write it.
+   *
+   * @throws PromotionError; ResponderError `NOT_IN_CHARGE`
+   */
+  promote(promotion: Promotion): Promise<Model>
   /** Waits for what runs. The views stay open: they are their opener's. */
   close(): Promise<void>
 }
 
-/** Puts the models that nodes say they serve on record, while this process is in charge. */
+/** Puts the models that nodes say they serve on record, and which versions persons promote, while this process is in charge. */
 export function announceModels(options: ModelAnnouncerOptions): ModelAnnouncer {
   const { charge, heartbeats, models, clock, log, source, lookMs = 5_000 } = options
   const turn = new Turn()
+  const write = async (changes: readonly Model[], now: Instant) => {
+    const positions = await charge.publish(changes.map((model) => encode('models', newEvent('model', model, source, now))))
+    await Promise.all(positions.map((position) => models.reached(position)))
+  }
+  const promote = async (promotion: Promotion) => {
+    // What is known is all there is only to who is in charge.
+    charge.term()
+    const known = models.get(promotion.model)
+    const model = promoted(known, promotion)
+    if (JSON.stringify(model) !== JSON.stringify(known)) await write([model], clock())
+    return model
+  }
   const announce = async () => {
     if (!charge.held) return
     const now = clock()
     const changes = announcement((name) => models.get(name), heartbeats.values(), now)
     if (changes.length === 0) return
-    const positions = await charge.publish(changes.map((model) => encode('models', newEvent('model', model, source, now))))
-    await Promise.all(positions.map((position) => models.reached(position)))
+    await write(changes, now)
     log.info({ models: changes.map(({ name, current }) => `${name}@${current}`) }, 'models announced')
   }
+  let looking = false
   const look = () => {
     // One waits already, and sees what this one would.
-    if (turn.waiting > 1) return
-    turn.run(announce).catch((err: unknown) => {
+    if (looking) return
+    looking = true
+    const looked = turn.run(() => {
+      looking = false
+      return announce()
+    })
+    looked.catch((err: unknown) => {
       if (charge.held) log.warn({ err }, 'models could not be announced; trying again')
     })
   }
@@ -50,6 +75,7 @@ export function announceModels(options: ModelAnnouncerOptions): ModelAnnouncer {
   })
   const timer = lookMs === null ? undefined : setInterval(look, lookMs).unref()
   return {
+    promote: (promotion) => turn.run(() => promote(promotion)),
     async close() {
       clearInterval(timer)
       stop()

@@ -8,6 +8,7 @@ import { Fence } from '../../bus/fence.ts'
 import type { Batch, BatchControl, BusRecord, EventBus, Position } from '../../bus/port.ts'
 import { type Command, type CommandOutcome, CordonError, type EventId, type Instant } from '../../schemas/index.ts'
 import { CommandError } from '../commands/errors.ts'
+import type { ModelAnnouncer } from './announcer.ts'
 import type { Charge } from './charge.ts'
 import { digest } from './digest.ts'
 import { approvedBy, isNotInCharge, type Response } from './response.ts'
@@ -16,6 +17,7 @@ export interface OrdersOptions {
   readonly bus: EventBus
   readonly charge: Charge
   readonly keys: KeyWriter
+  readonly models: Pick<ModelAnnouncer, 'promote'>
   readonly clock: () => Instant
   readonly log: Logger
   /** Who says so on the log. */
@@ -122,6 +124,8 @@ export class Orders {
       }
       case 'decline':
         return this.#response.decline(order.action, by)
+      case 'promote-model':
+        return this.#options.models.promote(order)
       case 'replay-dead-letter':
         throw new TypeError('not carried out here')
       default:

@@ -46,6 +46,7 @@ export async function benchResponse(bus: EventBus, playbook: Playbook, options: 
     playbook,
     guard: GuardOptions.parse({ floor: 1_000_000, maxActionsPerMinute: 1_000_000 }),
     ports: { leases: keeper, keys, models: { lastGood: async () => null } },
+    models: { promote: () => Promise.reject(new Error('nobody promotes here')) },
     inventory: () => ({ activePrincipals: 0, pools: new Map() }),
     clock,
     registry: new Registry(),

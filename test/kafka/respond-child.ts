@@ -25,6 +25,7 @@ const worker = await startResponseWorker({
   playbook,
   guard: GuardOptions.parse({ floor: 1_000_000, maxActionsPerMinute: 1_000_000 }),
   ports: { leases, keys, models: { lastGood: async () => null } },
+  models: { promote: () => Promise.reject(new Error('nobody promotes here')) },
   inventory: () => ({ activePrincipals: 0, pools: new Map() }),
   clock,
   registry: new Registry(),

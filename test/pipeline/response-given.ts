@@ -183,6 +183,7 @@ export class Given {
         },
         models: { lastGood: async () => '1' },
       },
+      models: { promote: () => Promise.reject(new Error('nobody promotes here')) },
       inventory: () => inventory(),
       clock,
       registry,

@@ -27,7 +27,8 @@ export async function runRespond(context: Context): Promise<void> {
   const pools = new Map(config.pools.map((pool) => [pool.name, pool.models]))
   const inventory = closers.keep('inventory', await watchInventory({ bus, clock, log, pools: () => pools }))
   const leases = closers.keep('leases', await openLeases({ bus, charge, clock, source, responders, log }))
-  closers.keep('model announcer', announceModels({ charge, heartbeats: await context.heartbeats(), models, clock, log, source }))
+  const announcing = { charge, heartbeats: await context.heartbeats(), models, clock, log, source }
+  const announcer = closers.keep('model announcer', announceModels(announcing))
   const worker = await startResponseWorker({
     bus,
     charge,
@@ -35,6 +36,7 @@ export async function runRespond(context: Context): Promise<void> {
     playbook: readPlaybook(config.response.playbook),
     guard: GuardOptions.parse({ mode: config.response.mode, protected: config.response.protected }),
     ports: { leases, keys, models: modelsOf(models) },
+    models: announcer,
     inventory: inventory.current,
     clock,
     registry,
