@@ -57,6 +57,8 @@ export interface NodeLimits {
   readonly inferMs: number
   /** How long a generation may take, its stream included. */
   readonly generateMs: number
+  /** How often a stream is looked at whose key may have been revoked, or whose principal denied. */
+  readonly streamLookMs: number
   /** Once the node closes: how long it still listens and serves while `/v2/health/ready` says 503, for balancers to see it. */
   readonly announceMs: number
   /** And then: how long what runs may take to finish, streams too. */
@@ -86,6 +88,7 @@ export const defaultLimits: NodeLimits = {
   keepAliveMs: 15_000,
   inferMs: 30_000,
   generateMs: 600_000,
+  streamLookMs: 1_000,
   announceMs: 0,
   drainMs: 10_000,
   ordinary: null,

@@ -79,13 +79,16 @@ export class Service {
     if (infers) precheck(this.#limitsOf(exchange, standing, now), now)
   }
 
-  /** Whether who asked may still be answered: asked while a stream runs. */
-  isGood({ identity, model }: Exchange): boolean {
-    const { options, enforcement } = this.#parts
-    const now = options.clock()
-    if (identity === null || !this.#authenticator.isGood(identity, now)) return false
-    const { principal, organization, keyId } = identity
-    return enforcement.standing({ principal, organization, keyId, model: model ?? '' }, now).denied === undefined
+  /**
+   * Whether who asked may still be answered: asked while a stream runs.
+   *
+   * @throws Refusal `UNAUTHENTICATED` for a credential that is no longer good, `DENIED`
+   */
+  recheck(exchange: Exchange): void {
+    const now = this.#parts.options.clock()
+    const { identity } = exchange
+    if (identity === null || !this.#authenticator.isGood(identity, now)) throw new Refusal('UNAUTHENTICATED', 'The key is no longer valid.')
+    this.#standing(exchange, now)
   }
 
   /**

@@ -17,8 +17,6 @@ import { note } from './tally.ts'
 
 /** Pieces that an upstream may still send after its `[DONE]`, to end well and have its connection used again. */
 const maxAfterDone = 8
-/** How soon a stream ends whose key was revoked, or whose principal was denied, milliseconds. */
-const lookMs = 1_000
 
 export interface Relayed {
   readonly asked: TextRequest
@@ -144,9 +142,9 @@ class Relay {
 
   #look(): void {
     const now = performance.now()
-    if (now - this.#lookedAt < lookMs) return
+    if (now - this.#lookedAt < this.#parts.limits.streamLookMs) return
     this.#lookedAt = now
-    if (!this.#parts.service.isGood(this.#exchange)) throw new Refusal('DENIED', 'This key may not be used here.')
+    this.#parts.service.recheck(this.#exchange)
   }
 
   #end(): void {

@@ -249,3 +249,34 @@ test('a client of HTTP/1.0 gets its stream as it is, until the connection closes
   assert.equal(answer.slice(answer.indexOf('\r\n\r\n') + 4), spoken('hi').join(''))
   await fixture.close()
 })
+
+for (const [what, options, outcome, said] of [
+  ['its principal is denied', {}, 'denied', /permission_error/],
+  ['its key is no longer good', { authenticator: { isGood: () => false } }, 'unauthenticated', /authentication_error/],
+] as const)
+  test(`a stream ends when ${what} meanwhile, and its event says so`, async () => {
+    const identity = { principal: 'alice', organization: null, method: 'key', keyId: 'k', roles: [], capabilities: ['inference'] } as const
+    const known = { ok: true, identity: { ...identity, createdAt: null, expiresAt: null, secondFactorAt: null } } as const
+    const isGood = 'authenticator' in options ? options.authenticator.isGood : () => true
+    const fixture = await listen({}, { limits: { streamLookMs: 0 }, authenticator: { authenticate: () => known, isGood } })
+    const [role, word, end] = spoken('hi')
+    const gate = Promise.withResolvers<void>()
+    fixture.text.script = () => ({
+      body: (async function* () {
+        yield Buffer.concat([role ?? '', word ?? ''] as Buffer[])
+        await gate.promise
+        yield end as Buffer
+      })(),
+    })
+    const { response } = await fixture.stream()
+    const reading = readAll(response)
+    if (outcome === 'denied') await fixture.contain(targetOf('principal', 'alice'), 'deny-principal')
+    gate.resolve()
+    const { text, complete } = await reading
+    assert.equal(complete, false)
+    assert.ok(!text.includes(String(end)))
+    assert.match(text, said)
+    const event = await fixture.event()
+    assert.deepEqual([event.outcome, event.lease], [outcome, outcome === 'denied' ? 'principal:alice/deny-principal' : null])
+    await fixture.close()
+  })
