@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { Action } from './action.ts'
+import { AuditEvent } from './audit.ts'
 import { Command, CommandOutcome } from './command.ts'
 import { Acknowledgement, Containment } from './containment.ts'
 import { DeadLetter } from './dead-letter.ts'
@@ -14,6 +15,7 @@ import type { EventId, Instant } from './primitives.ts'
 import { PromptEvent } from './prompt.ts'
 import { RequestEvent } from './request.ts'
 import { Risk } from './risk.ts'
+import { Share, Spending } from './share.ts'
 import { TelemetryEvent } from './telemetry.ts'
 import { Term } from './term.ts'
 import { TickEvent } from './tick.ts'
@@ -38,10 +40,13 @@ export const kinds = {
   key: { version: '1.0', schema: Key },
   model: { version: '1.0', schema: Model },
   risk: { version: '1.0', schema: Risk },
+  share: { version: '1.0', schema: Share },
+  spending: { version: '1.0', schema: Spending },
   command: { version: '1.0', schema: Command },
   outcome: { version: '1.0', schema: CommandOutcome },
   heartbeat: { version: '1.0', schema: Heartbeat },
   term: { version: '1.0', schema: Term },
+  audit: { version: '1.0', schema: AuditEvent },
   'dead-letter': { version: '1.0', schema: DeadLetter },
 } as const satisfies Record<string, { version: string; schema: z.ZodType }>
 

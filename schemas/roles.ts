@@ -19,7 +19,7 @@ const control = ['incidents', 'actions', 'containments', 'keys', 'models', 'risk
 /** Least privilege by role: `cordon topics acls` prints it, and the tests run a cluster that enforces it. */
 export const roles: Readonly<Record<RoleName, RoleAccess>> = {
   node: {
-    writes: ['requests', 'fingerprints', 'prompts', 'telemetry', 'acknowledgements', 'heartbeats'],
+    writes: ['requests', 'fingerprints', 'prompts', 'telemetry', 'acknowledgements', 'audit', 'heartbeats'],
     reads: ['containments', 'keys', 'models', 'risks'],
     groups: [],
     describesAll: false,
@@ -39,7 +39,8 @@ export const roles: Readonly<Record<RoleName, RoleAccess>> = {
     describesAll: false,
   },
   respond: {
-    writes: [...control, 'outcomes', 'dead-letters', 'heartbeats'],
+    // What people order is in the audit trail too.
+    writes: [...control, 'outcomes', 'audit', 'dead-letters', 'heartbeats'],
     // Who is active, of `requests` by its keys alone: the guard counts them.
     reads: [...control, 'requests', 'findings', 'commands', 'outcomes', 'heartbeats'],
     groups: ['respond'],

@@ -83,8 +83,11 @@ export const topics = {
     fenced: true,
   }),
   risks: topic({ name: 'risks', kind: 'risk', key: (d) => d.principal, partitions: 1, retentionMs: null, fenced: true }),
+  shares: topic({ name: 'shares', kind: 'share', key: (d) => d.bucket, partitions: 1, retentionMs: null, fenced: true }),
+  spending: topic({ name: 'spending', kind: 'spending', key: (d) => d.node, partitions: 1, retentionMs: day, timestamps: 'append' }),
   commands: topic({ name: 'commands', kind: 'command', key: (d) => d.id, partitions: 1, retentionMs: 90 * day }),
   outcomes: topic({ name: 'outcomes', kind: 'outcome', key: (d) => d.command, partitions: 1, retentionMs: 90 * day }),
+  audit: topic({ name: 'audit', kind: 'audit', key: (d) => d.writer, partitions: 1, retentionMs: 90 * day, timestamps: 'append' }),
   heartbeats: topic({ name: 'heartbeats', kind: 'heartbeat', key: heartbeatKey, partitions: 1, retentionMs: null }),
   'dead-letters': topic({ name: 'dead-letters', kind: 'dead-letter', key: (d) => d.topic, partitions: 1, retentionMs: 90 * day }),
 } as const

@@ -14,6 +14,7 @@ export const tables = [
   'acknowledgements',
   'commands',
   'outcomes',
+  'audit',
   'dead_letters',
 ] as const
 export type TableName = (typeof tables)[number]
@@ -151,6 +152,7 @@ const mappings: ToRow = {
     table: 'outcomes',
     columns: ({ at, result, ...rest }) => ({ ...rest, result: withoutHashes(result), answeredAt: instant(at) }),
   },
+  audit: { table: 'audit', columns: (d) => d },
   'dead-letter': {
     table: 'dead_letters',
     columns: ({ topic, partition, offset, at, ...rest }) => ({
