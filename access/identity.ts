@@ -1,8 +1,8 @@
-import type { Instant } from '../schemas/index.ts'
+import { Capability, type Instant } from '../schemas/index.ts'
 
 /** What a credential may be used for; one never implies another. */
-export const capabilities = ['inference', 'administration', 'promotion'] as const
-export type Capability = (typeof capabilities)[number]
+export const capabilities = Capability.options
+export type { Capability }
 
 /** How a caller proved who it is. */
 export type AuthenticationMethod = 'key' | 'oidc' | 'token' | 'certificate'
@@ -59,7 +59,10 @@ export type AuthenticationFailure =
   | 'wrong-audience'
   | 'bad-signature'
   | 'bad-claims'
+  /** A key used from an address or an origin that it is not for. */
   | 'bad-place'
+  /** A token that is bound to a certificate, without that certificate: somebody else's, or taken to another place. */
+  | 'replayed'
   | 'provider-away'
   | 'too-many-failures'
 

@@ -1,14 +1,24 @@
-import type { Instant, Key } from '../schemas/index.ts'
+import { z } from 'zod'
+import { type Capability, type Instant, Key } from '../schemas/index.ts'
 import { AccessError } from './errors.ts'
 import type { KeyOrder } from './key-orders.ts'
 import { checkOwner } from './key-owner.ts'
 import type { KeyRegistry } from './key-registry.ts'
 import { formatKey, hashSecret, newKeyId, newSecret } from './keys.ts'
 
+const Use = Key.pick({ addresses: true, origins: true, roles: true, capabilities: true })
+
 export interface NewKey {
   readonly principal: string
   readonly organization?: string | null
   readonly expiresAt?: Instant | null
+  /** Addresses and networks (CIDR) that it may be used from; none for anywhere. */
+  readonly addresses?: readonly string[]
+  /** Pages that a browser may use it from; none for any. */
+  readonly origins?: readonly string[]
+  readonly roles?: readonly string[]
+  /** Default: inference alone. */
+  readonly capabilities?: readonly Capability[]
 }
 
 export interface IssuedKey {
@@ -44,13 +54,15 @@ export interface KeyCommands {
 export function keyCommands({ keys, order, clock, visibleWithinMs = 10_000 }: KeyCommandsOptions): KeyCommands {
   const isVisible = (id: string, hash: string) => () => keys.get(id)?.hash === hash
   return {
-    async create({ principal, organization = null, expiresAt = null }, by) {
+    async create(request, by) {
       const now = clock()
+      const { principal, organization = null, expiresAt = null } = request
       checkOwner({ principal, organization, expiresAt }, now)
       const id = newKeyId()
       const secret = newSecret()
       const hash = hashSecret(secret)
-      const key: Key = { id, principal, organization, hash, state: 'active', createdAt: now, expiresAt, revokedAt: null, replaces: null }
+      const state = { state: 'active', createdAt: now, expiresAt, revokedAt: null, replaces: null } as const
+      const key: Key = { id, principal, organization, hash, ...state, ...useOf(request) }
       await order({ kind: 'create-key', key }, by)
       await visible(keys, isVisible(id, hash), visibleWithinMs)
       return { keyId: id, key: formatKey({ id, secret }), principal, organization }
@@ -65,6 +77,13 @@ export function keyCommands({ keys, order, clock, visibleWithinMs = 10_000 }: Ke
       return { keyId: id, key: formatKey({ id, secret }), principal, organization }
     },
   }
+}
+
+/** @throws AccessError `KEY_INVALID` where an address, an origin or a role is none: an open key must not come of a typing error */
+function useOf({ addresses = [], origins = [], roles = [], capabilities = ['inference'] }: NewKey): z.infer<typeof Use> {
+  const use = Use.safeParse({ addresses, origins, roles, capabilities })
+  if (!use.success) throw new AccessError('KEY_INVALID', `Making a key: ${z.prettifyError(use.error)}`)
+  return use.data
 }
 
 async function visible(keys: KeyRegistry, isVisible: () => boolean, withinMs: number): Promise<void> {

@@ -2,6 +2,7 @@ import type { EventBus, Position } from '../bus/port.ts'
 import { openView, type View } from '../bus/view.ts'
 import type { Instant, Key } from '../schemas/index.ts'
 import { parseKey, secretMatches, standingOf } from './keys.ts'
+import { mayUseFrom, type Place } from './place.ts'
 
 export interface KeyRegistryOptions {
   readonly bus: EventBus
@@ -10,7 +11,7 @@ export interface KeyRegistryOptions {
 }
 
 /** For logs and events; a client is told none of it. */
-export type KeyRefusal = 'malformed' | 'unknown' | 'pending' | 'revoked' | 'expired'
+export type KeyRefusal = 'malformed' | 'unknown' | 'pending' | 'revoked' | 'expired' | 'bad-place'
 
 export type Verification =
   | {
@@ -28,8 +29,12 @@ export interface KeyRegistry {
   get(id: string): Key | undefined
   /** Dead ones included. */
   readonly size: number
-  /** Synchronous and from the view, so a revocation counts as soon as this process has read it. */
-  verify(bearer: string, now: Instant): Verification
+  /**
+   * Synchronous and from the view, so a revocation counts as soon as this process has read it.
+   *
+   * @param place where it is used from; without it, keys that are bound to a place are refused
+   */
+  verify(bearer: string, now: Instant, place?: Place): Verification
   /** Called after each change. Returns a function that stops it. */
   onChange(listener: () => void): () => void
   /** Milliseconds since all that there was was known for certain; see `Tail`. */
@@ -48,7 +53,7 @@ export async function openKeys({ bus, onError }: KeyRegistryOptions): Promise<Ke
     get size() {
       return view.size
     },
-    verify: (bearer, now) => verify(view, bearer, now),
+    verify: (bearer, now, place) => verify(view, bearer, now, place),
     onChange: (listener) => view.onChange(listener),
     staleMs: () => view.staleMs(),
     reached: (position) => view.reached(position),
@@ -56,7 +61,7 @@ export async function openKeys({ bus, onError }: KeyRegistryOptions): Promise<Ke
   }
 }
 
-function verify(view: Pick<View<Key>, 'get'>, bearer: string, now: Instant): Verification {
+function verify(view: Pick<View<Key>, 'get'>, bearer: string, now: Instant, place: Place | undefined): Verification {
   const parts = parseKey(bearer)
   if (parts === null) return { ok: false, reason: 'malformed' }
   const key = view.get(parts.id)
@@ -66,5 +71,7 @@ function verify(view: Pick<View<Key>, 'get'>, bearer: string, now: Instant): Ver
   if (standing === 'pending') return { ok: false, reason: 'pending' }
   if (!matches) return { ok: false, reason: 'unknown' }
   if (standing !== 'active') return { ok: false, reason: standing }
+  // Last: a stranger who tries ids learns nothing of where keys may be used.
+  if (!mayUseFrom(key, place)) return { ok: false, reason: 'bad-place' }
   return { ok: true, principal: key.principal, organization: key.organization, keyId: key.id, createdAt: key.createdAt }
 }

@@ -54,14 +54,13 @@ function successorsByPredecessor(all: Iterable<Key>): Map<string, Key[]> {
 }
 
 /**
- * A rotation does not lengthen a key's life: the successor inherits the expiry. Where an earlier successor was
+ * What a key is for and where it may be used goes on to its successor. A rotation does not lengthen a key's life: the successor inherits the expiry. Where an earlier successor was
  * revoked, the key's own expiry is already the end of the overlap, so the lifetime is that successor's.
  */
 function succeed(key: Key, earlier: readonly Key[], now: Instant, id: string): Key {
   return {
+    ...key,
     id,
-    principal: key.principal,
-    organization: key.organization,
     hash: null,
     state: 'pending',
     createdAt: now,

@@ -1,5 +1,6 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { CreatedKey, KeyView } from '../../console/port.ts'
+import { Capability } from '../../schemas/index.ts'
 import { parseDuration } from '../duration.ts'
 import { type Column, when } from '../output.ts'
 import { type ClientFlags, clientCommand, connect } from './client-command.ts'
@@ -11,12 +12,28 @@ const columns: readonly Column[] = [
   { title: 'STATE', of: (k: KeyView) => k.state },
   { title: 'CREATED', of: (k: KeyView) => when(k.createdAt) },
   { title: 'EXPIRES', of: (k: KeyView) => when(k.expiresAt) },
+  { title: 'FOR', of: (k: KeyView) => k.capabilities.join(' ') },
+  { title: 'FROM', of: (k: KeyView) => [...k.addresses, ...k.origins].join(' ') },
 ]
 
 interface By {
   readonly by: string
 }
 const byOption = ['--by <name>', 'who asks for it', process.env.USER ?? 'operator'] as const
+
+interface Making extends ClientFlags, By {
+  readonly principal: string
+  readonly organization?: string
+  readonly expires?: string
+  readonly expiresIn?: string
+  readonly address: readonly string[]
+  readonly origin: readonly string[]
+  readonly role: readonly string[]
+  readonly capability: readonly string[]
+}
+
+/** An option that may be given again. */
+const more = (value: string, before: readonly string[]) => [...before, value]
 
 const shown = (made: CreatedKey) => `key ${made.keyId} of ${made.principal}, shown this once:\n${made.key}`
 
@@ -25,16 +42,25 @@ export function keysCommand(program: Command): void {
   clientCommand(keys.command('create').description('make a key; it is shown once'))
     .requiredOption('--principal <name>', 'who it belongs to')
     .option('--organization <name>', 'the organization they belong to')
-    .option('--expires-in <duration>', 'when it dies, such as 90d (default: never)')
+    .option('--expires <duration>', 'when it dies, such as 90d (default: never)')
+    .addOption(new Option('--expires-in <duration>', 'the same').hideHelp())
+    .option('--address <network>', 'address or network (CIDR) that it may be used from; may be repeated (default: any)', more, [])
+    .option('--origin <url>', 'page that a browser may use it from, as https://app.example.com; may be repeated (default: any)', more, [])
+    .option('--role <name>', 'role that policies see; may be repeated', more, [])
+    .option('--capability <name>', `${Capability.options.join(', ')}; may be repeated (default: inference)`, more, [])
     .option(...byOption)
-    .action(async (flags: ClientFlags & By & { principal: string; organization?: string; expiresIn?: string }) => {
+    .action(async (flags: Making) => {
       const { client, output } = connect(flags)
-      const expiresAt = flags.expiresIn === undefined ? null : Date.now() + parseDuration(flags.expiresIn)
+      const { principal, organization = null, expires = flags.expiresIn, address, origin, role, capability, by } = flags
       const made = await client.post<CreatedKey>('/api/keys', {
-        principal: flags.principal,
-        organization: flags.organization ?? null,
-        expiresAt,
-        by: flags.by,
+        principal,
+        organization,
+        expiresAt: expires === undefined ? null : Date.now() + parseDuration(expires),
+        addresses: address,
+        origins: origin,
+        roles: role,
+        ...(capability.length === 0 ? {} : { capabilities: capability }),
+        by,
       })
       output.one(made, shown(made))
     })
