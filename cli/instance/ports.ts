@@ -116,8 +116,9 @@ async function until(check: () => boolean, onChange: (fn: () => void) => () => v
 }
 
 function viewOf(key: Key): KeyView {
-  const { id, principal, organization, state, createdAt, expiresAt, revokedAt, replaces } = key
-  return { id, keyId: id, principal, organization, state, createdAt, expiresAt, revokedAt, replaces }
+  const { id, principal, organization, state, createdAt, expiresAt, revokedAt, replaces, addresses, origins, roles, capabilities } = key
+  const use = { addresses, origins, roles, capabilities }
+  return { id, keyId: id, principal, organization, state, createdAt, expiresAt, revokedAt, replaces, ...use }
 }
 
 async function topicStatus(bus: EventBus): Promise<TopicStatus[]> {
