@@ -48,7 +48,6 @@ const fresh: Standing = { wrong: [], pauses: 0, pausedUntil: 0, proven: null }
 export class SecondFactors {
   readonly #options: SecondFactorsOptions
   readonly #standings = new Map<string, Standing>()
-  #used: ReadonlyMap<string, number> | undefined
 
   constructor(options: SecondFactorsOptions) {
     this.#options = options
@@ -72,7 +71,6 @@ export class SecondFactors {
     }
     const marked = new Map(used).set(name, step)
     this.#options.write(this.#options.file, `${JSON.stringify([...marked])}\n`)
-    this.#used = marked
     this.#standings.set(name, { ...fresh, proven: { at: now, of: proverOf(account) } })
     return { ok: true }
   }
@@ -85,7 +83,6 @@ export class SecondFactors {
   }
 
   #readUsed(): ReadonlyMap<string, number> {
-    if (this.#used !== undefined) return this.#used
     const { file } = this.#options
     if (!existsSync(file)) return new Map()
     try {

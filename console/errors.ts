@@ -1,11 +1,33 @@
 import { CordonError } from '../schemas/index.ts'
 
-export type ConsoleErrorCode = 'UNAUTHENTICATED' | 'NOT_FOUND' | 'INVALID_REQUEST' | 'STORE_TIMEOUT'
+export type ConsoleErrorCode =
+  | 'UNAUTHENTICATED'
+  | 'FORBIDDEN' // the capability is missing
+  | 'SECOND_FACTOR' // the action is privileged, and no second factor was proven lately
+  | 'SECOND_FACTOR_PAUSED' // too many wrong codes
+  | 'TOO_MANY_ATTEMPTS'
+  | 'PROVIDER_AWAY'
+  | 'NOT_FOUND'
+  | 'INVALID_REQUEST'
+  | 'STORE_TIMEOUT'
 
-export class ConsoleError extends CordonError<ConsoleErrorCode> {}
+export class ConsoleError extends CordonError<ConsoleErrorCode> {
+  /** After which it is worth to try again, milliseconds. */
+  readonly retryMs: number | undefined
+
+  constructor(code: ConsoleErrorCode, message: string, options: { readonly cause?: unknown; readonly retryMs?: number } = {}) {
+    super(code, message, 'cause' in options ? { cause: options.cause } : undefined)
+    this.retryMs = options.retryMs
+  }
+}
 
 const statuses: Readonly<Record<ConsoleErrorCode, number>> = {
   UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  SECOND_FACTOR: 403,
+  SECOND_FACTOR_PAUSED: 429,
+  TOO_MANY_ATTEMPTS: 429,
+  PROVIDER_AWAY: 503,
   NOT_FOUND: 404,
   INVALID_REQUEST: 422,
   STORE_TIMEOUT: 503,
@@ -18,7 +40,12 @@ export interface Problem {
   readonly code: string
   readonly detail: string
   readonly error: string
+  /** With `SECOND_FACTOR`: the header that takes a code. */
+  readonly header?: typeof otpHeader
 }
+
+/** Where a code of an authenticator is sent. */
+export const otpHeader = 'X-Cordon-OTP'
 
 /**
  * Any error as RFC 9457 problem details. Coded errors of the rooms behind the ports are the caller's fault unless
@@ -29,7 +56,8 @@ export function problemOf(error: unknown): Problem {
   const known = status < 500 || error instanceof CordonError
   const detail = known ? (error as Error).message.slice(0, 2_000) : 'the console failed to answer; its log says why'
   const code = error instanceof CordonError ? error.code : status < 500 ? 'BAD_REQUEST' : 'INTERNAL'
-  return { type: 'about:blank', title: titleOf(status), status, code, detail, error: detail }
+  const problem = { type: 'about:blank', title: titleOf(status), status, code, detail, error: detail } as const
+  return code === 'SECOND_FACTOR' ? { ...problem, header: otpHeader } : problem
 }
 
 function statusOf(error: unknown): number {
@@ -43,10 +71,12 @@ function statusOf(error: unknown): number {
 function titleOf(status: number): string {
   const titles: Readonly<Record<number, string>> = {
     401: 'Unauthorized',
+    403: 'Forbidden',
     404: 'Not Found',
     413: 'Content Too Large',
     415: 'Unsupported Media Type',
     422: 'Unprocessable Content',
+    429: 'Too Many Requests',
     503: 'Service Unavailable',
   }
   return titles[status] ?? (status < 500 ? 'Bad Request' : 'Internal Server Error')

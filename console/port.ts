@@ -1,3 +1,4 @@
+import type { NewKey } from '../access/key-commands.ts'
 import type {
   Acknowledgement,
   Action,
@@ -9,6 +10,7 @@ import type {
   Incident,
   Instant,
   Key,
+  Model,
 } from '../schemas/index.ts'
 
 /** A key as people may see it: never its hash. */
@@ -158,13 +160,18 @@ export interface QueryHelp {
 export interface ConsolePorts {
   readonly keys: {
     list(): readonly KeyView[]
-    create(request: { principal: string; organization: string | null; expiresAt: number | null }, by: string): Promise<CreatedKey>
+    create(request: NewKey, by: string): Promise<CreatedKey>
     /** Null when there is no such key. */
     revoke(keyId: string, by: string): Promise<KeyView | null>
     /** Of a key or a principal: pending successors; the old ones die after `overlapMs`. */
     rotate(what: string, overlapMs: number, by: string): Promise<readonly string[]>
     /** Makes the secret of a pending successor, once. */
     claim(what: string, by: string): Promise<CreatedKey | null>
+  }
+  readonly models: {
+    list(): readonly Model[]
+    /** Serves a version under the model's bare name; with `good`, marks it good before. */
+    promote(request: { readonly model: string; readonly version: string; readonly good: boolean }, by: string): Promise<Model>
   }
   readonly incidents: {
     list(): readonly Incident[]

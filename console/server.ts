@@ -4,6 +4,7 @@ import fastifyStatic from '@fastify/static'
 import fastify, { type FastifyInstance, type FastifyPluginCallback, LogController } from 'fastify'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import { Door, type DoorOptions } from './door.ts'
 import { ConsoleError, problemOf } from './errors.ts'
 import type { ConsolePorts } from './port.ts'
 import { containmentRoutes } from './routes/containments.ts'
@@ -11,21 +12,23 @@ import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { forensicRoutes } from './routes/forensics.ts'
 import { incidentRoutes } from './routes/incidents.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { modelRoutes } from './routes/models.ts'
 import { statusRoutes } from './routes/status.ts'
 import { streamRoutes } from './routes/stream.ts'
-import { tokenCheck } from './token.ts'
 
 export interface ConsoleOptions {
   readonly ports: ConsolePorts
-  /** Whoever holds it is an operator. Compared in constant time. */
+  /** The machine's own credential. Compared in constant time. */
   readonly token: string
+  /** Who else may come in; by default nobody. */
+  readonly access?: Omit<DoorOptions, 'token'>
   readonly registry: Registry
   readonly log: Logger
   /** Routes of other rooms that share this listener and its authentication (the HTTP collector). */
   readonly plugins?: readonly FastifyPluginCallback[]
 }
 
-const allRoutes = [statusRoutes, incidentRoutes, containmentRoutes, keyRoutes, deadLetterRoutes, forensicRoutes, streamRoutes]
+const allRoutes = [statusRoutes, incidentRoutes, containmentRoutes, keyRoutes, modelRoutes, deadLetterRoutes, forensicRoutes, streamRoutes]
 
 /** How long running requests may take to finish once the console closes. */
 const closeMs = 3_000
@@ -44,8 +47,9 @@ const headers: Readonly<Record<string, string>> = {
 /**
  * The analyst's console: the API under /api, the collector's routes, `/metrics`, `/health`, and the page.
  *
- * Path of a request: token (401) → body bounds (413, 415) → contract (422) → port (404, 422, 503) → answer.
- * Everything but the page's own files, `/health` and `/metrics` needs the token.
+ * Path of a request: credential (401, 429, 503) → capability (403) → body bounds (413, 415) → contract (422) → second
+ * factor where the action is privileged (403, 429) → port (404, 422, 503) → answer. Everything but the page's own files,
+ * `/health` and `/metrics` needs a credential.
  */
 export async function createConsole(options: ConsoleOptions): Promise<FastifyInstance> {
   const { ports, log, registry } = options
@@ -57,6 +61,8 @@ export async function createConsole(options: ConsoleOptions): Promise<FastifyIns
   }) as unknown as FastifyInstance
   app.setErrorHandler((error, _request, reply) => {
     const problem = problemOf(error)
+    if (error instanceof ConsoleError && error.retryMs !== undefined) reply.header('retry-after', Math.ceil(error.retryMs / 1_000))
+    if (problem.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer realm="cordon"')
     if (problem.status >= 500) log.error({ err: error }, 'console request failed')
     return reply.code(problem.status).type('application/problem+json').send(problem)
   })
@@ -80,13 +86,9 @@ export async function createConsole(options: ConsoleOptions): Promise<FastifyIns
   })
   app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
   await app.register(async (guarded) => {
-    const isToken = tokenCheck(options.token)
-    guarded.addHook('onRequest', async (request) => {
-      if (!isToken(request.headers.authorization)) {
-        throw new ConsoleError('UNAUTHENTICATED', 'send the token of the data directory as Authorization: Bearer')
-      }
-    })
-    for (const routes of allRoutes) routes(guarded, ports)
+    const door = new Door({ ...options.access, token: options.token })
+    guarded.addHook('onRequest', (request) => door.enter(request))
+    for (const routes of allRoutes) routes(guarded, ports, door)
     for (const plugin of options.plugins ?? []) await guarded.register(plugin)
   })
   if (existsSync(page)) await app.register(fastifyStatic, { root: page, index: ['index.html'], cacheControl: true, maxAge: 0 })

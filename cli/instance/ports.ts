@@ -6,7 +6,7 @@ import type { View } from '../../bus/view.ts'
 import type { ConsolePorts, InstanceStatus, KeyView, TopicStatus } from '../../console/port.ts'
 import { getDeadLetter, listDeadLetters } from '../../ingest/dead-letters.ts'
 import type { Commander } from '../../pipeline/commands/commander.ts'
-import { Action, Containment, type Incident, Key, topics } from '../../schemas/index.ts'
+import { Action, Containment, type Incident, Key, Model, topics } from '../../schemas/index.ts'
 import { listQueries } from '../../store/library.ts'
 import type { Store } from '../../store/store.ts'
 import type { ContainmentViews } from './containment-views.ts'
@@ -18,6 +18,7 @@ export interface Parts {
   readonly store: Pick<Store, 'query' | 'sql'>
   readonly keys: Pick<KeyRegistry, 'list' | 'get' | 'onChange'>
   readonly keyCommands: KeyCommands
+  readonly models: View<Model>
   readonly incidents: View<Incident>
   readonly findings: RecentFindings
   readonly actions: RecentActions
@@ -36,7 +37,7 @@ const Position = z.object({ topic: z.string(), partition: z.number(), offset: z.
  * person wants is ordered, and carried out where the role `respond` or `ingest` runs.
  */
 export function consolePorts(parts: Parts): ConsolePorts {
-  const { bus, store, keys, keyCommands, incidents, findings, actions, containments, commander, status } = parts
+  const { bus, store, keys, keyCommands, models, incidents, findings, actions, containments, commander, status } = parts
   const isSeen = ({ id, revision }: Containment) => (containments.get(id)?.revision ?? -1) >= revision
   const viewed = async (lease: Containment) => {
     await until(() => isSeen(lease), containments.onChange)
@@ -58,6 +59,15 @@ export function consolePorts(parts: Parts): ConsolePorts {
         return successors
       },
       claim: (what, by) => keyCommands.claim(what, by),
+    },
+    models: {
+      list: () => [...models.values()],
+      promote: async (promotion, by) => {
+        const made = Model.parse(await commander.order({ kind: 'promote-model', ...promotion }, by))
+        const isSeen = () => models.get(made.name)?.current === made.current
+        await until(isSeen, (fn) => models.onChange(fn))
+        return made
+      },
     },
     incidents: {
       list: () => [...incidents.values()],

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { LeaseState, Name, Parameters, Target, Text } from '../../schemas/index.ts'
+import { LeaseState, leaseId, Name, Parameters, splitTarget, Target, Text } from '../../schemas/index.ts'
 import { parse } from '../body.ts'
+import type { Door } from '../door.ts'
 import { ConsoleError } from '../errors.ts'
 import type { ConsolePorts } from '../port.ts'
 
@@ -15,13 +16,13 @@ const Contain = z.strictObject({
     .min(1_000)
     .max(30 * 86_400_000),
   reason: Text.min(1),
-  by: Name,
+  by: Name.optional(),
 })
 const id = z.string().min(1).max(300)
 const One = z.object({ id })
-const Release = z.strictObject({ id, by: Name })
+const Release = z.strictObject({ id, by: Name.optional() })
 
-export function containmentRoutes(app: FastifyInstance, ports: ConsolePorts): void {
+export function containmentRoutes(app: FastifyInstance, ports: ConsolePorts, door: Door): void {
   app.get('/api/containments', async (request) => {
     const { state } = parse(Listed, request.query)
     const containments = ports.containments.list().filter((containment) => state === undefined || containment.state === state)
@@ -34,13 +35,34 @@ export function containmentRoutes(app: FastifyInstance, ports: ConsolePorts): vo
     if (containment === undefined) throw new ConsoleError('NOT_FOUND', `no containment ${JSON.stringify(id)}`)
     return containment
   })
-  app.post('/api/containments', async (request, reply) =>
-    reply.code(201).send(await ports.containments.contain(parse(Contain, request.body))),
-  )
+  app.post('/api/containments', async (request, reply) => {
+    const asked = parse(Contain, request.body)
+    if (isPrivileged(asked, ports)) door.demandSecondFactor(request)
+    if (promotes(asked, ports)) {
+      door.demand(request, ['promotion'])
+      door.demandSecondFactor(request)
+    }
+    return reply.code(201).send(await ports.containments.contain({ ...asked, by: door.by(request, asked.by) }))
+  })
   app.post('/api/containments/release', async (request) => {
     const { id, by } = parse(Release, request.body)
-    const released = await ports.containments.release(id, by)
+    door.demandSecondFactor(request)
+    const released = await ports.containments.release(id, door.by(request, by))
     if (released === null) throw new ConsoleError('NOT_FOUND', `no active containment ${JSON.stringify(id)}`)
     return released
   })
+}
+
+/** What a person settles replaces what stands: that may be a release by another name. And some actions rotate keys. */
+function isPrivileged({ target, action }: z.infer<typeof Contain>, ports: ConsolePorts): boolean {
+  return action === 'rotate-key' || ports.containments.get(leaseId(target, action))?.state === 'active'
+}
+
+/** Rolling back to what is no good version before the current one is not going back: it chooses what is served. */
+function promotes({ target, action, parameters }: z.infer<typeof Contain>, ports: ConsolePorts): boolean {
+  const { version = null } = parameters
+  if (action !== 'rollback-model' || version === null) return false
+  const model = ports.models.list().find(({ name }) => name === splitTarget(target).id)
+  const current = model?.versions.findIndex((one) => one.version === model.current) ?? -1
+  return !(model?.versions.slice(0, Math.max(0, current)).some((one) => one.version === version && one.good) ?? false)
 }

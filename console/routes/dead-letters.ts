@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { EventId, Name } from '../../schemas/index.ts'
 import { parse } from '../body.ts'
+import type { Door } from '../door.ts'
 import { ConsoleError } from '../errors.ts'
 import type { ConsolePorts } from '../port.ts'
 
@@ -11,9 +12,9 @@ const Listed = z.object({
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
 })
 const One = z.object({ id: EventId })
-const Replay = z.strictObject({ id: EventId, by: Name })
+const Replay = z.strictObject({ id: EventId, by: Name.optional() })
 
-export function deadLetterRoutes(app: FastifyInstance, ports: ConsolePorts): void {
+export function deadLetterRoutes(app: FastifyInstance, ports: ConsolePorts, door: Door): void {
   app.get('/api/dead-letters', async (request) => ({ deadLetters: await ports.deadLetters.list(parse(Listed, request.query)) }))
   app.get('/api/dead-letters/one', async (request) => {
     const { id } = parse(One, request.query)
@@ -21,7 +22,7 @@ export function deadLetterRoutes(app: FastifyInstance, ports: ConsolePorts): voi
   })
   app.post('/api/dead-letters/replay', async (request) => {
     const { id, by } = parse(Replay, request.body)
-    return (await ports.deadLetters.replay(id, by)) ?? missing(id)
+    return (await ports.deadLetters.replay(id, door.by(request, by))) ?? missing(id)
   })
 }
 

@@ -2,13 +2,14 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { type Finding, type Incident, IncidentState, Name } from '../../schemas/index.ts'
 import { parse } from '../body.ts'
+import type { Door } from '../door.ts'
 import { ConsoleError } from '../errors.ts'
 import type { ConsolePorts } from '../port.ts'
 import { unseenOf } from '../unseen.ts'
 
 const Listed = z.object({ state: IncidentState.optional() })
 const One = z.object({ id: z.string().regex(/^[0-9a-f]{6,32}$/, 'an incident id is 6 to 32 hex digits') })
-const Approve = z.strictObject({ id: z.string().regex(/^[0-9a-f]{32}$/), by: Name })
+const Approve = z.strictObject({ id: z.string().regex(/^[0-9a-f]{32}$/), by: Name.optional() })
 
 /** Filters that `GET /api/findings` and its stream share. */
 export const FindingFilter = z.object({
@@ -27,7 +28,7 @@ export function matches(filter: FindingFilter, finding: Finding): boolean {
   )
 }
 
-export function incidentRoutes(app: FastifyInstance, ports: ConsolePorts): void {
+export function incidentRoutes(app: FastifyInstance, ports: ConsolePorts, door: Door): void {
   app.get('/api/findings', async (request) => {
     const filter = parse(FindingFilter, request.query)
     const newest = new Map<string, Finding>()
@@ -55,7 +56,7 @@ export function incidentRoutes(app: FastifyInstance, ports: ConsolePorts): void 
   app.get('/api/actions', async () => ({ actions: ports.actions.waiting() }))
   app.post('/api/actions/approve', async (request) => {
     const { id, by } = parse(Approve, request.body)
-    const action = await ports.actions.approve(id, by)
+    const action = await ports.actions.approve(id, door.by(request, by))
     if (action === null) throw new ConsoleError('NOT_FOUND', `no action ${id} waits for approval`)
     return action
   })

@@ -1,16 +1,21 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { Instant, Name } from '../../schemas/index.ts'
+import { Instant, Key, Name } from '../../schemas/index.ts'
 import { parse } from '../body.ts'
+import type { Door } from '../door.ts'
 import { ConsoleError } from '../errors.ts'
 import type { ConsolePorts } from '../port.ts'
 
-/** Who asks; the token says that it is an operator, not which. */
-const by = Name.default('operator')
+/** Who asks, where the credential does not say it. */
+const by = Name.optional()
 const Create = z.strictObject({
   principal: Name,
   organization: Name.nullable().default(null),
   expiresAt: Instant.nullable().default(null),
+  addresses: Key.shape.addresses,
+  origins: Key.shape.origins,
+  roles: Key.shape.roles,
+  capabilities: Key.shape.capabilities,
   by,
 })
 const Revoke = z.strictObject({ keyId: z.string().min(1).max(64), by })
@@ -25,28 +30,36 @@ const Rotate = z.strictObject({
 const Claim = z.strictObject({ what: Name, by })
 const Listed = z.object({ principal: Name.optional() })
 
-export function keyRoutes(app: FastifyInstance, ports: ConsolePorts): void {
+export function keyRoutes(app: FastifyInstance, ports: ConsolePorts, door: Door): void {
+  const isOwn = (request: FastifyRequest, what: string) =>
+    door.isSelf(request, ports.keys.list().find(({ id }) => id === what)?.principal ?? what)
   app.get('/api/keys', async (request) => {
     const { principal } = parse(Listed, request.query)
     return { keys: ports.keys.list().filter((key) => principal === undefined || key.principal === principal) }
   })
   app.post('/api/keys', async (request, reply) => {
     const { by, ...key } = parse(Create, request.body)
-    return reply.code(201).send(await ports.keys.create(key, by))
+    // Nobody hands on what it does not have.
+    for (const capability of key.capabilities) if (capability !== 'inference') door.demand(request, [capability])
+    if (!door.isSelf(request, key.principal)) door.demandSecondFactor(request)
+    return reply.code(201).send(await ports.keys.create(key, door.by(request, by)))
   })
   app.post('/api/keys/revoke', async (request) => {
     const { keyId, by } = parse(Revoke, request.body)
-    return (await ports.keys.revoke(keyId, by)) ?? missing(`no key ${JSON.stringify(keyId)}`)
+    return (await ports.keys.revoke(keyId, door.by(request, by))) ?? missing(`no key ${JSON.stringify(keyId)}`)
   })
   app.post('/api/keys/rotate', async (request) => {
     const { what, overlapMs, by } = parse(Rotate, request.body)
-    const successors = await ports.keys.rotate(what, overlapMs, by)
+    if (!isOwn(request, what)) door.demandSecondFactor(request)
+    const successors = await ports.keys.rotate(what, overlapMs, door.by(request, by))
     if (successors.length === 0) missing(`${JSON.stringify(what)} is no active key and no principal that has one`)
     return { successors }
   })
   app.post('/api/keys/claim', async (request) => {
     const { what, by } = parse(Claim, request.body)
-    return (await ports.keys.claim(what, by)) ?? missing(`no rotated key of ${JSON.stringify(what)} waits to be claimed`)
+    // Who claims a key can act in its principal's name.
+    if (!isOwn(request, what)) door.demandSecondFactor(request)
+    return (await ports.keys.claim(what, door.by(request, by))) ?? missing(`no rotated key of ${JSON.stringify(what)} waits to be claimed`)
   })
 }
 

@@ -9,8 +9,8 @@ import { consolePorts } from '../../cli/instance/ports.ts'
 import { tailFindings } from '../../cli/instance/recent.ts'
 import { tailActions } from '../../cli/instance/recent-actions.ts'
 import type { ConsolePorts } from '../../console/port.ts'
-import { type Command, Containment, CordonError, type Key, type Order, topics } from '../../schemas/index.ts'
-import { action, at, containment, deadLetter } from '../console/ports.ts'
+import { type Command, Containment, CordonError, type Key, type Model, type Order, topics } from '../../schemas/index.ts'
+import { action, at, containment, deadLetter, model as served } from '../console/ports.ts'
 import { temporaryDataDir } from '../end-to-end/instance.ts'
 
 const until = at + 600_000
@@ -30,6 +30,7 @@ async function open(
   const leases = await openView(bus, 'containments')
   const incidents = await openView(bus, 'incidents')
   const keys = await openView(bus, 'keys')
+  const models = await openView(bus, 'models')
   const findings = await tailFindings(bus, onError)
   const actions = await tailActions(bus, onError)
   const containments = await watchContainments({ bus, leases, liveNodes: () => ['node-1'], clock: () => at, onError })
@@ -42,6 +43,7 @@ async function open(
     store: { query: unused, sql: unused },
     keys: { list: () => [], get: (id) => keys.get(id), onChange: (listener) => keys.onChange(listener) },
     keyCommands: { create: unused, claim: unused },
+    models,
     incidents,
     findings,
     actions,
@@ -55,7 +57,7 @@ async function open(
     status: unused,
   })
   t.after(async () => {
-    for (const part of [keys, containments, actions, findings, incidents, leases, bus]) await part.close()
+    for (const part of [keys, models, containments, actions, findings, incidents, leases, bus]) await part.close()
   })
   return { ports, ordered, bus, known: (id: string) => keys.get(id) }
 }
@@ -121,6 +123,17 @@ it('revokes and rotates a key, and shows both at once', async (t) => {
   assert.equal(known(key.id)?.state, 'revoked')
   assert.deepEqual(await ports.keys.rotate('alice', 1, 'olga'), [successor.id])
   assert.equal(known(successor.id)?.state, 'pending')
+})
+
+it('promotes a version, and shows it at once', async (t) => {
+  const model: Model = { ...served, current: '3' }
+  const { ports, ordered } = await open(t, async (_order, publish) => {
+    setTimeout(() => void publish(encode('models', newEvent('model', model, 'respond', at))), 30)
+    return model
+  })
+  const made = await ports.models.promote({ model: 'digits', version: '3', good: true }, 'olga')
+  assert.deepEqual([made, ports.models.list()], [model, [model]])
+  assert.deepEqual(ordered, [{ order: { kind: 'promote-model', model: 'digits', version: '3', good: true }, by: 'olga' }])
 })
 
 it('finds what was given up on the log, and orders that it is tried again', async (t) => {

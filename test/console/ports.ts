@@ -1,5 +1,5 @@
 import type { ConsolePorts, ContainmentView, DeadLetterView, InstanceView, KeyView, QueryResult } from '../../console/port.ts'
-import type { Action, Finding, Incident } from '../../schemas/index.ts'
+import type { Action, Finding, Incident, Model } from '../../schemas/index.ts'
 
 export const at = Date.UTC(2026, 10, 21, 9)
 
@@ -56,6 +56,12 @@ export const incident: Incident = {
   updatedAt: at,
   repetitions: 0,
   closedAt: null,
+}
+
+export const model: Model = {
+  name: 'digits',
+  current: '2',
+  versions: ['1', '2', '3'].map((version) => ({ version, digest: `d${version}`, good: true })),
 }
 
 export function containment(until: number): ContainmentView {
@@ -172,6 +178,10 @@ export function fakePorts(until = at + 600_000): FakePorts {
     expiresAt: null,
     revokedAt: null,
     replaces: null,
+    addresses: [],
+    origins: [],
+    roles: [],
+    capabilities: ['inference'],
   }
   const fake: FakePorts = {
     calls,
@@ -192,9 +202,25 @@ export function fakePorts(until = at + 600_000): FakePorts {
           organization: request.organization,
         }
       },
-      revoke: async (id) => (id === key.id ? { ...key, state: 'revoked' } : null),
-      rotate: async (what) => (what === 'alice' ? ['mnopqrstuvwx'] : []),
-      claim: async () => null,
+      revoke: async (id, by) => {
+        calls.push(['revoke', id, by])
+        return id === key.id ? { ...key, state: 'revoked' } : null
+      },
+      rotate: async (what, _overlapMs, by) => {
+        calls.push(['rotate', what, by])
+        return what === 'alice' || what === key.id ? ['mnopqrstuvwx'] : []
+      },
+      claim: async (what, by) => {
+        calls.push(['claim', what, by])
+        return null
+      },
+    },
+    models: {
+      list: () => [model],
+      promote: async (request, by) => {
+        calls.push(['promote', request, by])
+        return { ...model, current: request.version }
+      },
     },
     incidents: { list: () => [incident], get: (id) => (id === incident.id ? incident : undefined), onChange: listen(listeners.incident) },
     findings: { recent: () => [finding], onChange: listen(listeners.finding) },

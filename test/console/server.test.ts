@@ -88,7 +88,11 @@ describe('console API', () => {
     ['GET', '/api/dead-letters/one?id=019a0000-0000-7000-8000-000000000002', undefined, 404, /no dead letter/],
     ['GET', '/api/dead-letters/one?id=..%2fx', undefined, 422, /id/],
     ['POST', '/api/dead-letters/replay', { id: deadLetter.id, by: 'me' }, 200, /"offset":77/],
-    ['POST', '/api/dead-letters/replay', { id: deadLetter.id }, 422, /by/],
+    ['POST', '/api/dead-letters/replay', { id: deadLetter.id }, 200, /"offset":77/],
+    ['POST', '/api/dead-letters/replay', { by: 'me' }, 422, /id/],
+    ['GET', '/api/models', undefined, 200, /"current":"2"/],
+    // The machine's token has the capability `administration` alone.
+    ['POST', '/api/models/promote', { model: 'digits', version: '3' }, 403, /"FORBIDDEN".*promotion/],
     ['POST', '/api/dead-letters/replay', { id: '019a0000-0000-7000-8000-000000000002', by: 'me' }, 404, /no dead letter/],
     ['POST', '/api/keys', { principal: 'alice' }, 201, /"keyId":"abcdefghijkl"/],
     ['POST', '/api/keys', { principal: 'a b' }, 422, /principal/],
@@ -129,7 +133,8 @@ describe('console API', () => {
     const create = (payload: object) => app.inject({ method: 'POST', url: '/api/keys', headers: { authorization }, payload })
     await create({ principal: 'alice', by: 'olga' })
     await create({ principal: 'bob' })
-    const asked = (principal: string) => ({ principal, organization: null, expiresAt: null })
+    const anywhere = { addresses: [], origins: [], roles: [], capabilities: ['inference'] }
+    const asked = (principal: string) => ({ principal, organization: null, expiresAt: null, ...anywhere })
     assert.deepEqual(ports.calls, [
       ['create', asked('alice'), 'olga'],
       ['create', asked('bob'), 'operator'],
@@ -194,6 +199,7 @@ describe('console API', () => {
       '/api/query',
       '/api/actions/approve',
       '/api/dead-letters/replay',
+      '/api/models/promote',
     ]
     await fc.assert(
       fc.asyncProperty(

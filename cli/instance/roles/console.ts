@@ -7,6 +7,7 @@ import { collector } from '../../../ingest/collector.ts'
 import { openCommander } from '../../../pipeline/commands/commander.ts'
 import { topicsObserved } from '../../../pipeline/host/input.ts'
 import type { Store } from '../../../store/store.ts'
+import { openAccounts } from '../accounts.ts'
 import { watchContainments } from '../containment-views.ts'
 import type { Context } from '../context.ts'
 import { watchInstances } from '../instances.ts'
@@ -27,6 +28,7 @@ export async function runConsole(context: Context, store: Store, token: string, 
   const { config, version, bus, clock, registry, log, closers, instance, warn } = context
   const startedAt = clock()
   const keys = closers.keep('keys', await openKeys({ bus, onError: warn('a key could not be read') }))
+  const models = closers.keep('models', await openView(bus, 'models', { onError: warn('a model could not be read') }))
   const incidents = closers.keep('incidents', await openView(bus, 'incidents', { onError: warn('an incident could not be read') }))
   const findings = closers.keep('findings', await tailFindings(bus, warn('a finding could not be read')))
   const actions = closers.keep('actions', await tailActions(bus, warn('an action could not be read')))
@@ -42,6 +44,7 @@ export async function runConsole(context: Context, store: Store, token: string, 
     store,
     keys,
     keyCommands: keyCommands({ keys, order: (order, by) => commander.order(order, by), clock }),
+    models,
     incidents,
     findings,
     actions,
@@ -50,7 +53,10 @@ export async function runConsole(context: Context, store: Store, token: string, 
     status,
   })
   const plugins = options.collects ? [collector({ bus, clock, log, source: instance })] : []
-  const app = closers.keep('console', await createConsole({ ports, token, registry, log, plugins }))
+  const { secondFactor, secondFactorMs } = config.access
+  const accounts = openAccounts(config, warn('nobody is let in by an account: their file could not be read'))
+  const access = { accounts, secondFactor, secondFactorMs, clock }
+  const app = closers.keep('console', await createConsole({ ports, token, access, registry, log, plugins }))
   await listening('console', config.console, () => app.listen(config.console))
   const url = urlOf(app, config.console.host)
   await context.heart('console', () => ({ ok: true, summary: `serving ${url}` }))
