@@ -49,4 +49,9 @@ export type Reservation =
 export interface Meter {
   /** @param most what the call may take at most */
   reserve(payer: Payer, most: Usage, now: Instant): Reservation
+  /**
+   * After a refusal: a promise where nodes may agree on more within a moment, such as at the first call of a payer at this
+   * node; undefined where waiting is in vain. Ask {@link reserve} once more when it resolves, whatever became of it.
+   */
+  agree?(payer: Payer, most: Usage, now: Instant): Promise<void> | undefined
 }

@@ -14,20 +14,23 @@ export interface RoleAccess {
 }
 
 const observed = ['requests', 'fingerprints', 'prompts', 'telemetry', 'flows'] as const
-const control = ['incidents', 'actions', 'containments', 'keys', 'models', 'risks'] as const
+const control = ['incidents', 'actions', 'containments', 'keys', 'models', 'risks', 'shares'] as const
+
+/** Topics that the store has no table for. */
+const unstored: ReadonlySet<TopicName> = new Set(['keys', 'models', 'risks', 'shares', 'spending'])
 
 /** Least privilege by role: `cordon topics acls` prints it, and the tests run a cluster that enforces it. */
 export const roles: Readonly<Record<RoleName, RoleAccess>> = {
   node: {
-    writes: ['requests', 'fingerprints', 'prompts', 'telemetry', 'acknowledgements', 'audit', 'heartbeats'],
-    reads: ['containments', 'keys', 'models', 'risks'],
+    writes: ['requests', 'fingerprints', 'prompts', 'telemetry', 'acknowledgements', 'spending', 'audit', 'heartbeats'],
+    reads: ['containments', 'keys', 'models', 'risks', 'shares'],
     groups: [],
     describesAll: false,
   },
   ingest: {
     // A dead letter's record goes back to where it came from.
     writes: [...observed, 'findings', 'dead-letters', 'outcomes', 'heartbeats'],
-    reads: (Object.keys(topics) as TopicName[]).filter((name) => name !== 'keys' && name !== 'models' && name !== 'risks'),
+    reads: (Object.keys(topics) as TopicName[]).filter((name) => !unstored.has(name)),
     groups: ['sink', 'replay'],
     describesAll: false,
   },
@@ -42,7 +45,7 @@ export const roles: Readonly<Record<RoleName, RoleAccess>> = {
     // What people order is in the audit trail too.
     writes: [...control, 'outcomes', 'audit', 'dead-letters', 'heartbeats'],
     // Who is active, of `requests` by its keys alone: the guard counts them.
-    reads: [...control, 'requests', 'findings', 'commands', 'outcomes', 'heartbeats'],
+    reads: [...control, 'requests', 'findings', 'spending', 'commands', 'outcomes', 'heartbeats'],
     groups: ['respond'],
     describesAll: false,
   },
@@ -54,6 +57,7 @@ export const roles: Readonly<Record<RoleName, RoleAccess>> = {
       'containments',
       'keys',
       'models',
+      'shares',
       'findings',
       'acknowledgements',
       'outcomes',

@@ -7,7 +7,7 @@ import { FencedTopic } from './fenced-topic.ts'
 
 /** Where a term begins after `outcomes`, in this order; see `Term` for why. */
 const sayDone = ['actions', 'incidents'] as const
-const effects = ['containments', 'keys', 'models', 'risks'] as const
+const effects = ['containments', 'keys', 'models', 'risks', 'shares'] as const
 const compacted = ['incidents', ...effects] as const
 type Effects = (typeof effects)[number]
 

@@ -1,0 +1,13 @@
+import type { Payer } from '../../limits/port.ts'
+import { LimitRule } from '../../limits/rules.ts'
+
+/** A caller of whom nothing is suspicious. */
+export function payer(over: Partial<Payer> = {}): Payer {
+  return { principal: 'alice', organization: null, keyId: null, model: 'digits', keyCreatedAt: null, risk: 0, newPlace: false, ...over }
+}
+
+/** A cost ceiling for each principal and hour, unless said otherwise. */
+export function rule(over: Record<string, unknown> = {}): LimitRule {
+  const length = 'calendar' in over ? {} : { windowMs: 3_600_000 }
+  return LimitRule.parse({ name: 'budget', measure: 'cost', amount: 1_000, ...length, ...over })
+}
