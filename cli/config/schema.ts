@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { ModelConfiguration, PoolConfiguration } from '../../inference/configuration.ts'
 import { longestBeatMs, Name } from '../../schemas/index.ts'
+import { Access, Tls } from './access.ts'
+import { LimitsConfiguration } from './limits.ts'
+import { PolicyConfiguration } from './policy.ts'
 
 const port = z.int().min(0).max(65_535)
 const rate = z.strictObject({ requests: z.int().min(1), windowMs: z.int().min(100) })
@@ -37,6 +40,7 @@ export const Config = z.strictObject({
     .strictObject({
       host: z.string().default('127.0.0.1').describe('address that the node listens on'),
       port: port.default(8080).describe('0 picks a free one'),
+      tls: Tls.describe('TLS of the node; null is plain HTTP, for behind a proxy'),
       reusePort: z
         .boolean()
         .default(false)
@@ -101,6 +105,7 @@ export const Config = z.strictObject({
     .default(['gpu-a', 'gpu-b'].map((name) => PoolConfiguration.parse({ name, models: ['digits', 'language'] })))
     .describe('groups of workers, or of upstream endpoints; a quarantined pool leaves its models to the others'),
   models: z.record(Name, ModelConfiguration).default({}).describe('by model: how it is batched, bounded and priced'),
+  access: Access.describe('who may call'),
   console: z
     .strictObject({
       host: z.string().default('127.0.0.1').describe('address that the console listens on'),
@@ -153,6 +158,7 @@ export const Config = z.strictObject({
       password: z.string().nullable().default(null).describe('ClickHouse password; prefer the environment variable'),
     })
     .prefault({}),
+  policy: PolicyConfiguration.prefault({}),
   detectors: z
     .record(Name, z.strictObject({ enabled: z.boolean().default(true), params: z.record(z.string(), z.unknown()).default({}) }))
     .default({})

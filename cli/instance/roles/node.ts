@@ -9,6 +9,7 @@ import { openRegistry } from '../../../inference/registry.ts'
 import { createNode } from '../../../inference/server/node.ts'
 import { passThrough, type Tracing } from '../../../inference/server/tracing.ts'
 import { openTracing } from '../../../inference/telemetry/tracing.ts'
+import { openCallers } from '../callers.ts'
 import type { Context } from '../context.ts'
 import { openFingerprinters } from '../fingerprinters.ts'
 import { listening } from '../listen.ts'
@@ -45,6 +46,7 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     fingerprinterOf: await openFingerprinters(declared, pools, secrets, log),
     prompts: openPromptFingerprinter({ key: secrets.fingerprintKey, epoch: secrets.fingerprintEpoch, now: clock }),
     keys,
+    authenticator: openCallers(context, secrets, { keys }),
     containments,
     models,
     emitter,
