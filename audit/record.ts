@@ -121,18 +121,19 @@ export interface RecordPlace {
   readonly seq: number
   /** Hash of the record before, base64. */
   readonly prev: string
+  readonly kind: string
 }
 
 export const logForm = /^[0-9a-f]{20}$/
-const place = /^\{"log":"([0-9a-f]{20})","seq":(0|[1-9]\d{0,14}),"prev":"([A-Za-z0-9+/]{43}=)",/
+const place = /^\{"log":"([0-9a-f]{20})","seq":(0|[1-9]\d{0,14}),"prev":"([A-Za-z0-9+/]{43}=)","kind":"(\w{1,16})"/
 
 /** Longest text that {@link readPlace} has to see. */
-const placeBytes = 120
+const placeBytes = 160
 
 /** Undefined where the line is no record. */
 export function readPlace(line: Buffer): RecordPlace | undefined {
   const match = place.exec(line.latin1Slice(0, Math.min(line.length, placeBytes)))
   if (match === null) return undefined
-  const [, log = '', seq = '', prev = ''] = match
-  return { log, seq: Number(seq), prev }
+  const [, log = '', seq = '', prev = '', kind = ''] = match
+  return { log, seq: Number(seq), prev, kind }
 }
