@@ -158,6 +158,7 @@ export const Config = z.strictObject({
       password: z.string().nullable().default(null).describe('ClickHouse password; prefer the environment variable'),
     })
     .prefault({}),
+  limits: LimitsConfiguration,
   policy: PolicyConfiguration.prefault({}),
   detectors: z
     .record(Name, z.strictObject({ enabled: z.boolean().default(true), params: z.record(z.string(), z.unknown()).default({}) }))

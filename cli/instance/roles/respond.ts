@@ -15,6 +15,7 @@ import { type Playbook, parsePlaybook } from '../../../responders/playbooks/play
 import { responders } from '../../../responders/registry.ts'
 import { CliError } from '../../errors.ts'
 import type { Context } from '../context.ts'
+import { openShares } from '../limits.ts'
 
 /** The control plane: it alone writes control topics. One process of the role is in charge, others stand by. */
 export async function runRespond(context: Context): Promise<void> {
@@ -27,6 +28,7 @@ export async function runRespond(context: Context): Promise<void> {
   const pools = new Map(config.pools.map((pool) => [pool.name, pool.models]))
   const inventory = closers.keep('inventory', await watchInventory({ bus, clock, log, pools: () => pools }))
   const leases = closers.keep('leases', await openLeases({ bus, charge, clock, source, responders, log }))
+  const limits = await openShares(context, charge)
   const announcing = { charge, heartbeats: await context.heartbeats(), models, clock, log, source }
   const announcer = closers.keep('model announcer', announceModels(announcing))
   const worker = await startResponseWorker({
@@ -53,7 +55,7 @@ export async function runRespond(context: Context): Promise<void> {
       ok: trouble === null,
       summary: (trouble?.message ?? work).slice(0, 2_000),
       assignments: [...assignments],
-      detail: { inCharge, incidents, leases: held, waiting },
+      detail: { inCharge, incidents, leases: held, waiting, ...(limits === undefined ? {} : { limitWindows: limits.buckets() }) },
     }
   })
 }
