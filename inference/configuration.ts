@@ -1,6 +1,9 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { Name, Operation } from '../schemas/index.ts'
+import { type AnswerKey, openAnswerKey } from './hardening/answer-key.ts'
+import { HardeningConfiguration } from './hardening/configuration.ts'
+import type { Hardener } from './server/harden.ts'
 
 /** Bounds of a language model's requests; what exceeds them is refused with 400, and what is left out takes the default. */
 export const TextConfiguration = z.strictObject({
@@ -103,6 +106,7 @@ export const ModelConfiguration = z.strictObject({
   pricePerTokenOut: z.number().min(0).default(0).describe('cost of one token of an answer'),
   labels: ModelLabels.prefault({}).describe('what policies can ask of the model'),
   text: TextConfiguration.prefault({}).describe('bounds of chat, completions and embeddings'),
+  hardening: HardeningConfiguration.prefault({}).describe('what leaves, whoever asks; containments make it stricter'),
 })
 export type ModelConfiguration = z.infer<typeof ModelConfiguration>
 
@@ -175,16 +179,33 @@ export type PoolConfiguration = z.infer<typeof PoolConfiguration>
 export interface ServedConfiguration extends ModelConfiguration {
   /** First 16 hex digits of the SHA-256 of its JSON. */
   readonly digest: string
+  /** What every answer of the model is hardened by; undefined where that is nothing. */
+  readonly floor: Hardener | undefined
+  /** Draws noise and watermarks. */
+  readonly answers: AnswerKey
 }
 
-/** @returns the configuration of a model; that of one that is not named is all defaults. Holds as many as are configured. */
-export function configurations(named: Readonly<Record<string, ModelConfiguration>>): (model: string) => ServedConfiguration {
-  const served = new Map(Object.entries(named).map(([name, one]) => [name, digested(one)]))
-  const others = digested(ModelConfiguration.parse({}))
+/**
+ * @param secret 32 bytes that noise and watermarks are drawn from, the same on every node; left out, they are this process's alone
+ * @returns the configuration of a model; that of one that is not named is all defaults. Holds as many as are configured.
+ */
+export function configurations(
+  named: Readonly<Record<string, ModelConfiguration>>,
+  secret: Uint8Array = randomBytes(32),
+): (model: string) => ServedConfiguration {
+  const answers = openAnswerKey(secret)
+  const served = new Map(Object.entries(named).map(([name, one]) => [name, servedOf(one, answers)]))
+  const others = servedOf(ModelConfiguration.parse({}), answers)
   return (model) => served.get(model) ?? others
 }
 
-function digested(configuration: ModelConfiguration): ServedConfiguration {
+function servedOf(configuration: ModelConfiguration, answers: AnswerKey): ServedConfiguration {
   const digest = createHash('sha256').update(JSON.stringify(configuration)).digest('hex').slice(0, 16)
-  return { ...configuration, digest }
+  return { ...configuration, digest, floor: floorOf(configuration.hardening), answers }
+}
+
+function floorOf({ level, decimals, k, noise, padTo, floorMs, watermark }: HardeningConfiguration): Hardener | undefined {
+  const everyone = watermark === 'everyone'
+  if (level === 'none' && noise === 0 && padTo === 0 && floorMs === 0 && !everyone) return undefined
+  return { level, decimals, k, noise, padTo, floorMs, watermark: everyone }
 }

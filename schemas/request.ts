@@ -15,8 +15,15 @@ export const Outcome = z.enum([
 ])
 export type Outcome = z.infer<typeof Outcome>
 
-export const Hardening = z.enum(['none', 'rounded', 'label-only'])
+/** How little an answer told, from everything to the label alone; `top-k` since 1.2. This order is what `stricter` goes by. */
+export const Hardening = z.enum(['none', 'rounded', 'top-k', 'label-only'])
 export type Hardening = z.infer<typeof Hardening>
+
+/** The level that tells less. */
+export function stricterHardening(a: Hardening, b: Hardening): Hardening {
+  const { options } = Hardening
+  return options.indexOf(a) >= options.indexOf(b) ? a : b
+}
 
 /** What was asked of a model; the last three are `gen_ai.operation.name` chat, text_completion and embeddings. */
 export const Operation = z.enum(['infer', 'chat', 'completion', 'embedding'])

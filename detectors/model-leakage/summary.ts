@@ -201,7 +201,7 @@ function oddnessOf({ residualTail, classTail }: Data): number {
 }
 
 function traitsOf({ hardening, output }: Data, odd: number): number {
-  const told = hardening === 'none' ? 2 : hardening === 'rounded' ? 1 : 0
+  const told = hardening === 'none' ? 2 : hardening === 'label-only' ? 0 : 1
   return (told * 256 + Math.min(output.label, 255)) * 16 + odd
 }
 

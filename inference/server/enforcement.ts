@@ -185,11 +185,15 @@ function combine(held: readonly Held[], principal: string, now: Instant): Standi
     if (effect.action === 'deny-principal') denied ??= lease.id
     else if (effect.action === 'throttle-principal') throttles.push({ lease: lease.id, bucket: effect.buckets.of(principal, now) })
     else if (effect.action === 'rollback-model') rollback ??= { lease: lease.id, version: effect.version }
-    else if (effect.action === 'harden-output') {
-      const { hardener } = effect
-      if (hardening === undefined || stricter(hardening.hardener, hardener) !== hardening.hardener)
-        hardening = { lease: lease.id, hardener }
-    }
+    else if (effect.action === 'harden-output') hardening = harder(hardening, { lease: lease.id, hardener: effect.hardener })
   }
   return { denied, throttles, hardening, rollback }
+}
+
+/** What both ask for, in the name of the one that takes more of the answer. */
+function harder(before: Standing['hardening'], next: NonNullable<Standing['hardening']>): NonNullable<Standing['hardening']> {
+  if (before === undefined) return next
+  const hardener = stricter(before.hardener, next.hardener)
+  const more = hardener.level !== before.hardener.level || hardener.decimals < before.hardener.decimals
+  return { lease: more ? next.lease : before.lease, hardener }
 }

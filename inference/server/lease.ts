@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Containment, Name, splitTarget, type TargetKind } from '../../schemas/index.ts'
+import { type Containment, Hardening, Name, splitTarget, type TargetKind } from '../../schemas/index.ts'
 import type { Hardener } from './harden.ts'
 import { type Neighbourhood, readCoordinates } from './neighbourhood.ts'
 import type { Quota } from './options.ts'
@@ -41,8 +41,13 @@ const ThrottleParameters = z.object({
   windowMs: z.number().min(1).max(86_400_000).catch(60_000),
 })
 const HardenParameters = z.object({
-  level: z.enum(['rounded', 'label-only']).catch('label-only'),
+  level: Hardening.catch('label-only'),
   decimals: z.int().min(0).max(6).catch(2),
+  k: z.int().min(1).max(1_000).catch(1),
+  noise: z.number().min(0).max(0.1).catch(0),
+  padTo: z.int().min(0).max(65_536).catch(0),
+  floorMs: z.int().min(0).max(10_000).catch(0),
+  watermark: z.boolean().catch(false),
 })
 const RollbackParameters = z.object({ version: Name })
 /** Nor can where a cluster lies. */

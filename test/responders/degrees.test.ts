@@ -28,6 +28,16 @@ describe('the stronger of two settings', () => {
     assert.deepEqual(hardenOutput.strongest(rounded, label), { level: 'label-only', decimals: 0 })
     assert.deepEqual(hardenOutput.strongest(label, rounded), { level: 'label-only', decimals: 0 })
   })
+
+  it('harden: of everything else the most, and k counts where only k stay', () => {
+    const few = { level: 'top-k', decimals: 3, k: 5, noise: 0.02, watermark: true }
+    const rounded = { level: 'rounded', decimals: 2, k: 1, padTo: 512, floorMs: 20 }
+    const both = { level: 'top-k', decimals: 2, k: 5, noise: 0.02, padTo: 512, floorMs: 20, watermark: true }
+    assert.deepEqual(hardenOutput.strongest(few, rounded), both)
+    assert.deepEqual(hardenOutput.strongest(rounded, few), both)
+    assert.deepEqual(hardenOutput.strongest(few, { level: 'top-k', decimals: 3, k: 2 })['k'], 2)
+    assert.equal(hardenOutput.strongest(few, { level: 'unheard of' })['level'], 'label-only')
+  })
 })
 
 describe('rotate-key', () => {

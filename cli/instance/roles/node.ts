@@ -34,7 +34,7 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     await emitter.close()
   })
   const declared = await openRegistry(modelsDir)
-  const configurationOf = configurations(config.models)
+  const configurationOf = configurations(config.models, secrets.fingerprintKey)
   const { runtime, text } = await openServing(context, modelsDir, declared, configurationOf)
   const node = await createNode({
     name: inference.node,

@@ -6,13 +6,15 @@ import { type Hardener, hardenTensor, hardenText } from '../harden.ts'
 import { Refusal } from '../refusal.ts'
 import { classify } from './classification.ts'
 import type { InferRequest } from './infer-request.ts'
-import { probabilitiesOf, probabilitiesOutput } from './watch.ts'
+import { type Probabilities, probabilitiesOf, probabilitiesOutput } from './watch.ts'
 
 export interface Answering {
   readonly model: ModelInfo
   readonly request: InferRequest
   readonly inference: Inference
   readonly hardener: Hardener | undefined
+  /** Probabilities as this client is told them; undefined where they are the model's. */
+  readonly disguise: ((rows: Probabilities) => Float32Array) | undefined
   readonly id: string
 }
 
@@ -21,13 +23,14 @@ export interface Answering {
  *
  * @throws Refusal `INPUT_INVALID` for what the client can change; InferenceError `INFERENCE_FAILED`, `UPSTREAM_FAILED`
  */
-export function answerOf({ model, request, inference, hardener, id }: Answering): RawInference {
+export function answerOf(answering: Answering): RawInference {
+  const { model, request, inference, hardener, id } = answering
   const tensors = inference.tensors()
   const shown = wantedOf(request, tensors).map((wanted) => {
     const tensor = tensors.find(({ name }) => name === wanted.name)
     if (tensor === undefined)
       throw new InferenceError(inference.raw === null ? 'INFERENCE_FAILED' : 'UPSTREAM_FAILED', `${model.name} left out an output`)
-    return show(tensor, wanted, model, request.items, hardener)
+    return show(tensor, wanted, answering)
   })
   const binary = new Set(wantedOf(request, tensors).flatMap(({ name, binary }) => (binary ? [name] : [])))
   const about = { id: request.asked.id ?? id, modelName: model.name, modelVersion: model.version, parameters: {} }
@@ -44,12 +47,13 @@ function wantedOf({ outputs, asked }: InferRequest, tensors: readonly Tensor[]):
   return outputs.length > 0 ? outputs : tensors.map(({ name }) => ({ name, binary: asked.binary, classes: 0 }))
 }
 
-function show(tensor: Tensor, wanted: WantedOutput, model: ModelInfo, items: number, hardener: Hardener | undefined): Tensor {
+function show(said: Tensor, wanted: WantedOutput, { model, request, hardener, disguise }: Answering): Tensor {
   // An upstream made the classification.
-  const text = wanted.classes > 0 && tensor.datatype === 'BYTES'
-  if (text) return hardener === undefined ? tensor : hardenText(tensor, tensor.shape.at(-1) ?? 1, hardener)
-  const rows = probabilitiesOf(tensor, items)
-  const first = tensor.name === probabilitiesOutput(model)
+  const text = wanted.classes > 0 && said.datatype === 'BYTES'
+  if (text) return hardener === undefined ? said : hardenText(said, said.shape.at(-1) ?? 1, hardener)
+  const rows = probabilitiesOf(said, request.items)
+  const first = said.name === probabilitiesOutput(model)
+  const tensor = first && rows !== null && disguise !== undefined ? { ...said, data: disguise(rows) } : said
   const hardened = hardener === undefined ? tensor : hardenTensor(tensor, first && rows !== null ? rows.classes : null, hardener)
   if (wanted.classes === 0) return hardened
   if (rows === null || !(hardened.data instanceof Float32Array))
@@ -59,5 +63,5 @@ function show(tensor: Tensor, wanted: WantedOutput, model: ModelInfo, items: num
 
 /** Digits that JSON shows: those of FP32 as a double would show seventeen, whatever it was rounded to. */
 function decimalsOf(hardener: Hardener | undefined): number | undefined {
-  return hardener?.level === 'rounded' ? hardener.decimals : undefined
+  return hardener?.level === 'rounded' || hardener?.level === 'top-k' ? hardener.decimals : undefined
 }

@@ -1,16 +1,19 @@
 import type { Logger } from 'pino'
 import { newEventId } from '../../../bus/event-id.ts'
 import type { ServedConfiguration } from '../../configuration.ts'
+import { padInference } from '../../hardening/padding.ts'
 import { encodeRequest } from '../../oip/codec.ts'
 import type { Fingerprinter, Inference, ModelInfo, RawInference, TensorRuntime } from '../../port.ts'
 import type { Exchange } from '../exchange.ts'
 import { refusalOf } from '../failures.ts'
+import { type Hardener, rewrites } from '../harden.ts'
+import { hardeningOf } from '../hardening.ts'
 import type { NodeMetrics } from '../metrics.ts'
 import type { NodeLimits } from '../options.ts'
 import type { Service, Slot } from '../service.ts'
 import { answerOf } from './answer.ts'
 import { type InferRequest, readInferRequest } from './infer-request.ts'
-import { confidenceOf, fingerprint, probabilitiesOutput, readProbabilities } from './watch.ts'
+import { confidenceOf, fingerprint, floatsOf, type Probabilities, probabilitiesOutput, readProbabilities } from './watch.ts'
 
 export interface OipParts {
   readonly service: Service
@@ -26,6 +29,8 @@ export interface InferAnswer {
   readonly raw: RawInference
   /** Of the quota. */
   readonly headers: Readonly<Record<string, string>>
+  /** Milliseconds from its arrival before which it may not leave. */
+  readonly floorMs: number | undefined
 }
 
 /** What is asked of the runtime: what the client wants, and what the node must see of a watched model. */
@@ -54,7 +59,7 @@ export async function infer(parts: OipParts, exchange: Exchange, model: ModelInf
     const inference = await run(parts, asked, slot)
     watch(parts, asked, inference, fingerprinter)
     service.keepAway(exchange)
-    return { raw: answer(service, asked, inference), headers: slot.headers }
+    return { ...answer(parts, asked, inference), headers: slot.headers }
   } catch (error) {
     throw refusalOf(error)
   } finally {
@@ -104,9 +109,30 @@ function watch(parts: OipParts, asked: Asked, inference: Inference, fingerprinte
   if (fingerprinter !== undefined) fingerprint(parts, fingerprinter, request, probabilities, exchange)
 }
 
-function answer(service: Service, { exchange, model, request, question }: Asked, inference: Inference): RawInference {
-  const hardener = service.hardening(exchange)
-  if (inference.raw !== null && hardener === undefined && !question.own) return inference.raw
+function answer({ service, configurationOf }: OipParts, asked: Asked, inference: Inference): Omit<InferAnswer, 'headers'> {
+  const { exchange, model, request, question } = asked
+  const configuration = configurationOf(model.name)
+  const hardener = hardeningOf(service, exchange, configuration)
+  const { padTo = 0, floorMs } = hardener ?? {}
+  const told = (raw: RawInference) => ({ raw: padInference(raw, padTo), floorMs })
+  if (inference.raw !== null && (hardener === undefined || !rewrites(hardener)) && !question.own) return told(inference.raw)
   exchange.id ??= newEventId(exchange.arrivedAt)
-  return answerOf({ model, request, inference, hardener, id: exchange.id })
+  const disguise = hardener === undefined ? undefined : disguiseOf(asked, configuration, hardener)
+  return told(answerOf({ model, request, inference, hardener, disguise, id: exchange.id }))
+}
+
+/** Draws watermark and noise from the inputs; undefined where there is neither. */
+function disguiseOf(
+  { exchange, model, request }: Asked,
+  { answers, hardening }: ServedConfiguration,
+  { noise = 0, watermark = false }: Hardener,
+): ((rows: Probabilities) => Float32Array) | undefined {
+  if (noise === 0 && !watermark) return undefined
+  const addressee = { principal: exchange.principal, model: model.name, version: model.version }
+  const [input] = request.inputs
+  return ({ data, classes }) => {
+    const inputs = input === undefined ? null : floatsOf(input.data)
+    const answered = { inputs, shape: input?.shape.slice(1) ?? [], rows: data, classes }
+    return answers.disguise(addressee, answered, watermark ? hardening.marked : 0, noise)
+  }
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { readHeaderLength } from '../../oip/envelope.ts'
 import { OipError } from '../../oip/errors.ts'
 import type { ModelInfo, RawInference } from '../../port.ts'
+import { departure, servedBy } from '../departure.ts'
 import { exchangeOf, type ModelRoutes, recordExchanges } from '../model-routes.ts'
 import { Refusal, refusalOfStatus } from '../refusal.ts'
 import { configurationOf, metadataOf, statisticsOf } from './descriptions.ts'
@@ -47,10 +48,11 @@ export async function oipRoutes(app: FastifyInstance, parts: ModelRoutes & OipPa
     app.post<ModelParams>(`${path}/infer`, async (request, reply) => {
       const exchange = exchangeOf(request)
       const model = resolve(request)
-      const { raw, headers } = await infer(parts, exchange, model, rawOf(request))
+      const { raw, headers, floorMs } = await infer(parts, exchange, model, rawOf(request))
+      if (floorMs !== undefined) await departure(exchange, floorMs)
       if (raw.jsonBytes !== null) reply.header('inference-header-content-length', raw.jsonBytes)
       const type = raw.jsonBytes === null ? 'application/json; charset=utf-8' : 'application/octet-stream'
-      return reply.headers(headers).type(type).send(bufferOf(raw.body))
+      return reply.headers(headers).headers(servedBy(exchange)).type(type).send(bufferOf(raw.body))
     })
   }
   app.get('/v2/models/stats', async () => modelStatistics(parts, () => true))

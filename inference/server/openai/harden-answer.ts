@@ -1,4 +1,5 @@
-import type { Hardener } from '../harden.ts'
+import { type Hardener, keptOf } from '../harden.ts'
+import { withAlternatives } from './alternatives.ts'
 import { type AnswerObject, objectsIn } from './answer-object.ts'
 import { unusable } from './invalid.ts'
 import { isObject } from './open-body.ts'
@@ -13,12 +14,13 @@ const maxDepth = 8
 
 /**
  * An answer, or an event of a stream, that tells less: log probabilities and embeddings rounded to the hardener's
- * decimals, or, for `label-only`, log probabilities left out and embeddings reduced to their signs (each ±1/√d, so that
- * they keep their length). Text is never changed.
+ * decimals, with `top-k` alternatives of each token at most, or, for `label-only`, log probabilities left out and embeddings reduced to their signs (each ±1/√d, so that
+ * they keep their length). Text is never changed, and nothing is at `none`.
  *
  * @throws Refusal `FAILED_UPSTREAM` where an embedding cannot be read: what cannot be hardened is not passed on
  */
 export function hardenAnswer(answer: AnswerObject, hardener: Hardener): AnswerObject {
+  if (hardener.level === 'none') return answer
   const hardened = hardenMembers(answer, hardener)
   if (Array.isArray(answer['choices'])) hardened['choices'] = objectsIn(answer['choices']).map((choice) => hardenChoice(choice, hardener))
   if (Array.isArray(answer['data'])) hardened['data'] = objectsIn(answer['data']).map((item) => hardenItem(item, hardener))
@@ -34,11 +36,12 @@ function hardenChoice(choice: AnswerObject, hardener: Hardener): AnswerObject {
   return hardened
 }
 
-function hardenMembers(object: AnswerObject, { level, decimals }: Hardener): Record<string, unknown> {
+function hardenMembers(object: AnswerObject, hardener: Hardener): Record<string, unknown> {
+  const { level, decimals } = hardener
   const hardened: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(object)) {
     if (!telling.has(name)) hardened[name] = value
-    else hardened[name] = level === 'label-only' ? null : rounded(value, 10 ** decimals)
+    else hardened[name] = level === 'label-only' ? null : rounded(withAlternatives(name, value, keptOf(hardener)), 10 ** decimals)
   }
   return hardened
 }
