@@ -9,7 +9,7 @@ import { consolePorts } from '../../cli/instance/ports.ts'
 import { tailFindings } from '../../cli/instance/recent.ts'
 import { tailActions } from '../../cli/instance/recent-actions.ts'
 import type { ConsolePorts } from '../../console/port.ts'
-import { type Command, Containment, CordonError, type Key, type Model, type Order, topics } from '../../schemas/index.ts'
+import { type Command, Containment, CordonError, Key, type Model, type Order, type Share, topics } from '../../schemas/index.ts'
 import { action, at, containment, deadLetter, model as served } from '../console/ports.ts'
 import { temporaryDataDir } from '../end-to-end/instance.ts'
 
@@ -48,6 +48,8 @@ async function open(
     findings,
     actions,
     containments,
+    limits: [],
+    shares: new Map<string, Share>(),
     commander: {
       order: (order, by) => {
         ordered.push({ order, by })
@@ -110,7 +112,7 @@ it('approves an action, and shows it as waiting no more', async (t) => {
 
 it('revokes and rotates a key, and shows both at once', async (t) => {
   const key = { id: 'abcdefghijkl', principal: 'alice', organization: null, hash: null, state: 'revoked', createdAt: at } as const
-  const revoked: Key = { ...key, expiresAt: null, revokedAt: at, replaces: null }
+  const revoked = Key.parse({ ...key, expiresAt: null, revokedAt: at, replaces: null })
   const successor: Key = { ...revoked, id: 'mnopqrstuvwx', state: 'pending', revokedAt: null, replaces: key.id }
   const { ports, known } = await open(t, async (order, publish) => {
     const made = order.kind === 'revoke-key' ? revoked : successor

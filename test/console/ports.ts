@@ -199,7 +199,7 @@ export function fakePorts(until = at + 600_000): FakePorts {
           keyId: 'abcdefghijkl',
           key: 'cordon_abcdefghijkl_secret',
           principal: request.principal,
-          organization: request.organization,
+          organization: request.organization ?? null,
         }
       },
       revoke: async (id, by) => {
@@ -271,6 +271,7 @@ export function fakePorts(until = at + 600_000): FakePorts {
       spoolBytes: 0,
       deadLetters: 0,
     }),
+    limits: { list: () => [], sharesOf: () => [] },
     topics: async () => [],
   }
   return fake

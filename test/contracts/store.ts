@@ -117,6 +117,7 @@ export function storeContract(name: string, factory: StoreFactory): void {
       const key = {
         ...{ id: 'abcdefghijkl', principal: 'alice', organization: null, hash, state: 'active' as const },
         ...{ createdAt: story.start, expiresAt: null, revokedAt: null, replaces: null },
+        ...{ addresses: [], origins: [], roles: [], capabilities: ['inference' as const] },
       }
       const orders = [{ kind: 'create-key', key } as const, { kind: 'claim-key', what: 'alice', hash } as const]
       const rows = orders.map((order, offset) =>
