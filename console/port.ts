@@ -11,6 +11,7 @@ import type {
   Instant,
   Key,
   Model,
+  Share,
 } from '../schemas/index.ts'
 
 /** A key as people may see it: never its hash. */
@@ -48,6 +49,19 @@ export interface ContainRequest {
   readonly forMs: number
   readonly reason: string
   readonly by: string
+}
+
+/** A configured limit, for people. */
+export interface LimitView {
+  readonly name: string
+  readonly over: string
+  readonly measure: string
+  readonly amount: number
+  /** Such as `1.0 h`, or `calendar month`. */
+  readonly window: string
+  readonly burst: number | null
+  /** `principal=team-*`; empty for all. */
+  readonly match: readonly string[]
 }
 
 /** One role's health, for `/health`, `cordon status` and the console's head. */
@@ -211,6 +225,11 @@ export interface ConsolePorts {
     get(id: EventId): Promise<DeadLetterView | undefined>
     /** Publishes its record again; where it went. Null when there is no such letter. Throws where the record is gone. */
     replay(id: EventId, by: string): Promise<{ readonly topic: string; readonly partition: number; readonly offset: number } | null>
+  }
+  readonly limits: {
+    list(): readonly LimitView[]
+    /** Of one principal, key, organization or model, in windows that are not over; at most 1,000. */
+    sharesOf(subject: string): readonly Share[]
   }
   status(): Promise<InstanceStatus>
   topics(): Promise<readonly TopicStatus[]>

@@ -12,6 +12,7 @@ import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { forensicRoutes } from './routes/forensics.ts'
 import { incidentRoutes } from './routes/incidents.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { limitRoutes } from './routes/limits.ts'
 import { modelRoutes } from './routes/models.ts'
 import { statusRoutes } from './routes/status.ts'
 import { streamRoutes } from './routes/stream.ts'
@@ -28,7 +29,17 @@ export interface ConsoleOptions {
   readonly plugins?: readonly FastifyPluginCallback[]
 }
 
-const allRoutes = [statusRoutes, incidentRoutes, containmentRoutes, keyRoutes, modelRoutes, deadLetterRoutes, forensicRoutes, streamRoutes]
+const allRoutes = [
+  statusRoutes,
+  incidentRoutes,
+  containmentRoutes,
+  keyRoutes,
+  modelRoutes,
+  limitRoutes,
+  deadLetterRoutes,
+  forensicRoutes,
+  streamRoutes,
+]
 
 /** How long running requests may take to finish once the console closes. */
 const closeMs = 3_000

@@ -3,10 +3,10 @@ import type { KeyCommands } from '../../access/key-commands.ts'
 import type { KeyRegistry } from '../../access/key-registry.ts'
 import type { EventBus } from '../../bus/port.ts'
 import type { View } from '../../bus/view.ts'
-import type { ConsolePorts, InstanceStatus, KeyView, TopicStatus } from '../../console/port.ts'
+import type { ConsolePorts, InstanceStatus, KeyView, LimitView, TopicStatus } from '../../console/port.ts'
 import { getDeadLetter, listDeadLetters } from '../../ingest/dead-letters.ts'
 import type { Commander } from '../../pipeline/commands/commander.ts'
-import { Action, Containment, type Incident, Key, Model, topics } from '../../schemas/index.ts'
+import { Action, Containment, type Incident, Key, Model, type Share, topics } from '../../schemas/index.ts'
 import { listQueries } from '../../store/library.ts'
 import type { Store } from '../../store/store.ts'
 import type { ContainmentViews } from './containment-views.ts'
@@ -24,11 +24,15 @@ export interface Parts {
   readonly actions: RecentActions
   readonly containments: ContainmentViews
   readonly commander: Pick<Commander, 'order'>
+  readonly limits: readonly LimitView[]
+  readonly shares: Pick<View<Share>, 'values'>
   readonly status: () => Promise<InstanceStatus>
 }
 
 /** How long what was ordered may take to come back to us by the log; it is done before, and seen later. */
 const visibleMs = 3_000
+/** Shown of one subject. */
+const mostShares = 1_000
 
 const Position = z.object({ topic: z.string(), partition: z.number(), offset: z.number() })
 
@@ -37,7 +41,7 @@ const Position = z.object({ topic: z.string(), partition: z.number(), offset: z.
  * person wants is ordered, and carried out where the role `respond` or `ingest` runs.
  */
 export function consolePorts(parts: Parts): ConsolePorts {
-  const { bus, store, keys, keyCommands, models, incidents, findings, actions, containments, commander, status } = parts
+  const { bus, store, keys, keyCommands, models, incidents, findings, actions, containments, commander, limits, shares, status } = parts
   const isSeen = ({ id, revision }: Containment) => (containments.get(id)?.revision ?? -1) >= revision
   const viewed = async (lease: Containment) => {
     await until(() => isSeen(lease), containments.onChange)
@@ -108,6 +112,15 @@ export function consolePorts(parts: Parts): ConsolePorts {
       replay: async (letter, by) => Position.nullable().parse(await commander.order({ kind: 'replay-dead-letter', letter }, by)),
     },
     status,
+    limits: {
+      list: () => limits,
+      sharesOf: (subject) =>
+        shares
+          .values()
+          .filter((share) => share.subject === subject)
+          .take(mostShares)
+          .toArray(),
+    },
     topics: () => topicStatus(bus),
   }
 }

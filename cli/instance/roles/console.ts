@@ -11,6 +11,7 @@ import { openAccounts } from '../accounts.ts'
 import { watchContainments } from '../containment-views.ts'
 import type { Context } from '../context.ts'
 import { watchInstances } from '../instances.ts'
+import { limitViews } from '../limits.ts'
 import { listening, urlOf } from '../listen.ts'
 import { consolePorts } from '../ports.ts'
 import { tailFindings } from '../recent.ts'
@@ -30,6 +31,7 @@ export async function runConsole(context: Context, store: Store, token: string, 
   const keys = closers.keep('keys', await openKeys({ bus, onError: warn('a key could not be read') }))
   const models = closers.keep('models', await openView(bus, 'models', { onError: warn('a model could not be read') }))
   const incidents = closers.keep('incidents', await openView(bus, 'incidents', { onError: warn('an incident could not be read') }))
+  const shares = closers.keep('shares', await openView(bus, 'shares', { onError: warn('a share of a limit could not be read') }))
   const findings = closers.keep('findings', await tailFindings(bus, warn('a finding could not be read')))
   const actions = closers.keep('actions', await tailActions(bus, warn('an action could not be read')))
   const instances = closers.keep('instances', watchInstances(await context.heartbeats(), clock))
@@ -50,6 +52,8 @@ export async function runConsole(context: Context, store: Store, token: string, 
     actions,
     containments,
     commander,
+    limits: limitViews(config),
+    shares,
     status,
   })
   const plugins = options.collects ? [collector({ bus, clock, log, source: instance })] : []
