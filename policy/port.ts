@@ -13,7 +13,9 @@ export interface PolicyRequest {
   readonly context: PolicyContext
 }
 
-export type PolicyAction = Operation | 'promote' | 'rotate-key' | 'create-key' | 'revoke-key' | 'release' | 'contain' | 'change-policy'
+/** What is done to Cordon itself; the others are asked of a model. */
+export const administrativeActions = ['promote', 'rotate-key', 'create-key', 'revoke-key', 'release', 'contain', 'change-policy'] as const
+export type PolicyAction = Operation | (typeof administrativeActions)[number]
 
 export interface PolicyContext {
   readonly now: Instant
@@ -26,6 +28,10 @@ export interface PolicyContext {
   readonly keyAgeDays: number | null
   /** Of the model, as configured. */
   readonly sensitivity: string | null
+  /** Organization that answers for the model, as configured. */
+  readonly owner: string | null
+  /** What the model may be asked for; empty is anything. */
+  readonly purposes: readonly string[]
   /** What the client says that it asks for, of those that the model is for; null where it says nothing. */
   readonly purpose: string | null
   /** 0 to 1: the most confident finding about the principal that has not faded. */
@@ -43,6 +49,8 @@ export interface PolicyDecision {
   readonly errors: readonly string[]
   /** Microseconds. */
   readonly tookMicros: number
+  /** Of the engine's own decision log, where it keeps one. */
+  readonly decisionId?: string
 }
 
 /** Decides whether a caller may. Fails closed: what cannot be decided is not allowed, and `errors` says why. */

@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs'
+import { policyRequests } from '../../policy/context.ts'
+import { counted } from '../../policy/counted.ts'
+import { openCountries } from '../../policy/countries.ts'
+import type { OpaEngine } from '../../policy/opa.ts'
+import type { PolicyEngine } from '../../policy/port.ts'
+import { type Risks, risksOf } from '../../policy/risks.ts'
+import type { Risk } from '../../schemas/index.ts'
+import { CliError } from '../errors.ts'
+import type { Context } from './context.ts'
+
+/** An engine, and how it is asked. */
+export interface Policy {
+  readonly engine: PolicyEngine
+  readonly risks: Risks
+  readonly requestOf: ReturnType<typeof policyRequests>
+}
+
+type PolicyContext = Pick<Context, 'config' | 'clock' | 'registry' | 'log' | 'closers'>
+
+/**
+ * Opens the engine that is configured; null where none is. Cedar's policies are read again every five seconds, and after SIGHUP.
+ *
+ * @param risks the newest of each principal
+ * @throws PolicyError, CliError `CONFIG_INVALID`
+ */
+export async function openPolicy(context: PolicyContext, risks: { get(principal: string): Risk | undefined }): Promise<Policy | null> {
+  const { config, registry } = context
+  const { engine: kind, countryDatabase, secondFactorMs } = config.policy
+  if (kind === 'none') return null
+  const engine = counted(kind === 'opa' ? context.closers.keep('policy agent', await openOpa(context)) : await openCedar(context), registry)
+  const countryOf = countryDatabase === null ? null : await openCountries(countryDatabase)
+  const present = risksOf(risks)
+  return { engine, risks: present, requestOf: policyRequests({ countryOf, risks: present, secondFactorMs }) }
+}
+
+/** Cedar is four megabytes of WebAssembly: whoever does not decide by it does not load it. */
+async function openCedar({ config, registry, log, closers }: PolicyContext): Promise<PolicyEngine> {
+  const { CedarEngine } = await import('../../policy/cedar.ts')
+  const { policySetOf } = await import('../../policy/policy-set.ts')
+  const { reloadPolicies } = await import('../../policy/reload.ts')
+  const { defaultFolder, readPolicies } = await import('../../policy/directory.ts')
+  const folder = config.policy.dir ?? defaultFolder
+  const engine = new CedarEngine(policySetOf(readPolicies(folder)))
+  const reload = closers.keep('policies', reloadPolicies({ engine, folder, registry, log }))
+  const look = () => reload.look()
+  process.on('SIGHUP', look)
+  closers.add('policies on SIGHUP', () => process.off('SIGHUP', look))
+  log.info({ version: engine.version, policies: engine.policies.size, folder }, 'policies are in force')
+  return engine
+}
+
+/** Its caller closes it. */
+export async function openOpa({ config, clock }: Pick<Context, 'config' | 'clock'>): Promise<OpaEngine> {
+  const { OpaEngine } = await import('../../policy/opa.ts')
+  const { url, path, tokenFile, deadlineMs } = config.policy.opa
+  return new OpaEngine({ url, path, token: tokenOf(tokenFile), deadlineMs, clock })
+}
+
+function tokenOf(file: string | null): string | null {
+  if (file === null) return null
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new CliError('CONFIG_INVALID', `policy.opa.tokenFile: reading ${file}: ${reason}`, { cause })
+  }
+}
