@@ -18,6 +18,10 @@ export interface ClientOptions {
   readonly dataDir: string
   readonly url?: string | undefined
   readonly token?: string | undefined
+  /** Code of the account's authenticator, for what is privileged. */
+  readonly otp?: string | undefined
+  /** Asks the person for one when it is needed; null where nobody can be asked. */
+  readonly askOtp?: () => Promise<string | null>
 }
 
 const Problem = z.object({
@@ -25,7 +29,10 @@ const Problem = z.object({
   detail: z.string().optional(),
   code: z.string().optional(),
   error: z.string().optional(),
+  header: z.string().optional(),
 })
+
+const otpHeader = 'X-Cordon-OTP'
 
 /**
  * Speaks to the console's API of a running instance.
@@ -35,10 +42,11 @@ const Problem = z.object({
 export function openClient(options: ClientOptions): Client {
   const url = options.url ?? readInstance(options.dataDir).console
   const token = options.token ?? readToken(options.dataDir)
-  const call = async (path: string, init: RequestInit): Promise<Response> => {
-    const response = await fetch(new URL(path, url), {
+  const send = async (path: string, init: RequestInit, otp: string | undefined): Promise<Response> => {
+    const code = otp === undefined ? {} : { [otpHeader]: otp }
+    return fetch(new URL(path, url), {
       ...init,
-      headers: { authorization: `Bearer ${token}`, accept: 'application/json', ...init.headers },
+      headers: { authorization: `Bearer ${token}`, accept: 'application/json', ...code, ...init.headers },
     }).catch((cause: unknown) => {
       throw new CliError(
         'NOT_RUNNING',
@@ -46,10 +54,22 @@ export function openClient(options: ClientOptions): Client {
         { cause },
       )
     })
-    if (response.ok) return response
-    const problem = Problem.safeParse(await response.json().catch(() => ({})))
-    const said = problem.success ? (problem.data.detail ?? problem.data.error ?? problem.data.title) : undefined
-    throw new CliError('REFUSED', said ?? `${path} answered ${response.status}`)
+  }
+  const call = async (path: string, init: RequestInit): Promise<Response> => {
+    let asked = options.otp !== undefined || options.askOtp === undefined
+    let code = options.otp
+    for (;;) {
+      const response = await send(path, init, code)
+      if (response.ok) return response
+      const problem = Problem.safeParse(await response.json().catch(() => ({}))).data ?? {}
+      if (problem.header === otpHeader && !asked) {
+        asked = true
+        code = (await options.askOtp?.()) ?? undefined
+        if (code !== undefined) continue
+      }
+      const hint = problem.header === otpHeader && options.otp === undefined ? ' (--otp CODE, or CORDON_OTP)' : ''
+      throw new CliError('REFUSED', `${problem.detail ?? problem.error ?? problem.title ?? `${path} answered ${response.status}`}${hint}`)
+    }
   }
   return {
     get: async (path, query) => (await call(withQuery(path, query), {})).json(),

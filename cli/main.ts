@@ -1,13 +1,18 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { CordonError } from '../schemas/index.ts'
+import { accountsCommand } from './commands/accounts.ts'
 import { configCommand } from './commands/config.ts'
 import { containCommand, containmentsCommand } from './commands/containments.ts'
 import { deadLettersCommand } from './commands/dead-letters.ts'
 import { detectorsCommand } from './commands/detectors.ts'
+import { doctorCommand } from './commands/doctor.ts'
 import { findingsCommand } from './commands/findings.ts'
 import { incidentsCommand } from './commands/incidents.ts'
 import { keysCommand } from './commands/keys.ts'
+import { limitsCommand } from './commands/limits.ts'
+import { modelsCommand } from './commands/models.ts'
+import { policyCommand } from './commands/policy.ts'
 import { profilesCommand } from './commands/profiles.ts'
 import { queryCommand } from './commands/query.ts'
 import { repartitionCommand } from './commands/repartition.ts'
@@ -28,6 +33,9 @@ startCommand(program, version)
 roleCommands(program, version)
 secretsCommand(program)
 keysCommand(program)
+accountsCommand(program)
+modelsCommand(program)
+limitsCommand(program)
 findingsCommand(program, version)
 incidentsCommand(program)
 containmentsCommand(program)
@@ -39,7 +47,9 @@ repartitionCommand(program)
 statusCommand(program)
 detectorsCommand(program)
 profilesCommand(program)
+policyCommand(program)
 configCommand(program)
+doctorCommand(program)
 
 try {
   await program.parseAsync(process.argv)

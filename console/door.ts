@@ -158,11 +158,15 @@ export class Door {
     if (account.totp === null || account.totp.step === null)
       throw new ConsoleError('SECOND_FACTOR', `${account.name} has no second factor yet: set one up with \`cordon accounts enrol\``)
     if (typeof code !== 'string' || code === '')
-      throw new ConsoleError('SECOND_FACTOR', `this needs the code that your authenticator shows: send it as ${otpHeader}`)
+      throw new ConsoleError('SECOND_FACTOR', `this needs the code that your authenticator shows: send it as ${otpHeader}`, {
+        takesCode: true,
+      })
     const proof = secondFactors.prove(account, code, now)
     if (proof.ok) return
     if (proof.reason !== 'paused')
-      throw new ConsoleError('SECOND_FACTOR', `that code does not count: wait for the next, and send it as ${otpHeader}`)
+      throw new ConsoleError('SECOND_FACTOR', `that code does not count: wait for the next, and send it as ${otpHeader}`, {
+        takesCode: true,
+      })
     const seconds = Math.ceil(proof.retryMs / 1_000)
     throw new ConsoleError('SECOND_FACTOR_PAUSED', `too many wrong codes: try again in ${seconds} s`, { retryMs: proof.retryMs })
   }

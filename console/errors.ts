@@ -14,10 +14,13 @@ export type ConsoleErrorCode =
 export class ConsoleError extends CordonError<ConsoleErrorCode> {
   /** After which it is worth to try again, milliseconds. */
   readonly retryMs: number | undefined
+  /** A code of an authenticator would do. */
+  readonly takesCode: boolean
 
-  constructor(code: ConsoleErrorCode, message: string, options: { readonly cause?: unknown; readonly retryMs?: number } = {}) {
-    super(code, message, 'cause' in options ? { cause: options.cause } : undefined)
-    this.retryMs = options.retryMs
+  constructor(code: ConsoleErrorCode, message: string, details: { readonly retryMs?: number; readonly takesCode?: boolean } = {}) {
+    super(code, message)
+    this.retryMs = details.retryMs
+    this.takesCode = details.takesCode ?? false
   }
 }
 
@@ -40,7 +43,7 @@ export interface Problem {
   readonly code: string
   readonly detail: string
   readonly error: string
-  /** With `SECOND_FACTOR`: the header that takes a code. */
+  /** The header that takes a code, where one would do. */
   readonly header?: typeof otpHeader
 }
 
@@ -57,7 +60,7 @@ export function problemOf(error: unknown): Problem {
   const detail = known ? (error as Error).message.slice(0, 2_000) : 'the console failed to answer; its log says why'
   const code = error instanceof CordonError ? error.code : status < 500 ? 'BAD_REQUEST' : 'INTERNAL'
   const problem = { type: 'about:blank', title: titleOf(status), status, code, detail, error: detail } as const
-  return code === 'SECOND_FACTOR' ? { ...problem, header: otpHeader } : problem
+  return error instanceof ConsoleError && error.takesCode ? { ...problem, header: otpHeader } : problem
 }
 
 function statusOf(error: unknown): number {

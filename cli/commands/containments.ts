@@ -4,7 +4,7 @@ import type { Acknowledgement } from '../../schemas/index.ts'
 import { parseDuration } from '../duration.ts'
 import { type Column, cell, span, table, when } from '../output.ts'
 import { parseParams } from '../params.ts'
-import { type ClientFlags, clientCommand, connect } from './client-command.ts'
+import { type ClientFlags, clientCommand, connect, privilegedCommand } from './client-command.ts'
 
 const columns: readonly Column[] = [
   { title: 'CONTAINMENT', of: (c: ContainmentView) => c.id },
@@ -41,7 +41,7 @@ export function containmentsCommand(program: Command): void {
       output.one(found, describe(found))
     },
   )
-  clientCommand(containments.command('release <id>').description('end a containment now, such as principal:mallory/throttle-principal'))
+  privilegedCommand(containments.command('release <id>').description('end a containment now, such as principal:mallory/throttle-principal'))
     .option('--by <name>', 'who releases it', process.env.USER ?? 'operator')
     .action(async (id: string, flags: ClientFlags & { by: string }) => {
       const { client, output } = connect(flags)
@@ -71,7 +71,7 @@ function describe(c: ContainmentView): string {
 }
 
 export function containCommand(program: Command): void {
-  clientCommand(program.command('contain <target>').description('contain a target by hand, such as principal:mallory or pool:gpu-b'))
+  privilegedCommand(program.command('contain <target>').description('contain a target by hand, such as principal:mallory or pool:gpu-b'))
     .requiredOption(
       '--action <responder>',
       'throttle-principal, harden-output, rotate-key, rollback-model, quarantine-pool or deny-principal',

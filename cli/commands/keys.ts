@@ -3,7 +3,7 @@ import type { CreatedKey, KeyView } from '../../console/port.ts'
 import { Capability } from '../../schemas/index.ts'
 import { parseDuration } from '../duration.ts'
 import { type Column, when } from '../output.ts'
-import { type ClientFlags, clientCommand, connect } from './client-command.ts'
+import { type ClientFlags, clientCommand, connect, privilegedCommand } from './client-command.ts'
 
 const columns: readonly Column[] = [
   { title: 'KEY', of: (k: KeyView) => k.keyId },
@@ -39,7 +39,7 @@ const shown = (made: CreatedKey) => `key ${made.keyId} of ${made.principal}, sho
 
 export function keysCommand(program: Command): void {
   const keys = program.command('keys').description('API keys: create, list, revoke, rotate, claim')
-  clientCommand(keys.command('create').description('make a key; it is shown once'))
+  privilegedCommand(keys.command('create').description('make a key; it is shown once'))
     .requiredOption('--principal <name>', 'who it belongs to')
     .option('--organization <name>', 'the organization they belong to')
     .option('--expires <duration>', 'when it dies, such as 90d (default: never)')
@@ -78,7 +78,7 @@ export function keysCommand(program: Command): void {
       const key = await client.post<KeyView>('/api/keys/revoke', { keyId, by: flags.by })
       output.one(key, `key ${key.keyId} of ${key.principal} is revoked`)
     })
-  clientCommand(keys.command('rotate <key-or-principal>').description('start a successor; the old key dies after an overlap'))
+  privilegedCommand(keys.command('rotate <key-or-principal>').description('start a successor; the old key dies after an overlap'))
     .option('--overlap <duration>', 'how long the old key still works', '10m')
     .option(...byOption)
     .action(async (what: string, flags: ClientFlags & By & { overlap: string }) => {
@@ -87,7 +87,7 @@ export function keysCommand(program: Command): void {
       const result = await client.post<{ successors: string[] }>('/api/keys/rotate', request)
       output.one(result, `pending: ${result.successors.join(', ')}; its owner fetches it with \`cordon keys claim ${what}\``)
     })
-  clientCommand(keys.command('claim <key-or-principal>').description('fetch the successor of a rotated key; it is shown once'))
+  privilegedCommand(keys.command('claim <key-or-principal>').description('fetch the successor of a rotated key; it is shown once'))
     .option(...byOption)
     .action(async (what: string, flags: ClientFlags & By) => {
       const { client, output } = connect(flags)

@@ -191,6 +191,7 @@ describe('an order of an account', () => {
     const { status, body } = await post('/api/containments/release', { id: lease }, { as, otp: '123456' })
     assert.equal(status, 403)
     assert.match(String(body['detail']), /accounts enrol/)
+    assert.equal(body['header'], undefined, 'no code would do')
   })
 
   it('is refused from the moment the account is revoked, and its stream ends', async (t) => {
