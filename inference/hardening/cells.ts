@@ -5,6 +5,7 @@ import { keystream } from '../fingerprint/keystream.ts'
 const dimensions = 64
 /** Sides of an image are cut in at most so many parts. */
 const mostParts = 7
+const mostChannels = 4
 const rounds = 2
 
 /** Twice 32 bits of an input, which most inputs close to it share; fewer bits, more of them. */
@@ -62,8 +63,10 @@ interface Buckets {
 function blocksOf(shape: readonly number[]): Buckets | null {
   if (shape.length !== 3) return null
   const [first = 1, second = 1, third = 1] = shape
-  const parts = shape.map((size) => (size <= 4 ? 1 : Math.min(mostParts, size)))
-  const [a = 1, b = 1, c = 1] = parts
+  const parts = shape.map((size) => Math.min(mostParts, size))
+  // Channels are drawn alike: they are added up where there is no room for each.
+  const few = parts.reduce(product) > dimensions ? parts.map((part) => (part <= mostChannels ? 1 : part)) : parts
+  const [a = 1, b = 1, c = 1] = few
   if (a * b * c > dimensions) return null
   const buckets = new Int32Array(first * second * third)
   let at = 0
@@ -78,7 +81,11 @@ function blocksOf(shape: readonly number[]): Buckets | null {
 
 /** Keyed, as far as there are more values than sums (Charikar, Chen and Farach-Colton, "Finding frequent items in data streams", 2002). */
 function shuffled(shape: readonly number[], uint32: () => number): Buckets {
-  const width = shape.reduce((product, size) => product * size, 1)
+  const width = shape.reduce(product, 1)
   const buckets = Int32Array.from({ length: width }, (_, i) => (width <= dimensions ? i : uint32() % dimensions))
   return { buckets, signs: Float32Array.from({ length: width }, () => (uint32() & 1 ? 1 : -1)) }
+}
+
+function product(a: number, b: number): number {
+  return a * b
 }

@@ -20,18 +20,24 @@ export interface Hardener {
 
 /** Enough for every probability that is one. */
 const mostK = 1_000
+const mostDecimals = 6
 
 /** What both ask for: of each part the stricter. Numbers that do not count at a level are not compared. */
 export function stricter(a: Hardener, b: Hardener): Hardener {
+  const level = stricterHardening(a.level, b.level)
   return {
-    level: stricterHardening(a.level, b.level),
-    decimals: a.level === 'none' ? b.decimals : b.level === 'none' ? a.decimals : Math.min(a.decimals, b.decimals),
-    k: Math.min(keptOf(a), keptOf(b)),
+    level,
+    decimals: Math.min(decimalsOf(a), decimalsOf(b)),
+    k: level === 'top-k' ? Math.min(keptOf(a), keptOf(b)) : mostK,
     noise: Math.max(a.noise ?? 0, b.noise ?? 0),
     padTo: Math.max(a.padTo ?? 0, b.padTo ?? 0),
     floorMs: Math.max(a.floorMs ?? 0, b.floorMs ?? 0),
     watermark: a.watermark === true || b.watermark === true,
   }
+}
+
+function decimalsOf({ level, decimals }: Hardener): number {
+  return level === 'none' ? mostDecimals : decimals
 }
 
 /** How many of the largest values it leaves. */
