@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { KeyWriter } from '../access/key-writer.ts'
+import type { AuditTrail } from '../audit/port.ts'
 import type { EventBus } from '../bus/port.ts'
 import type { ContainmentRequest } from '../responders/containment-request.ts'
 import type { ResponderPorts } from '../responders/contract.ts'
@@ -28,6 +29,8 @@ export interface ResponseWorkerOptions {
   readonly ports: ResponderPorts & { readonly leases: LeaseKeeper; readonly keys: KeyWriter }
   /** By which persons promote models; of the same charge. */
   readonly models: Pick<ModelAnnouncer, 'promote'>
+  /** Where what people order is chained; where it is left out, it is on `commands` and `outcomes` alone. */
+  readonly audit?: AuditTrail | undefined
   /** What the guard protects, as of now. */
   readonly inventory: () => Inventory
   readonly clock: () => Instant
@@ -95,7 +98,7 @@ export interface ResponseWorker {
 export async function startResponseWorker(options: ResponseWorkerOptions): Promise<ResponseWorker> {
   const { bus, charge, clock, log, source, ports, group = 'respond', tickMs = 5_000 } = options
   const response = new Response(options, { ...executionDefaults, ...options.execution })
-  const orders = new Orders({ bus, charge, keys: ports.keys, models: options.models, clock, log, source }, response)
+  const orders = new Orders({ bus, charge, keys: ports.keys, models: options.models, audit: options.audit, clock, log, source }, response)
   const seat = new Seat({ bus, charge, clock, take: async () => orders.remember(await response.takeCharge()) })
   const consumer = await bus.consume({
     group,

@@ -173,7 +173,7 @@ function columnsOf(sampling: PromptSampling | null): Row {
 }
 
 /** What an order is about. */
-function subjectOf(order: Order): string {
+export function subjectOf(order: Order): string {
   switch (order.kind) {
     case 'contain':
       return order.target

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { ModelConfiguration, PoolConfiguration } from '../../inference/configuration.ts'
 import { longestBeatMs, Name } from '../../schemas/index.ts'
 import { Access, Tls } from './access.ts'
+import { AuditConfiguration } from './audit.ts'
 import { LimitsConfiguration } from './limits.ts'
 import { PolicyConfiguration } from './policy.ts'
 
@@ -158,6 +159,7 @@ export const Config = z.strictObject({
       password: z.string().nullable().default(null).describe('ClickHouse password; prefer the environment variable'),
     })
     .prefault({}),
+  audit: AuditConfiguration,
   limits: LimitsConfiguration,
   policy: PolicyConfiguration.prefault({}),
   detectors: z

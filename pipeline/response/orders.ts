@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { carryOutKeyOrder } from '../../access/key-orders.ts'
 import type { KeyWriter } from '../../access/key-writer.ts'
+import type { AuditTrail } from '../../audit/port.ts'
 import { decode, encode, newEvent } from '../../bus/codec.ts'
 import { publishDeadLetter } from '../../bus/dead-letter.ts'
 import { BusError } from '../../bus/errors.ts'
@@ -11,12 +12,15 @@ import { CommandError } from '../commands/errors.ts'
 import type { ModelAnnouncer } from './announcer.ts'
 import type { Charge } from './charge.ts'
 import { digest } from './digest.ts'
+import { orderEntry } from './order-entry.ts'
 import { approvedBy, isNotInCharge, type Response } from './response.ts'
 
 export interface OrdersOptions {
   readonly bus: EventBus
   readonly charge: Charge
   readonly keys: KeyWriter
+  /** Where it is chained who ordered what. */
+  readonly audit?: AuditTrail | undefined
   readonly models: Pick<ModelAnnouncer, 'promote'>
   readonly clock: () => Instant
   readonly log: Logger
@@ -72,8 +76,10 @@ export class Orders {
   }
 
   async #answer(command: Command): Promise<void> {
-    const { charge, source, clock } = this.#options
+    const { charge, source, clock, audit } = this.#options
     const outcome = await this.#outcomeOf(command)
+    // Before the answer: one that is known is on record. One that is carried out again after a crash is on it twice.
+    audit?.append(orderEntry(command, outcome))
     await charge.publish([encode('outcomes', newEvent('outcome', outcome, source, clock()))])
     this.#settled.add(command.id)
     const [eldest] = this.#settled

@@ -13,7 +13,7 @@ describe('query definitions', () => {
   it('list every question with what it needs', () => {
     const names = listQueries().map(({ name }) => name)
     const wanted =
-      'containments cost coverage egress event-rates exact-once findings generations incident-timeline model-answers model-outcomes orders principal-activity similar-queries unseen'
+      'audit-checkpoint audit-entries audit-keys audit-leaves audit-log audit-logs containments cost coverage egress event-rates exact-once findings generations incident-timeline model-answers model-outcomes orders principal-activity similar-queries unseen'
     assert.deepEqual(names, wanted.split(' '))
     for (const { summary, parameters } of listQueries()) assert.ok(summary !== '' && parameters.every((one) => one.summary !== ''))
   })

@@ -9,11 +9,13 @@ import { openRegistry } from '../../../inference/registry.ts'
 import { createNode } from '../../../inference/server/node.ts'
 import { passThrough, type Tracing } from '../../../inference/server/tracing.ts'
 import { openTracing } from '../../../inference/telemetry/tracing.ts'
+import { openNodeTrail } from '../audit.ts'
 import { openCallers } from '../callers.ts'
 import type { Context } from '../context.ts'
 import { openFingerprinters } from '../fingerprinters.ts'
 import { listening } from '../listen.ts'
 import { modelsDirOf } from '../models-dir.ts'
+import { openPolicy, permissionOf } from '../policy.ts'
 import type { NodeSecrets } from '../secrets.ts'
 import { openServing } from '../serving.ts'
 
@@ -28,11 +30,14 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
   const keys = closers.keep('keys', await openKeys({ bus, onError: warn('a key could not be read') }))
   const models = closers.keep('models', await openView(bus, 'models', { onError: warn('a model could not be read') }))
   const containments = closers.keep('lease view', await openView(bus, 'containments', { onError: warn('a lease could not be read') }))
+  const risks = closers.keep('risks', await openView(bus, 'risks', { onError: warn('a risk could not be read') }))
+  const policy = await openPolicy(context, risks)
   const emitter = await openEmitter({ bus, dir: join(config.dataDir, 'spool'), maxBytes: inference.spoolBytes, clock, log, registry })
   closers.add('emitter', async () => {
     await emitter.drain(drainMs)
     await emitter.close()
   })
+  const audit = openNodeTrail(context, emitter)
   const declared = await openRegistry(modelsDir)
   const configurationOf = configurations(config.models, secrets.fingerprintKey)
   const { runtime, text } = await openServing(context, modelsDir, declared, configurationOf)
@@ -47,6 +52,8 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     prompts: openPromptFingerprinter({ key: secrets.fingerprintKey, epoch: secrets.fingerprintEpoch, now: clock }),
     keys,
     authenticator: openCallers(context, secrets, { keys }),
+    ...(policy === null ? {} : { permission: permissionOf(policy, configurationOf) }),
+    ...(audit === undefined ? {} : { audit }),
     containments,
     models,
     emitter,

@@ -14,6 +14,7 @@ import { GuardOptions } from '../../../responders/guard/guard.ts'
 import { type Playbook, parsePlaybook } from '../../../responders/playbooks/playbook.ts'
 import { responders } from '../../../responders/registry.ts'
 import { CliError } from '../../errors.ts'
+import { openOrdersTrail } from '../audit.ts'
 import type { Context } from '../context.ts'
 import { openShares } from '../limits.ts'
 
@@ -31,8 +32,10 @@ export async function runRespond(context: Context): Promise<void> {
   const limits = await openShares(context, charge)
   const announcing = { charge, heartbeats: await context.heartbeats(), models, clock, log, source }
   const announcer = closers.keep('model announcer', announceModels(announcing))
+  const audit = await openOrdersTrail(context)
   const worker = await startResponseWorker({
     bus,
+    audit,
     charge,
     responders,
     playbook: readPlaybook(config.response.playbook),
