@@ -54,8 +54,11 @@ export class Account {
   #ceiling: number
   #recent = 0
   #recentAt: Instant = 0
+  #last = 0
+  /** The largest lately. */
   #call = 0
   #askedAt: Instant = Number.NEGATIVE_INFINITY
+  #answered = false
   #toldAt: Instant = 0
   #toldSpent = 0
   #burstFullAt: Instant = 0
@@ -132,6 +135,7 @@ export class Account {
       this.#recentAt = now
     }
     this.#recent += wanted
+    this.#last = wanted
     this.#call = Math.max(wanted, this.#call * 0.98)
     this.#ceiling = ceiling
     this.touched = now
@@ -148,7 +152,8 @@ export class Account {
 
   /** Whether there is something to ask for now. */
   asks(now: Instant): boolean {
-    return this.shared && now - this.#askedAt >= askAgainMs && this.unspent < this.#low && this.#left !== 0
+    if (!this.shared || this.unspent >= this.#low || this.#left === 0) return false
+    return now - this.#askedAt >= askAgainMs || (this.#answered && this.#last - this.unspent <= (this.#left ?? 0))
   }
 
   /** Whether somebody should be told of it, asked for or not. */
@@ -160,9 +165,12 @@ export class Account {
   line(now: Instant): SpendingLine {
     const asks = this.unspent < this.#low && !this.closed
     if (this.closed || this.#idles(now)) this.#released += Math.max(0, this.unspent)
-    const needs = asks ? Math.max(0, this.#call - this.unspent) : 0
-    const wants = asks ? Math.max(needs, 2 * this.#recent - this.unspent) : 0
-    if (asks) this.#askedAt = now
+    const needs = asks ? Math.max(0, this.#last - this.unspent) : 0
+    const wants = asks ? Math.max(needs, this.#call - this.unspent, 2 * this.#recent - this.unspent) : 0
+    if (asks) {
+      this.#askedAt = now
+      this.#answered = false
+    }
     this.#toldAt = now
     this.#toldSpent = this.spent
     const { rule, subject, start, end, spent } = this
@@ -178,7 +186,7 @@ export class Account {
     let others = share.gone
     for (const { line, granted, released } of share.lines) {
       if (line === this.#line) {
-        if (granted > this.#granted) this.#askedAt = Number.NEGATIVE_INFINITY
+        this.#answered = true
         this.#granted = Math.max(this.#granted, granted)
       } else others += granted - released
     }
@@ -205,6 +213,7 @@ export class Account {
     this.#left = null
     this.#others = 0
     this.#askedAt = Number.NEGATIVE_INFINITY
+    this.#answered = false
     this.#toldAt = now
     this.#toldSpent = 0
   }

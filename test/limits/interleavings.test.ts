@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { Ledger } from '../../limits/ledger.ts'
+import { SharedMeter } from '../../limits/meter.ts'
+import type { Reservation } from '../../limits/port.ts'
+import type { Share, Spending } from '../../schemas/index.ts'
+import { payer, rule } from './payers.ts'
+
+const start = Date.UTC(2026, 10, 22, 13)
+const ceiling = 100
+const expected = 4
+const starter = (ceiling * 0.01) / expected
+const limit = rule({ amount: ceiling })
+const rules = [limit]
+
+type Held = Extract<Reservation, { ok: true }>
+
+/** Nodes, an allocator, and every message that was ever sent: each may arrive at any time, more than once, or never. */
+class World {
+  readonly meters: SharedMeter[] = []
+  readonly #reports: Spending[] = []
+  readonly #shares: Share[] = []
+  readonly #log = new Map<string, Share>()
+  readonly #held: { readonly held: Held; readonly amount: number }[] = []
+  #ledger = new Ledger({ rules, nodes: expected })
+  #instances = 0
+  #now = start
+  spent = 0
+  excess = 0
+
+  constructor(nodes: number) {
+    for (let i = 0; i < nodes; i++) this.meters.push(this.#begin())
+  }
+
+  get instances(): number {
+    return this.#instances
+  }
+
+  #begin(): SharedMeter {
+    return new SharedMeter({ rules, instance: `n~${this.#instances++}`, nodes: expected, whenAway: 'refuse', maxAccounts: 3 })
+  }
+
+  reserve(node: number, amount: number, who: number): void {
+    const reservation = this.#meter(node).reserve(payer({ principal: `p${who}` }), { requests: 1, tokens: 0, cost: amount }, this.#now)
+    if (!reservation.ok || who !== 0) return
+    this.spent += amount
+    this.#held.push({ held: reservation, amount })
+  }
+
+  settle(which: number, part: number): void {
+    const [one] = this.#held.splice(which % Math.max(1, this.#held.length), 1)
+    if (one === undefined) return
+    const used = one.amount * part
+    one.held.settle({ requests: 1, tokens: 0, cost: used }, this.#now)
+    this.spent += used - one.amount
+    this.excess += Math.max(0, used - one.amount)
+  }
+
+  report(node: number): void {
+    const lines = [...this.#meter(node).report(this.#now)]
+    if (lines.length > 0) this.#reports.push({ node: `n${node}`, at: this.#now, lines })
+  }
+
+  grant(which: number): void {
+    const report = this.#reports[which % Math.max(1, this.#reports.length)]
+    if (report === undefined) return
+    for (const bucket of this.#ledger.take(report, this.#now)) {
+      const share = this.#ledger.share(bucket)
+      if (share === undefined) continue
+      this.#shares.push(share)
+      this.#log.set(bucket, share)
+    }
+  }
+
+  hear(node: number, which: number): void {
+    const share = this.#shares[which % Math.max(1, this.#shares.length)]
+    if (share !== undefined) this.#meter(node).hear(share)
+  }
+
+  crash(node: number): void {
+    this.meters[node % this.meters.length] = this.#begin()
+  }
+
+  restart(): void {
+    this.#ledger = new Ledger({ rules, nodes: expected })
+    for (const share of this.#log.values()) this.#ledger.learn(share)
+  }
+
+  pass(ms: number): void {
+    this.#now = Math.min(this.#now + ms, start + 3_599_999)
+  }
+
+  /** In the next window, with one node that is answered: what can be spent. */
+  afterwards(): number {
+    this.#now = start + 3_600_000
+    let spent = 0
+    for (let i = 0; i < 3_000; i++) {
+      this.#now += 100
+      const meter = this.#meter(0)
+      if (meter.reserve(payer({ principal: 'p0' }), { requests: 1, tokens: 0, cost: 0.1 }, this.#now).ok) spent += 0.1
+      const lines = [...meter.report(this.#now)]
+      for (const bucket of this.#ledger.take({ node: 'n0', at: this.#now, lines }, this.#now)) {
+        const share = this.#ledger.share(bucket)
+        if (share !== undefined) meter.hear(share)
+      }
+    }
+    return spent
+  }
+
+  #meter(node: number): SharedMeter {
+    const meter = this.meters[node % this.meters.length]
+    if (meter === undefined) throw new RangeError('there is no node')
+    return meter
+  }
+}
+
+const which = fc.nat({ max: 1_000 })
+const step = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc
+      .tuple(which, fc.double({ min: 0.1, max: 20, noNaN: true }), fc.constantFrom(0, 0, 0, 1, 2, 3, 4))
+      .map(([node, amount, who]) => ['reserve', (w: World) => w.reserve(node, amount, who)] as const),
+  },
+  {
+    weight: 3,
+    arbitrary: fc
+      .tuple(which, fc.double({ min: 0, max: 1.2, noNaN: true }))
+      .map(([n, part]) => ['settle', (w: World) => w.settle(n, part)] as const),
+  },
+  { weight: 5, arbitrary: which.map((node) => ['report', (w: World) => w.report(node)] as const) },
+  { weight: 5, arbitrary: which.map((n) => ['grant', (w: World) => w.grant(n)] as const) },
+  { weight: 6, arbitrary: fc.tuple(which, which).map(([node, n]) => ['hear', (w: World) => w.hear(node, n)] as const) },
+  { weight: 1, arbitrary: which.map((node) => ['crash', (w: World) => w.crash(node)] as const) },
+  { weight: 1, arbitrary: fc.constant(['restart', (w: World) => w.restart()] as const) },
+  { weight: 2, arbitrary: fc.integer({ min: 1, max: 7_000 }).map((ms) => ['pass', (w: World) => w.pass(ms)] as const) },
+)
+
+test('whatever is late, repeated, reordered, lost or crashed, no more is spent than the ceiling and what is stated', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 4 }), fc.array(step, { minLength: 50, maxLength: 300 }), (nodes, steps) => {
+      const world = new World(nodes)
+      for (const [, run] of steps) {
+        run(world)
+        // Beyond the nodes that are expected, each process that begins may spend a starter; and a call may take more than it said.
+        const stated = world.excess + starter * Math.max(0, world.instances - expected)
+        assert.ok(world.spent <= ceiling + stated + 1e-6, `${world.spent} spent, of ${ceiling} and ${stated}`)
+      }
+    }),
+    { numRuns: 300, seed: 7 },
+  )
+})
+
+test('and nothing is lost for ever: the next window has its whole amount again', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 4 }), fc.array(step, { minLength: 20, maxLength: 100 }), (nodes, steps) => {
+      const world = new World(nodes)
+      for (const [, run] of steps) run(world)
+      const spent = world.afterwards()
+      assert.ok(spent > ceiling * 0.98 && spent <= ceiling + 1e-6, `${spent} of ${ceiling}`)
+    }),
+    { numRuns: 20, seed: 7 },
+  )
+})
