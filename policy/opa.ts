@@ -61,8 +61,8 @@ export class OpaEngine implements PolicyEngine {
     this.#pool = new Pool(origin, { connections: this.#options.connections, pipelining: 1, connect: { timeout: options.deadlineMs } })
     const path = options.path.split('/').map(encodeURIComponent).join('/')
     this.#path = `${pathname.replace(/\/$/, '')}/v1/data/${path}?provenance=true`
-    const authorization = options.token === null ? {} : { authorization: `Bearer ${options.token}` }
-    this.#headers = { 'content-type': 'application/json', ...authorization }
+    const type = { 'content-type': 'application/json' }
+    this.#headers = options.token === null ? type : { ...type, authorization: `Bearer ${options.token}` }
   }
 
   /** Revision of its bundles as it said last; empty before the first answer, and where it has none. */

@@ -28,28 +28,31 @@ export function reloadPolicies({ engine, folder, registry, log, everyMs = 5_000 
   })
   const reloads = new Counter({ name: 'cordon_policy_reloads_total', help: 'Policies that were taken into use', registers: [registry] })
   failed.set(0)
-  /** The complaint that was logged last: it stays until it is another one. */
-  let complaint = ''
+  /** What was complained of last: a version on disk, or why none could be read. It is said once. */
+  let refused = ''
+  const refuse = (what: string, err: unknown) => {
+    failed.set(1)
+    if (what !== refused) log.error({ err, version: engine.version }, 'the policies on disk are refused; those of before stay in force')
+    refused = what
+  }
   const look = () => {
+    let found = ''
     try {
       const files = readPolicies(folder)
-      if (versionOf(files) !== engine.version) {
+      found = versionOf(files)
+      if (found !== engine.version) {
         const before = engine.version
         engine.use(policySetOf(files))
         reloads.inc()
-        log.info({ before, version: engine.version, policies: engine.policies.size }, 'other policies are in force')
+        log.info({ before, version: found, policies: engine.policies.size }, 'other policies are in force')
       }
-      failed.set(0)
-      complaint = ''
-      return true
     } catch (err) {
-      failed.set(1)
-      const message = err instanceof Error ? err.message : String(err)
-      if (message !== complaint)
-        log.error({ err, version: engine.version }, 'the policies on disk are refused; those of before stay in force')
-      complaint = message
+      refuse(found === '' ? String(err) : found, err)
       return false
     }
+    failed.set(0)
+    refused = ''
+    return true
   }
   const timer = everyMs === null ? undefined : setInterval(look, everyMs).unref()
   return { look, close: () => clearInterval(timer) }

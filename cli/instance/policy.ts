@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import type { ServedConfiguration } from '../../inference/configuration.ts'
+import type { Permission } from '../../inference/server/permission.ts'
 import { policyRequests } from '../../policy/context.ts'
 import { counted } from '../../policy/counted.ts'
 import { openCountries } from '../../policy/countries.ts'
@@ -32,6 +34,20 @@ export async function openPolicy(context: PolicyContext, risks: { get(principal:
   const countryOf = countryDatabase === null ? null : await openCountries(countryDatabase)
   const present = risksOf(risks)
   return { engine, risks: present, requestOf: policyRequests({ countryOf, risks: present, secondFactorMs }) }
+}
+
+/** What a node asks before a model runs. */
+export function permissionOf(
+  { engine, requestOf }: Policy,
+  configurationOf: (model: string) => Pick<ServedConfiguration, 'labels'>,
+): Permission {
+  return {
+    engine,
+    requestOf({ identity, model, operation: action, address, purpose, arrivedAt: now }) {
+      if (identity === null || model === null) throw new TypeError('a policy was asked before it was known who asks for what')
+      return requestOf(identity, { action, resource: model, labels: configurationOf(model).labels, address, purpose, now })
+    },
+  }
 }
 
 /** Cedar is four megabytes of WebAssembly: whoever does not decide by it does not load it. */
