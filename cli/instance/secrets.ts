@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hkdfSync, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -13,13 +13,15 @@ export interface NodeSecrets {
   /** Key of the fingerprints, and how often it was rotated. */
   readonly fingerprintKey: Uint8Array
   readonly fingerprintEpoch: number
+  /** From which the keys are derived that sign access tokens. */
+  readonly tokenKey: Uint8Array
 }
 
 /** Least characters of a token (ours have 43): less is a torn or emptied file, and an empty token would let everybody in. */
 const tokenLength = 32
 
 const Key32 = z.base64().refine((text) => Buffer.from(text, 'base64').length === 32, 'a key is 32 bytes')
-const NodeKept = z.object({ addressKey: Key32, fingerprintKey: Key32, fingerprintEpoch: z.int().min(0) })
+const NodeKept = z.object({ addressKey: Key32, fingerprintKey: Key32, fingerprintEpoch: z.int().min(0), tokenKey: Key32.optional() })
 const TokenKept = z.object({ token: z.string().min(tokenLength) })
 
 /**
@@ -35,8 +37,14 @@ export function openNodeSecrets({ dataDir, secretsFile }: Config): NodeSecrets {
       writeAtomically(file, JSON.stringify(freshNodeSecrets()))
     }
     const kept = NodeKept.parse(JSON.parse(readFileSync(file, 'utf8')))
+    const addressKey = Buffer.from(kept.addressKey, 'base64')
     return {
-      addressKey: Buffer.from(kept.addressKey, 'base64'),
+      addressKey,
+      // Files from before there were tokens: the same on every node all the same, and nothing that tells the other.
+      tokenKey:
+        kept.tokenKey === undefined
+          ? new Uint8Array(hkdfSync('sha256', addressKey, '', 'cordon/token-key/1', 32))
+          : Buffer.from(kept.tokenKey, 'base64'),
       fingerprintKey: Buffer.from(kept.fingerprintKey, 'base64'),
       fingerprintEpoch: kept.fingerprintEpoch,
     }
@@ -100,7 +108,7 @@ function unreadable(file: string, why: string, cause?: unknown): CliError {
 }
 
 function freshNodeSecrets() {
-  return { addressKey: fresh(), fingerprintKey: fresh(), fingerprintEpoch: 0 }
+  return { addressKey: fresh(), fingerprintKey: fresh(), fingerprintEpoch: 0, tokenKey: fresh() }
 }
 
 function freshToken(): string {
