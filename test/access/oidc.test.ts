@@ -111,9 +111,12 @@ const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('ba
 
 test('nobody signs for the issuer: not with nothing, not with its public key as a secret, not with a key in the header', async () => {
   const authenticator = given()
+  const fetched = provider.fetches
   const [, claims] = (await provider.sign()).split('.')
   const none = `${part({ alg: 'none', typ: 'at+jwt' })}.${claims}.`
   assert.equal(await ask(authenticator, none), 'bad-signature')
+  assert.equal(await ask(authenticator, await provider.sign({}, { typ: 'logout+jwt' })), 'bad-claims')
+  assert.equal(provider.fetches, fetched, 'nobody has to be asked for that')
   assert.equal(await ask(authenticator, `${part({ alg: 'nOnE', typ: 'at+jwt' })}.${claims}.`), 'bad-signature')
 
   const { kid } = provider.publicKey()
