@@ -10,6 +10,8 @@ import { openPseudonyms, plainAddress } from '../../inference/server/pseudonym.t
 import type { Context } from './context.ts'
 import type { NodeSecrets } from './secrets.ts'
 
+type CallersContext = Pick<Context, 'config' | 'clock' | 'registry' | 'log' | 'closers' | 'warn'>
+
 export interface CallersParts {
   readonly keys: KeyRegistry
   /** Of tokens that we issue ourselves. */
@@ -17,7 +19,7 @@ export interface CallersParts {
 }
 
 /** Who calls: API keys, our own tokens, the issuers and certificates of the configuration. An issuer that is away delays nothing. */
-export function openCallers(context: Context, secrets: NodeSecrets, { keys, tokens }: CallersParts): Authenticator {
+export function openCallers(context: CallersContext, secrets: Pick<NodeSecrets, 'addressKey'>, { keys, tokens }: CallersParts): Authenticator {
   const { config, clock, registry, log, closers, warn } = context
   const { issuers, certificates, failures, maxTokens, maxTokenBytes } = config.access
   const downloads = closers.keep('downloads of issuers', openDownloads())
