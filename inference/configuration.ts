@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { Name, Operation } from '../schemas/index.ts'
 import { type AnswerKey, openAnswerKey } from './hardening/answer-key.ts'
 import { HardeningConfiguration } from './hardening/configuration.ts'
+import { RedactionConfiguration, SanitiseConfiguration } from './redaction/configuration.ts'
 import type { Hardener } from './server/harden.ts'
 
 /** Bounds of a language model's requests; what exceeds them is refused with 400, and what is left out takes the default. */
@@ -64,6 +65,8 @@ export const TextConfiguration = z.strictObject({
     .describe(
       'texts planted where no answer may have them from, such as the system prompt or training data; an answer that has one is a leak',
     ),
+  redaction: RedactionConfiguration.prefault({}).describe('personal data and secrets in what the model reads and says'),
+  sanitise: SanitiseConfiguration.prefault({}).describe('characters that nobody sees, in what the model reads and says'),
   refusals: z
     .array(z.string().min(2).max(128))
     .max(512)

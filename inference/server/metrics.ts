@@ -11,6 +11,8 @@ export interface NodeMetrics {
   fingerprintFailed(): void
   acknowledged(enforcedAfterMs: number | null): void
   unenforceable(): void
+  /** Counts something found in a text, by kind. */
+  redacted(direction: 'input' | 'output', kind: string): void
 }
 
 /**
@@ -52,6 +54,12 @@ export function openNodeMetrics(
   const unrecorded = counter('cordon_requests_unrecorded_total', 'Requests without a key that were over the rate of events for them')
   const failures = counter('cordon_fingerprint_failures_total', 'Served inputs that left no fingerprint')
   const unenforceable = counter('cordon_leases_unenforceable_total', 'Active leases that this node cannot enforce')
+  const redactions = new Counter({
+    name: 'cordon_redactions_total',
+    help: 'Personal data, secrets and invisible characters found in texts, by kind',
+    labelNames: ['direction', 'kind'],
+    registers,
+  })
   gaugeOf(registry, activeLeases)
   return {
     observe: (exchange) => {
@@ -70,6 +78,7 @@ export function openNodeMetrics(
       if (enforcedAfterMs !== null) enforcement.observe(Math.max(0, enforcedAfterMs) / 1_000)
     },
     unenforceable: () => unenforceable.inc(),
+    redacted: (direction, kind) => redactions.inc({ direction, kind }),
   }
 }
 

@@ -1,9 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ModelInfo, TextAnswer } from '../../port.ts'
+import { departure, servedBy } from '../departure.ts'
 import type { Exchange } from '../exchange.ts'
 import { exchangeOf } from '../model-routes.ts'
 import { Refusal } from '../refusal.ts'
 import type { Slot } from '../service.ts'
+import { guardRequest } from './guard-request.ts'
 import { unusable } from './invalid.ts'
 import { openBody } from './open-body.ts'
 import type { OpenaiParts } from './parts.ts'
@@ -21,27 +23,33 @@ export async function complete(
 ): Promise<unknown> {
   const { service, configurationOf } = parts
   const exchange = exchangeOf(request)
-  const body = openBody(request.headers['content-type'], request.body)
-  const model = resolve(parts, exchange, body.model)
+  const opened = openBody(request.headers['content-type'], request.body)
+  const model = resolve(parts, exchange, opened.model)
   if (!model.operations.includes(operation)) throw noSuchModel('The model cannot be asked like this.')
-  const asked = readRequest(body, operation, configurationOf(model.name).text)
+  const configuration = configurationOf(model.name)
+  const bounds = configuration.text
+  const asked = readRequest(opened, operation, bounds)
+  const guarded = guardRequest(parts, exchange, asked, bounds)
   exchange.sampling = asked.sampling
   const slot = await service.admit(exchange, model, asked.items)
   try {
-    const answering = ask(parts, exchange, model, slot, asked)
+    const answering = ask(parts, exchange, model, slot, guarded.asked)
     // The model is at work: what this takes delays nobody.
     const reader = watchPrompts(parts, exchange, asked)
     const answer = await answering
     exchange.queueMs += answer.queueMs
     exchange.endpoint = answer.endpoint
     if (answer.status === 200 && asked.stream && isEvents(answer)) {
-      await relay(parts, request, reply, { asked, answer, slot, reader })
+      await relay(parts, request, reply, { guarded, answer, slot, reader })
       return reply
     }
     reply.headers(slot.headers).code(answer.status).type('application/json')
     if (answer.status !== 200) return reply.send(await refusedAnswer(service, exchange, answer))
     if (isEvents(answer)) throw unusable('answer_unreadable', 'The model answered with a stream that nobody asked for.')
-    return reply.send(await wholeAnswer(service, exchange, asked, answer, reader))
+    const { body, floorMs } = await wholeAnswer(service, exchange, guarded, answer, reader, configuration)
+    slot.leave()
+    if (floorMs !== undefined) await departure(exchange, floorMs)
+    return reply.headers(servedBy(exchange)).send(body)
   } finally {
     slot.leave()
   }

@@ -1,25 +1,28 @@
 import type { ServerResponse } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { padEvents } from '../../hardening/padding.ts'
 import type { TextAnswer } from '../../port.ts'
+import { departure, servedBy } from '../departure.ts'
 import type { Exchange } from '../exchange.ts'
 import { refusalOf } from '../failures.ts'
+import { hardeningOf, ofLevel } from '../hardening.ts'
 import { exchangeOf, finish } from '../model-routes.ts'
 import { Refusal } from '../refusal.ts'
 import type { Slot } from '../service.ts'
 import type { AnswerReader } from './answer-reader.ts'
 import { AnswerStream } from './answer-stream.ts'
 import { AnswerTap } from './answer-tap.ts'
+import type { GuardedRequest } from './guard-request.ts'
 import { unusable } from './invalid.ts'
 import type { OpenaiParts } from './parts.ts'
-import type { TextRequest } from './read-request.ts'
 import { note } from './tally.ts'
 
 /** Pieces that an upstream may still send after its `[DONE]`, to end well and have its connection used again. */
 const maxAfterDone = 8
 
 export interface Relayed {
-  readonly asked: TextRequest
+  readonly guarded: GuardedRequest
   readonly answer: TextAnswer
   readonly slot: Slot
   /** Undefined where nobody looks at what is said. */
@@ -37,18 +40,26 @@ export async function relay(
   parts: OpenaiParts,
   request: FastifyRequest,
   reply: FastifyReply,
-  { asked, answer, slot, reader }: Relayed,
+  { guarded: { asked, texts }, answer, slot, reader }: Relayed,
 ): Promise<void> {
   const { service } = parts
   const exchange = exchangeOf(request)
+  const configuration = parts.configurationOf(exchange.model ?? '')
+  const hardening = () => hardeningOf(service, exchange, configuration)
   const tap = new AnswerTap(asked.inputBytes, reader)
-  const stream = new AnswerStream({ tap, hardener: () => service.hardening(exchange), tools: asked.tools })
+  const stream = new AnswerStream({ tap, hardener: () => ofLevel(hardening()), tools: asked.tools, texts })
   exchange.streamed = true
-  const pieces = piecesOf(stream, answer, () => note(exchange, tap.tally))
+  const passed = (piece: Buffer) => {
+    note(exchange, tap.tally)
+    return padEvents(piece, hardening()?.padTo ?? 0)
+  }
+  const pieces = piecesOf(stream, answer, passed)
   const reading = pieces.next()
   try {
     const first = await service.within(exchange, reading)
     if (first.done === true) throw unusable('answer_unreadable', 'The model answered with nothing.')
+    const { floorMs } = hardening() ?? {}
+    if (floorMs !== undefined) await departure(exchange, floorMs)
     reply.hijack()
     const over = parts.metrics.stream()
     await new Relay(parts, request, reply, { stream, tap, pieces, slot }).run(first.value).finally(over)
@@ -61,20 +72,18 @@ export async function relay(
 }
 
 /** What may pass, piece by piece. */
-async function* piecesOf(stream: AnswerStream, { body }: TextAnswer, passed: () => void): AsyncGenerator<Buffer, undefined> {
+async function* piecesOf(stream: AnswerStream, { body }: TextAnswer, passed: (piece: Buffer) => Buffer): AsyncGenerator<Buffer, undefined> {
   let after = 0
   for await (const chunk of body) {
     if (stream.done) {
       if (++after > maxAfterDone) return
       continue
     }
-    const piece = stream.push(chunk, performance.now())
-    passed()
+    const piece = passed(stream.push(chunk, performance.now()))
     if (piece.length > 0) yield piece
   }
   if (stream.done) return
-  const rest = stream.end(performance.now())
-  passed()
+  const rest = passed(stream.end(performance.now()))
   if (rest.length > 0) yield rest
 }
 
@@ -101,7 +110,12 @@ class Relay {
     this.#raw = reply.raw
     this.#exchange = exchangeOf(request)
     this.#running = running
-    reply.headers({ ...running.slot.headers, 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' })
+    reply.headers({
+      ...running.slot.headers,
+      ...servedBy(this.#exchange),
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache',
+    })
     // Else the client keeps an idle connection that closing would wait for.
     if (parts.closing()) reply.header('connection', 'close')
     for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(name, value)

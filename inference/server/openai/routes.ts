@@ -19,6 +19,7 @@ const operations = {
  *  body              415 not JSON · 413 too large · 400 not well formed
  *    model           404 model_not_found
  *    fields, bounds  400 the field is in `param`
+ *    texts           400 personal data or invisible characters, where the model takes none
  *    capacity        429 · 503                            (Retry-After, on which SDKs wait)
  *  model is asked    502 it failed · 504 too late · 4xx its own refusal, passed on
  *  answer            502 tool_call_invalid, where its tool calls are checked

@@ -1,14 +1,18 @@
+import type { ServedConfiguration } from '../../configuration.ts'
+import { padJson } from '../../hardening/padding.ts'
 import type { TextAnswer } from '../../port.ts'
 import type { Exchange } from '../exchange.ts'
+import { hardeningOf, ofLevel } from '../hardening.ts'
 import type { Service } from '../service.ts'
 import { type AnswerObject, choicesOf, messageOf, objectsIn } from './answer-object.ts'
 import type { AnswerReader } from './answer-reader.ts'
 import { AnswerTap } from './answer-tap.ts'
+import { guardAnswer } from './guard-answer.ts'
+import type { GuardedRequest } from './guard-request.ts'
 import { hardenAnswer } from './harden-answer.ts'
 import { unusable } from './invalid.ts'
 import { isObject } from './open-body.ts'
 import { parseAnswer, usageIn } from './parse-answer.ts'
-import type { TextRequest } from './read-request.ts'
 import { note } from './tally.ts'
 import { checkCall, invalidCall, type ToolRules } from './tool-rules.ts'
 
@@ -16,8 +20,14 @@ import { checkCall, invalidCall, type ToolRules } from './tool-rules.ts'
 const maxAnswerBytes = 67_108_864
 const maxRefusalBytes = 65_536
 
+export interface WholeAnswer {
+  readonly body: Buffer
+  /** Milliseconds from its arrival before which it may not leave. */
+  readonly floorMs: number | undefined
+}
+
 /**
- * An answer that is not a stream, as it may go out: the same bytes where nothing is hardened.
+ * An answer that is not a stream, as it may go out: the same bytes where nothing is hardened and no text has to change.
  *
  * @param reader undefined where nobody looks at what is said
  * @throws Refusal `FAILED_UPSTREAM` where it cannot be read, or a tool call does not fit
@@ -25,10 +35,11 @@ const maxRefusalBytes = 65_536
 export async function wholeAnswer(
   service: Service,
   exchange: Exchange,
-  asked: TextRequest,
+  { asked, texts }: GuardedRequest,
   answer: TextAnswer,
   reader: AnswerReader | undefined,
-): Promise<Buffer> {
+  configuration: ServedConfiguration,
+): Promise<WholeAnswer> {
   const bytes = await service.within(exchange, bytesOf(answer, maxAnswerBytes))
   const tap = new AnswerTap(asked.inputBytes, reader)
   // The numbers of embeddings are many, and only a hardener looks at them.
@@ -40,8 +51,12 @@ export async function wholeAnswer(
   }
   note(exchange, tap.tally)
   if (value !== undefined && asked.tools !== undefined) checkCalls(value, asked.tools)
-  const hardener = service.hardening(exchange)
-  return hardener === undefined ? bytes : Buffer.from(JSON.stringify(hardenAnswer(value ?? parseAnswer(bytes), hardener)))
+  const guarded = value === undefined || texts === undefined ? value : guardAnswer(value, texts)
+  const hardening = hardeningOf(service, exchange, configuration)
+  const hardener = ofLevel(hardening)
+  const hardened = hardener === undefined ? guarded : hardenAnswer(guarded ?? parseAnswer(bytes), hardener)
+  const body = hardened === value ? bytes : Buffer.from(JSON.stringify(hardened))
+  return { body: padJson(body, hardening?.padTo ?? 0), floorMs: hardening?.floorMs }
 }
 
 /** What an upstream says of a request that it refuses, to be passed on. */
