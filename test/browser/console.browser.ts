@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { FastifyInstance } from 'fastify'
+import { TOTP } from 'otpauth'
 import { pino } from 'pino'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { Registry } from 'prom-client'
+import { Config } from '../../cli/config/schema.ts'
+import { openAccounts } from '../../cli/instance/accounts.ts'
 import { createConsole } from '../../console/server.ts'
 import { CordonError } from '../../schemas/index.ts'
 import { at, containment, fakePorts, finding, incident, instance } from '../console/ports.ts'
@@ -154,6 +159,51 @@ describe('the console in a browser', () => {
       ports.calls.filter(([call]) => call === 'release'),
       [['release', containment(0).id, 'console']],
     )
+    await page.close()
+  })
+
+  it('asks for a code where an account releases a containment, once for five minutes', async (t) => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'cordon-browser-'))
+    const accounts = openAccounts({ dataDir, access: Config.parse({}).access })
+    const { token } = accounts.administrators.create(
+      { name: 'olga', capabilities: ['administration'], roles: [], expiresAt: null },
+      Date.now(),
+    )
+    const { secret } = accounts.administrators.enrol('olga')
+    const shown = (timestamp: number) => new TOTP({ secret, algorithm: 'SHA1', digits: 6, period: 30 }).generate({ timestamp })
+    accounts.administrators.confirm('olga', shown(Date.now() - 30_000), Date.now())
+    const fake = fakePorts(Date.now() + 600_000)
+    const other = await createConsole({
+      ports: fake,
+      token: 'x',
+      access: { accounts },
+      registry: new Registry(),
+      log: pino({ level: 'silent' }),
+    })
+    const address = await other.listen({ port: 0, host: '127.0.0.1' })
+    t.after(async () => {
+      await other.close()
+      rmSync(dataDir, { recursive: true })
+    })
+    const page = await browser.newPage()
+    await page.goto(`${address}/#token=${token}`)
+    const release = page.getByRole('button', { name: 'Release' })
+    const code = page.locator('#code')
+    const releases = () => fake.calls.filter(([call]) => call === 'release')
+    await release.click()
+    await code.fill('000000')
+    await page.getByRole('button', { name: 'Go on' }).click()
+    await page.getByText('that code does not count').waitFor()
+    assert.equal(await code.inputValue(), '')
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await page.locator('.containments [role=alert]').getByText('does not count').waitFor()
+    assert.deepEqual(releases(), [])
+    await release.click()
+    await code.fill(shown(Date.now()))
+    await page.keyboard.press('Enter')
+    await page.getByText('nothing is contained').waitFor()
+    assert.deepEqual(releases(), [['release', 'principal:mallory/throttle-principal', 'olga']])
+    assert.equal(await code.count(), 0)
     await page.close()
   })
 })

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+import { Registry } from 'prom-client'
 import { keyCommands } from '../../../access/key-commands.ts'
 import { openKeys } from '../../../access/key-registry.ts'
 import { openView } from '../../../bus/view.ts'
@@ -8,6 +10,7 @@ import { openCommander } from '../../../pipeline/commands/commander.ts'
 import { topicsObserved } from '../../../pipeline/host/input.ts'
 import type { Store } from '../../../store/store.ts'
 import { openAccounts } from '../accounts.ts'
+import { openCallers } from '../callers.ts'
 import { watchContainments } from '../containment-views.ts'
 import type { Context } from '../context.ts'
 import { watchInstances } from '../instances.ts'
@@ -59,7 +62,9 @@ export async function runConsole(context: Context, store: Store, token: string, 
   const plugins = options.collects ? [collector({ bus, clock, log, source: instance })] : []
   const { secondFactor, secondFactorMs } = config.access
   const accounts = openAccounts(config, warn('nobody is let in by an account: their file could not be read'))
-  const access = { accounts, secondFactor, secondFactorMs, clock }
+  // Addresses are told from each other in this process's log alone; and what it counts would be counted twice beside a node.
+  const authenticator = openCallers({ ...context, registry: new Registry() }, { addressKey: randomBytes(32) }, { keys })
+  const access = { accounts, authenticator, secondFactor, secondFactorMs, clock }
   const app = closers.keep('console', await createConsole({ ports, token, access, registry, log, plugins }))
   await listening('console', config.console, () => app.listen(config.console))
   const url = urlOf(app, config.console.host)

@@ -37,10 +37,22 @@ export class ApiError extends Error {
   }
 }
 
+/** What the API says of a refusal. */
+interface Refusal {
+  readonly detail?: string
+  /** The header that takes a code of an authenticator, where one would do. */
+  readonly header?: string
+}
+
+/** Asks the person for a code, with what the API said; null where they would rather not. */
+export type AskCode = (why: string) => Promise<string | null>
+
 export class Api {
   readonly #token: string
-  constructor(token: string) {
+  readonly #askCode: AskCode
+  constructor(token: string, askCode: AskCode) {
     this.#token = token
+    this.#askCode = askCode
   }
 
   status = (): Promise<InstanceStatus> => this.#call('/api/status')
@@ -80,13 +92,19 @@ export class Api {
   }
 
   async #call<T>(path: string, body?: object): Promise<T> {
-    const response = await fetch(path, {
-      method: body === undefined ? 'GET' : 'POST',
-      headers: { authorization: `Bearer ${this.#token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    const answer = (await response.json()) as T & { detail?: string }
-    if (!response.ok) throw new ApiError(response.status, answer.detail ?? `${path} answered ${response.status}`)
-    return answer
+    let code: Record<string, string> = {}
+    for (;;) {
+      const response = await fetch(path, {
+        method: body === undefined ? 'GET' : 'POST',
+        headers: { authorization: `Bearer ${this.#token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...code },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+      const answer = (await response.json()) as T & Refusal
+      if (response.ok) return answer
+      const why = answer.detail ?? `${path} answered ${response.status}`
+      const given = answer.header === undefined ? null : await this.#askCode(why)
+      if (answer.header === undefined || given === null) throw new ApiError(response.status, why)
+      code = { [answer.header]: given }
+    }
   }
 }

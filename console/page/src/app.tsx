@@ -1,5 +1,6 @@
 import { useCallback, useMemo, useState } from 'react'
 import { Api, keepToken } from './api.ts'
+import { CodePrompt, useCodePrompt } from './code-prompt.tsx'
 import { Containments } from './containments.tsx'
 import { IncidentPage } from './incident-page.tsx'
 import { IncidentQueue } from './incident-queue.tsx'
@@ -15,7 +16,9 @@ export function App({ initialToken }: { initialToken: string | null }) {
 }
 
 function Console({ token, onRefused }: { token: string; onRefused: () => void }) {
-  const api = useMemo(() => new Api(token), [token])
+  const prompt = useCodePrompt()
+  const { ask } = prompt
+  const api = useMemo(() => new Api(token, ask), [token, ask])
   const live = useLive(api, onRefused)
   const [chosen, choose] = useState<string | null>(null)
   const shown = chosen ?? live.incidents[0]?.id ?? null
@@ -34,6 +37,7 @@ function Console({ token, onRefused }: { token: string; onRefused: () => void })
           <IncidentPage key={shown} id={shown} api={api} changes={live.changes} />
         )}
       </main>
+      {prompt.asked !== null && <CodePrompt key={prompt.asked.number} asked={prompt.asked} />}
       <Containments containments={live.containments} api={api} onChanged={live.refresh} />
     </div>
   )
@@ -52,7 +56,8 @@ function SignIn({ onToken }: { onToken: (token: string) => void }) {
     >
       <h1>Cordon</h1>
       <label htmlFor="token">
-        Access token: the file <code>token</code> in the data directory, or open the address that <code>cordon start</code> prints
+        Access token: of your account, or the file <code>token</code> in the data directory, or open the address that{' '}
+        <code>cordon start</code> prints
       </label>
       <input id="token" type="password" autoComplete="off" value={text} onChange={(event) => setText(event.target.value)} />
       <button type="submit" disabled={text.trim() === ''}>
