@@ -21,6 +21,7 @@ import { secretsCommand } from './commands/secrets.ts'
 import { startCommand } from './commands/start.ts'
 import { statusCommand } from './commands/status.ts'
 import { topicsCommand } from './commands/topics.ts'
+import { watermarkCommand } from './commands/watermark.ts'
 import { cell } from './output.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -47,6 +48,7 @@ repartitionCommand(program)
 statusCommand(program)
 detectorsCommand(program)
 profilesCommand(program)
+watermarkCommand(program)
 policyCommand(program)
 configCommand(program)
 doctorCommand(program)
