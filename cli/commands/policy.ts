@@ -6,7 +6,7 @@ import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { CliError } from '../errors.ts'
 import { openOpa } from '../instance/policy.ts'
-import { type Column, openOutput } from '../output.ts'
+import { type Column, type Output, openOutput } from '../output.ts'
 import { parseParams } from '../params.ts'
 
 interface Flags {
@@ -31,7 +31,11 @@ interface Explained extends Pick<PolicyDecision, 'allowed' | 'version' | 'errors
   readonly context: PolicyContext
 }
 
-export function policyCommand(program: Command): void {
+type Write = (line: string) => void
+
+/** @param write takes what is printed; default standard output */
+export function policyCommand(program: Command, write: Write = (line) => process.stdout.write(`${line}\n`)): void {
+  const outputOf = ({ json }: Flags) => openOutput(json === true, write)
   const policy = program.command('policy').description('whether callers may: check policies, test them, and ask them')
   const command = (usage: string, description: string) =>
     policy
@@ -39,8 +43,12 @@ export function policyCommand(program: Command): void {
       .description(description)
       .option('--config <file>', 'configuration file (default: cordon.config.yaml where there is one)')
       .option('--json', 'print JSON: one object a line')
-  command('validate [dir]', 'hold the Cedar policies of a folder against the schema; status 1 where they are not valid').action(validate)
-  command('test [dir]', 'decide the cases in *.tests.json beside the policies; status 1 where one is decided otherwise').action(test)
+  command('validate [dir]', 'hold the Cedar policies of a folder against the schema; status 1 where they are not valid').action(
+    (dir: string | undefined, flags: Flags) => validate(dir, flags, outputOf(flags)),
+  )
+  command('test [dir]', 'decide the cases in *.tests.json beside the policies; status 1 where one is decided otherwise').action(
+    (dir: string | undefined, flags: Flags) => test(dir, flags, outputOf(flags)),
+  )
   const collect = (value: string, before: readonly string[]) => [...before, value]
   command('explain', 'who would decide what, and why; status 1 where it is denied')
     .requiredOption('--principal <name>', 'who asks')
@@ -50,11 +58,10 @@ export function policyCommand(program: Command): void {
     .option('--role <name>', 'of the principal; may be repeated', collect, [])
     .option('--method <method>', 'how it proved who it is: key, oidc, token or certificate', 'key')
     .option('--context <name=value>', 'a circumstance, such as risk=0.9, hour=3, address=192.0.2.1; may be repeated', collect, [])
-    .action(explain)
+    .action((flags: Asked) => explain(flags, outputOf(flags)))
 }
 
-async function validate(dir: string | undefined, flags: Flags): Promise<void> {
-  const output = outputOf(flags)
+async function validate(dir: string | undefined, flags: Flags, output: Output): Promise<void> {
   const { defaultFolder, readPolicies } = await import('../../policy/directory.ts')
   const { describeProblem, parsePolicies } = await import('../../policy/policy-set.ts')
   const files = readPolicies(dir ?? configOf(flags).policy.dir ?? defaultFolder)
@@ -80,7 +87,7 @@ const columns: readonly Column[] = [
   { title: 'RESULT', of: (r: CaseResult) => (r.ok ? 'ok' : `FAILED: ${r.reason}`) },
 ]
 
-async function test(dir: string | undefined, flags: Flags): Promise<void> {
+async function test(dir: string | undefined, flags: Flags, output: Output): Promise<void> {
   const config = configOf(flags)
   const { runCases } = await import('../../policy/cases.ts')
   const { defaultFolder, filesOf } = await import('../../policy/directory.ts')
@@ -88,10 +95,10 @@ async function test(dir: string | undefined, flags: Flags): Promise<void> {
   if (files.length === 0) throw new CliError('USAGE', `there is no *.tests.json in ${dir ?? config.policy.dir ?? defaultFolder}`)
   const results = await asking(config, dir, ({ engine }) => runCases(engine, files))
   if (results.some(({ ok }) => !ok)) process.exitCode = 1
-  outputOf(flags).list(results, columns, 'no cases')
+  output.list(results, columns, 'no cases')
 }
 
-async function explain(flags: Asked): Promise<void> {
+async function explain(flags: Asked, output: Output): Promise<void> {
   const config = configOf(flags)
   const { requestOf } = await import('../../policy/cases.ts')
   const request = requestOf(await questionOf(flags, config))
@@ -101,7 +108,7 @@ async function explain(flags: Asked): Promise<void> {
     return { allowed, version, errors, engine: config.policy.engine, policies: deciding.map(shown), context: request.context }
   })
   if (!explained.allowed) process.exitCode = 1
-  outputOf(flags).one(explained, describe(flags, explained))
+  output.one(explained, describe(flags, explained))
 }
 
 /** Without what is the parser's own. */
@@ -165,8 +172,4 @@ async function asking<T>(
 
 function configOf({ config: file }: Flags): Config {
   return loadConfig({ file, environment: process.env, flags: new Map() }).config
-}
-
-function outputOf({ json }: Flags) {
-  return openOutput(json === true, (line) => process.stdout.write(`${line}\n`))
 }

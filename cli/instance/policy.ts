@@ -30,8 +30,8 @@ export async function openPolicy(context: PolicyContext, risks: { get(principal:
   const { config, registry } = context
   const { engine: kind, countryDatabase, secondFactorMs } = config.policy
   if (kind === 'none') return null
-  const engine = counted(kind === 'opa' ? context.closers.keep('policy agent', await openOpa(context)) : await openCedar(context), registry)
   const countryOf = countryDatabase === null ? null : await openCountries(countryDatabase)
+  const engine = counted(kind === 'opa' ? context.closers.keep('policy agent', await openOpa(context)) : await openCedar(context), registry)
   const present = risksOf(risks)
   return { engine, risks: present, requestOf: policyRequests({ countryOf, risks: present, secondFactorMs }) }
 }
