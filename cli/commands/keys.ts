@@ -26,14 +26,14 @@ interface Making extends ClientFlags, By {
   readonly organization?: string
   readonly expires?: string
   readonly expiresIn?: string
-  readonly address: readonly string[]
-  readonly origin: readonly string[]
-  readonly role: readonly string[]
-  readonly capability: readonly string[]
+  readonly address?: readonly string[]
+  readonly origin?: readonly string[]
+  readonly role?: readonly string[]
+  readonly capability?: readonly string[]
 }
 
 /** An option that may be given again. */
-const more = (value: string, before: readonly string[]) => [...before, value]
+const more = (value: string, before: readonly string[] = []) => [...before, value]
 
 const shown = (made: CreatedKey) => `key ${made.keyId} of ${made.principal}, shown this once:\n${made.key}`
 
@@ -44,10 +44,10 @@ export function keysCommand(program: Command): void {
     .option('--organization <name>', 'the organization they belong to')
     .option('--expires <duration>', 'when it dies, such as 90d (default: never)')
     .addOption(new Option('--expires-in <duration>', 'the same').hideHelp())
-    .option('--address <network>', 'address or network (CIDR) that it may be used from; may be repeated (default: any)', more, [])
-    .option('--origin <url>', 'page that a browser may use it from, as https://app.example.com; may be repeated (default: any)', more, [])
-    .option('--role <name>', 'role that policies see; may be repeated', more, [])
-    .option('--capability <name>', `${Capability.options.join(', ')}; may be repeated (default: inference)`, more, [])
+    .option('--address <network>', 'address or network (CIDR) that it may be used from; may be repeated (default: any)', more)
+    .option('--origin <url>', 'page that a browser may use it from, as https://app.example.com; may be repeated (default: any)', more)
+    .option('--role <name>', 'role that policies see; may be repeated', more)
+    .option('--capability <name>', `${Capability.options.join(', ')}; may be repeated (default: inference)`, more)
     .option(...byOption)
     .action(async (flags: Making) => {
       const { client, output } = connect(flags)
@@ -59,7 +59,7 @@ export function keysCommand(program: Command): void {
         addresses: address,
         origins: origin,
         roles: role,
-        ...(capability.length === 0 ? {} : { capabilities: capability }),
+        capabilities: capability,
         by,
       })
       output.one(made, shown(made))
