@@ -114,6 +114,8 @@ export const ModelConfiguration = z.strictObject({
 export type ModelConfiguration = z.infer<typeof ModelConfiguration>
 
 function withoutLogin(address: string): boolean {
+  // What is no address was refused before; zod goes on to this all the same.
+  if (!URL.canParse(address)) return true
   const { username, password } = new URL(address)
   return username === '' && password === ''
 }

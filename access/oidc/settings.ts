@@ -8,6 +8,8 @@ const Algorithm = z.enum(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 
 const Url = z.url({ protocol: /^https?$/ }).refine(isSafe, 'write an https address; http is for this machine alone')
 
 export function isSafe(url: string): boolean {
+  // Asked of what is no address too: zod goes on to this after it found that.
+  if (!URL.canParse(url)) return false
   const { protocol, hostname } = new URL(url)
   return protocol === 'https:' || (protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(hostname))
 }
