@@ -17,7 +17,7 @@ const Base = z.object({
   at: Instant,
 })
 /** Where the writer stood when the journal began. */
-export type JournalBase = ChainState & z.infer<typeof Base>
+export type JournalBase = Omit<z.infer<typeof Base>, keyof ChainState> & ChainState
 
 /** First byte of a journal: whether whoever wrote it is still at it (or was killed), ended in order, or could not write. */
 const flags = { open: 'O', closed: 'C', broken: 'B' } as const

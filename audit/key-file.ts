@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AuditError } from './errors.ts'
-import { newSigningKey, readSigningKey, type SigningKey } from './keys.ts'
+import { newSigningKey, publicKeyPem, readSigningKey, type SigningKey } from './keys.ts'
 
 /** The key of a writer, on disk; and the one that is to follow it, where one was made. */
 export interface KeyFile {
@@ -13,6 +13,8 @@ export interface KeyFile {
 
 const name = 'key.pem'
 const nextName = 'next-key.pem'
+/** For whoever verifies: written beside the key, so that it need not be taken from a store's word. */
+const publicName = 'public.pem'
 
 /** Makes the directory and a key where there is none. @throws AuditError; what the file system throws */
 export function openKeyFile(dir: string): KeyFile {
@@ -22,6 +24,7 @@ export function openKeyFile(dir: string): KeyFile {
   if (!existsSync(path)) writeKey(path)
   let current = read(path)
   let next = existsSync(nextPath) ? read(nextPath) : null
+  writeFileSync(join(dir, publicName), publicKeyPem(current.publicKey))
   return {
     get current() {
       return current
@@ -34,13 +37,9 @@ export function openKeyFile(dir: string): KeyFile {
       renameSync(nextPath, path)
       current = next
       next = null
+      writeFileSync(join(dir, publicName), publicKeyPem(current.publicKey))
     },
   }
-}
-
-/** The public key of a writer's directory. @throws AuditError `AUDIT_UNREADABLE` */
-export function publicKeyOf(dir: string): string {
-  return read(join(dir, name)).publicKey
 }
 
 /** Makes the key that the writer takes when it is started next. @throws AuditError `AUDIT_UNUSABLE` */

@@ -105,10 +105,17 @@ export class LogVerifier {
     this.writer ||= checkpoint.writer
     const { size } = checkpoint
     if (![...this.#keys].some((key) => isCheckpointSignedBy(checkpoint, key))) {
-      if (this.#keys.size > 0) return this.#say('unsigned', size, null, line, `the signature of the checkpoint over ${size} records does not hold`)
+      if (this.#keys.size > 0)
+        return this.#say('unsigned', size, null, line, `the signature of the checkpoint over ${size} records does not hold`)
       if (this.#isKeyMissed) return
       this.#isKeyMissed = true
-      return this.#say('unsigned', null, null, line, 'no key of this log is known, so that nothing tells whether its checkpoints are its own')
+      return this.#say(
+        'unsigned',
+        null,
+        null,
+        line,
+        'no key of this log is known, so that nothing tells whether its checkpoints are its own',
+      )
     }
     // What was held is not followed by its successor any more; what is of after the checkpoint may yet be.
     if (this.#held !== null && this.#held.seq < size) this.#release()

@@ -46,32 +46,37 @@ export function keyStatement(writer: string, publicKey: string): Buffer {
  * first and has a fixed form, for {@link readPlace}.
  */
 export function encodeEntry(log: string, seq: number, prev: string, entry: AuditEntry): string {
-  return (
-    head(log, seq, prev) +
-    JSON.stringify({
-      kind: 'entry',
-      id: entry.id,
-      at: entry.at,
-      principal: bounded(entry.principal),
-      organization: boundedOrNull(entry.organization),
-      keyId: boundedOrNull(entry.keyId),
-      method: bounded(entry.method),
-      operation: bounded(entry.operation),
-      resource: bounded(entry.resource),
-      version: boundedOrNull(entry.version),
-      input: boundedOrNull(entry.input),
-      prompt: entry.prompt === null || entry.prompt.length <= longestPrompt ? entry.prompt : entry.prompt.slice(0, longestPrompt),
-      tokensIn: entry.tokensIn,
-      tokensOut: entry.tokensOut,
-      cost: entry.cost,
-      outcome: bounded(entry.outcome),
-      status: entry.status,
-      hardening: bounded(entry.hardening),
-      lease: boundedOrNull(entry.lease),
-      policy: bounded(entry.policy),
-      policies: entry.policies.length <= mostPolicies ? entry.policies : entry.policies.slice(0, mostPolicies),
-    }).slice(1)
-  )
+  const kept = {
+    kind: 'entry',
+    id: entry.id,
+    at: entry.at,
+    principal: bounded(entry.principal),
+    organization: boundedOrNull(entry.organization),
+    keyId: boundedOrNull(entry.keyId),
+    method: bounded(entry.method),
+    operation: bounded(entry.operation),
+    resource: bounded(entry.resource),
+    version: boundedOrNull(entry.version),
+    input: boundedOrNull(entry.input),
+    prompt: entry.prompt === null || entry.prompt.length <= longestPrompt ? entry.prompt : entry.prompt.slice(0, longestPrompt),
+    tokensIn: entry.tokensIn,
+    tokensOut: entry.tokensOut,
+    cost: entry.cost,
+    outcome: bounded(entry.outcome),
+    status: entry.status,
+    hardening: bounded(entry.hardening),
+    lease: boundedOrNull(entry.lease),
+    policy: bounded(entry.policy),
+    policies: entry.policies.length <= mostPolicies ? entry.policies : entry.policies.slice(0, mostPolicies),
+  }
+  const text = JSON.stringify(kept)
+  // Half a surrogate pair cannot be UTF-8, and readers of JSON differ over its escape.
+  const isWhole = !text.includes('\\ud')
+  return head(log, seq, prev) + (isWhole ? text : JSON.stringify(kept, wellFormed)).slice(1)
+}
+
+function wellFormed(_name: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.toWellFormed() : value
 }
 
 export function encodeOpened(log: string, seq: number, prev: string, { at, writer, publicKey, reason, after }: Opened): string {
@@ -100,7 +105,7 @@ let scratch = Buffer.alloc(4_096)
 export function framed(line: string): Buffer {
   // Three bytes hold any UTF-16 unit.
   if (scratch.length < 2 + 3 * line.length) scratch = Buffer.alloc(2 * (2 + 3 * line.length))
-  const end = 1 + scratch.utf8Write(line, 1)
+  const end = 1 + scratch.write(line, 1)
   scratch[end] = 0x0a
   return scratch.subarray(0, end + 1)
 }
@@ -132,7 +137,7 @@ const placeBytes = 160
 
 /** Undefined where the line is no record. */
 export function readPlace(line: Buffer): RecordPlace | undefined {
-  const match = place.exec(line.latin1Slice(0, Math.min(line.length, placeBytes)))
+  const match = place.exec(line.toString('latin1', 0, Math.min(line.length, placeBytes)))
   if (match === null) return undefined
   const [, log = '', seq = '', prev = '', kind = ''] = match
   return { log, seq: Number(seq), prev, kind }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Instant } from '../schemas/index.ts'
 import { Chain } from './chain.ts'
-import type { JournalFound } from './journal.ts'
+import type { JournalBase, JournalFound } from './journal.ts'
 import type { KeyFile } from './key-file.ts'
 import type { Opened } from './record.ts'
 
@@ -30,15 +30,10 @@ export function resume({ found, boot, writer, keys }: ResumeOptions): Resumed {
   if (found === null) return { chain: null, reason: 'new', after: null, log: '', lines: [] }
   if (found === 'damaged') return { chain: null, reason: 'damaged', after: null, log: '', lines: [] }
   const { base, flag } = found
-  const chain = new Chain(base)
-  const lines: { line: string; at: Instant }[] = []
-  let publicKey = base.publicKey
-  for (const line of found.lines) {
-    const read = lineOf(line)
-    if (read === undefined || !chain.take(line)) break
-    lines.push({ line, at: read.at })
-    if (read.kind === 'key') publicKey = read.publicKey ?? publicKey
-  }
+  let { chain, lines } = follow(base, found.lines)
+  // The last before one that does not follow is not sure to be what was written: only its successor knew its hash.
+  if (lines.length < found.lines.length) ({ chain, lines } = follow(base, found.lines.slice(0, Math.max(0, lines.length - 1))))
+  const publicKey = lines.findLast(({ kind }) => kind === 'key')?.publicKey ?? base.publicKey
   if (keys.next?.publicKey === publicKey) keys.take()
   const isKnown = lines.length === found.lines.length && flag !== 'broken' && keys.current.publicKey === publicKey
   const sameRun = flag === 'closed' || (boot !== null && base.boot === boot)
@@ -48,6 +43,17 @@ export function resume({ found, boot, writer, keys }: ResumeOptions): Resumed {
   if (!sameRun) return { ...rest, chain: null, reason: 'power-cut' }
   if (base.writer !== writer) return { ...rest, chain: null, reason: 'new' }
   return { ...rest, chain, reason: flag === 'closed' ? 'continued' : 'recovered' }
+}
+
+function follow(base: JournalBase, given: readonly string[]) {
+  const chain = new Chain(base)
+  const lines: (z.infer<typeof Line> & { readonly line: string })[] = []
+  for (const line of given) {
+    const read = lineOf(line)
+    if (read === undefined || !chain.take(line)) break
+    lines.push({ ...read, line })
+  }
+  return { chain, lines }
 }
 
 function lineOf(line: string): z.infer<typeof Line> | undefined {

@@ -42,6 +42,8 @@ export interface AuditSource {
   /** Text of the newest checkpoint. */
   checkpoint(log: Pick<KeptLog, 'writer' | 'log'>): Promise<string | undefined>
   entries(filter: EntryFilter): AsyncIterable<readonly KeptEntry[]>
+  /** Public keys that the logs state, base64, the oldest first. */
+  keys(): Promise<readonly { readonly writer: string; readonly log: string; readonly publicKey: string }[]>
 }
 
 /** Everything, as {@link verifyExport} takes it: text in pieces. */
@@ -84,25 +86,12 @@ export class Prover {
     const text = await this.#source.checkpoint(entry)
     const checkpoint = text === undefined ? undefined : readCheckpoint(text)
     if (text === undefined || checkpoint === undefined || checkpoint.log !== entry.log)
-      throw new AuditError('AUDIT_UNKNOWN', `Proving record ${entry.seq} of log ${entry.log}: no checkpoint of it is kept yet; try again in a moment.`)
+      throw new AuditError(
+        'AUDIT_UNKNOWN',
+        `Proving record ${entry.seq} of log ${entry.log}: no checkpoint of it is kept yet; try again in a moment.`,
+      )
     const tree = new FullTree(await this.#source.leaves(entry, checkpoint.size))
     this.#last = { log: entry.log, tree, checkpoint, text }
     return this.#last
-  }
-}
-
-/** The keys that a log states: of its first record, and those that it brings. */
-export async function keysOf(source: AuditSource, log: KeptLog): Promise<readonly string[]> {
-  const keys = new Set<string>()
-  for await (const rows of source.rows({ ...log, size: 1 })) for (const { text } of rows) keyIn(text, keys)
-  return [...keys]
-}
-
-function keyIn(text: string, keys: Set<string>): void {
-  try {
-    const { publicKey } = JSON.parse(text) as { publicKey?: unknown }
-    if (typeof publicKey === 'string') keys.add(publicKey)
-  } catch {
-    // A checkpoint.
   }
 }

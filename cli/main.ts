@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { CordonError } from '../schemas/index.ts'
 import { accountsCommand } from './commands/accounts.ts'
+import { auditCommand } from './commands/audit.ts'
+import { canariesCommand } from './commands/canaries.ts'
 import { configCommand } from './commands/config.ts'
 import { containCommand, containmentsCommand } from './commands/containments.ts'
 import { deadLettersCommand } from './commands/dead-letters.ts'
@@ -9,6 +11,7 @@ import { detectorsCommand } from './commands/detectors.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { findingsCommand } from './commands/findings.ts'
 import { incidentsCommand } from './commands/incidents.ts'
+import { initCommand } from './commands/init.ts'
 import { keysCommand } from './commands/keys.ts'
 import { limitsCommand } from './commands/limits.ts'
 import { modelsCommand } from './commands/models.ts'
@@ -30,10 +33,12 @@ const program = new Command('cordon')
   .version(version)
   .showHelpAfterError('(add --help for what this command takes)')
 
+initCommand(program)
 startCommand(program, version)
 roleCommands(program, version)
 secretsCommand(program)
 keysCommand(program)
+canariesCommand(program)
 accountsCommand(program)
 modelsCommand(program)
 limitsCommand(program)
@@ -46,6 +51,7 @@ deadLettersCommand(program)
 topicsCommand(program)
 repartitionCommand(program)
 statusCommand(program)
+auditCommand(program)
 detectorsCommand(program)
 profilesCommand(program)
 watermarkCommand(program)
