@@ -118,10 +118,15 @@ export class AnswerReader {
     }
     for (const thought of [reasoning, reasoning_content])
       if (typeof thought === 'string') this.#search(choice, choice.progress?.thought, thought)
-    for (const { function: called } of objectsIn(message['tool_calls'])) {
-      const written = isObject(called) ? called['arguments'] : undefined
+    for (const { function: called, custom } of objectsIn(message['tool_calls'])) this.#readCall(choice, called ?? custom)
+    this.#readCall(choice, message['function_call'])
+  }
+
+  /** What a tool is asked goes on to wherever the tool asks. */
+  #readCall(choice: Choice, called: unknown): void {
+    if (!isObject(called)) return
+    for (const written of [called['name'], called['arguments'], called['input']])
       if (typeof written === 'string') this.#search(choice, choice.progress?.called, written)
-    }
   }
 
   #choice(index: number): Choice | undefined {

@@ -1,6 +1,7 @@
 import type { TextConfiguration } from '../../configuration.ts'
 import type { Exchange, Verdict } from '../exchange.ts'
 import { type AnswerExamination, AnswerReader } from './answer-reader.ts'
+import { canaryForms } from './canary-forms.ts'
 import type { OpenaiParts } from './parts.ts'
 import { PhraseSearch } from './phrase-search.ts'
 import { promptSampling } from './prompt-sampling.ts'
@@ -51,10 +52,11 @@ function examinationOf(bounds: TextConfiguration): AnswerExamination {
   const known = examinations.get(bounds)
   if (known !== undefined) return known
   const { canaries, refusals } = bounds
+  const forms = canaries.flatMap(({ name, text }) => canaryForms(text).map((form) => ({ name, form })))
   const examination: AnswerExamination = {
     refuses: openRefusalJudge(refusals ?? commonRefusals),
-    canaries: canaries.length === 0 ? undefined : new PhraseSearch(canaries.map(({ text }) => text)),
-    names: canaries.map(({ name }) => name),
+    canaries: forms.length === 0 ? undefined : new PhraseSearch(forms.map(({ form }) => form)),
+    names: forms.map(({ name }) => name),
   }
   examinations.set(bounds, examination)
   return examination
