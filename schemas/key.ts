@@ -6,7 +6,7 @@ export const Capability = z.enum(['inference', 'administration', 'promotion'])
 export type Capability = z.infer<typeof Capability>
 
 /** `https://app.example.com`, as browsers write it: no path, no default port, lower case. */
-export const Origin = z
+const Origin = z
   .string()
   .max(256)
   .refine(
@@ -15,7 +15,7 @@ export const Origin = z
   )
 
 /** An address, or a network such as `10.0.0.0/8`. */
-export const Network = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'expected an address, or a network such as 10.0.0.0/8')
+const Network = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'expected an address, or a network such as 10.0.0.0/8')
 
 export const KeyState = z.enum(['active', 'pending', 'revoked'])
 
