@@ -18,6 +18,7 @@ import { modelsDirOf } from '../models-dir.ts'
 import { openPolicy, permissionOf } from '../policy.ts'
 import type { NodeSecrets } from '../secrets.ts'
 import { openServing } from '../serving.ts'
+import { openTokens } from '../tokens.ts'
 
 /** How long a stopping node waits for its events to reach the bus; what is left waits in the spool. */
 const drainMs = 5_000
@@ -38,6 +39,7 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     await emitter.close()
   })
   const audit = openNodeTrail(context, emitter)
+  const issuing = openTokens(config, secrets, keys)
   const declared = await openRegistry(modelsDir)
   const configurationOf = configurations(config.models, secrets.fingerprintKey)
   const { runtime, text } = await openServing(context, modelsDir, declared, configurationOf)
@@ -51,7 +53,7 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     fingerprinterOf: await openFingerprinters(declared, pools, secrets, log),
     prompts: openPromptFingerprinter({ key: secrets.fingerprintKey, epoch: secrets.fingerprintEpoch, now: clock }),
     keys,
-    authenticator: openCallers(context, secrets, { keys }),
+    authenticator: openCallers(context, secrets, { keys, tokens: issuing?.tokens }),
     ...(policy === null ? {} : { permission: permissionOf(policy, configurationOf) }),
     ...(audit === undefined ? {} : { audit }),
     containments,
