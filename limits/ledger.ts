@@ -116,8 +116,9 @@ export class Ledger {
    * window is not stranded where nobody asks for it.
    */
   #grant(entry: Entry, line: Line, said: SpendingLine, now: Instant): number {
-    const amount = this.#rules.get(entry.rule)?.amount
-    if (amount === undefined) return 0
+    const rule = this.#rules.get(entry.rule)
+    if (rule === undefined) return 0
+    const { amount, measure } = rule
     // What it was granted already, and does not know of yet, is part of what it asks for now.
     const pending = Math.max(0, line.granted - said.granted)
     const left = this.#left(entry, Math.min(amount, said.ceiling), pending)
@@ -127,7 +128,9 @@ export class Ledger {
     const held = said.granted - said.released - said.spent
     const dear = Math.max(0, amount / (largestPart * sharing) - held)
     const fair = Math.max(said.needs, Math.min(left / (2 * sharing), dear))
-    const grant = Math.min(said.wants, fair)
+    const wanted = Math.min(said.wants, fair)
+    // Part of a request serves nobody.
+    const grant = measure === 'cost' ? wanted : Math.ceil(wanted)
     if (grant <= left) return grant
     return said.needs <= left ? said.needs : 0
   }

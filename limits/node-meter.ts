@@ -97,7 +97,7 @@ class LoggedMeter implements NodeMeter {
     return this.#meter.reserve(payer, most, now)
   }
 
-  agree(payer: Payer, most: Usage, now: Instant): Promise<void> | undefined {
+  agree(payer: Payer, most: Usage, now: Instant): Promise<Reservation> | undefined {
     if (this.#awaySince !== null) return undefined
     const accounts = this.#meter.pending(payer, most, now)
     if (accounts.length === 0 || accounts.some((account) => (this.#waiting.get(account)?.size ?? 0) >= maxWaiting)) return undefined
@@ -122,10 +122,16 @@ class LoggedMeter implements NodeMeter {
     await this.#tail?.close()
   }
 
-  async #agreed(payer: Payer, most: Usage, until: Instant, first: readonly Account[]): Promise<void> {
+  async #agreed(payer: Payer, most: Usage, until: Instant, first: readonly Account[]): Promise<Reservation> {
     const { clock } = this.#options
-    for (let accounts = first; accounts.length > 0 && clock() < until; accounts = this.#meter.pending(payer, most, clock())) {
+    for (let accounts = first; ; ) {
       await this.#heard(accounts, until - clock())
+      const now = clock()
+      // Of those who wait each takes what is there before the next one looks.
+      const reservation = this.#meter.reserve(payer, most, now)
+      if (reservation.ok || now >= until) return reservation
+      accounts = this.#meter.pending(payer, most, now)
+      if (accounts.length === 0) return reservation
     }
   }
 

@@ -51,7 +51,7 @@ export interface Meter {
   reserve(payer: Payer, most: Usage, now: Instant): Reservation
   /**
    * After a refusal: a promise where nodes may agree on more within a moment, such as at the first call of a payer at this
-   * node; undefined where waiting is in vain. Ask {@link reserve} once more when it resolves, whatever became of it.
+   * node; undefined where waiting is in vain. It resolves with the reservation, or with the refusal once it is final.
    */
-  agree?(payer: Payer, most: Usage, now: Instant): Promise<void> | undefined
+  agree?(payer: Payer, most: Usage, now: Instant): Promise<Reservation> | undefined
 }
