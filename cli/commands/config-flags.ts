@@ -30,7 +30,7 @@ export function configFlags(flags: StartFlags): ReadonlyMap<string, unknown> {
   return map
 }
 
-function portOf(flag: string, text: string): number {
+export function portOf(flag: string, text: string): number {
   const port = Number(text)
   if (!/^\d{1,5}$/.test(text) || port > 65_535)
     throw new CliError('USAGE', `${flag} ${JSON.stringify(text)}: a port is a number from 0 to 65535`)
