@@ -40,6 +40,8 @@ export function storeContract(name: string, factory: StoreFactory): void {
           ['004-late-inserts.sql', false],
           ['005-generations.sql', false],
           ['006-prompts.sql', false],
+          ['007-audit.sql', false],
+          ['008-policy.sql', false],
         ],
       )
     })
@@ -50,10 +52,10 @@ export function storeContract(name: string, factory: StoreFactory): void {
         assert.match(String(row?.statement), /non_replicated_deduplication_window = 1000/)
         assert.match(String(row?.statement), /TTL toDateTime\(ingested\)/)
       }
-      const kinds = ['tick', 'key', 'model', 'heartbeat', 'term'] as const
+      const kinds = ['tick', 'key', 'model', 'risk', 'heartbeat', 'term'] as const
       assert.deepEqual(
         kinds.map((kind) => tableOf(kind)),
-        [null, null, null, null, null],
+        [null, null, null, null, null, null],
       )
     })
 
