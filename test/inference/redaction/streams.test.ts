@@ -29,6 +29,7 @@ const told: readonly [text: string, masked: string][] = [
   [`key ${pem} and more`, 'key [SECRET] and more'],
   [`cut ${pem.slice(0, 90)}`, 'cut [SECRET]'],
   ['-----BEGIN PUBLIC KEY-----\nabc', '-----BEGIN PUBLIC KEY-----\nabc'],
+  ['then please call 4155552671 or see version 1.2.3.4 of it', 'then please call [PHONE] or see version 1.2.3.4 of it'],
   ['order 4155552671, call 4155552671; 電話 415-555-2671です', 'order 4155552671, call [PHONE]; 電話 [PHONE]です'],
 ]
 
