@@ -43,11 +43,11 @@ export function openClient(options: ClientOptions): Client {
   const url = options.url ?? readInstance(options.dataDir).console
   const token = options.token ?? readToken(options.dataDir)
   const send = async (path: string, init: RequestInit, otp: string | undefined): Promise<Response> => {
-    const code = otp === undefined ? {} : { [otpHeader]: otp }
-    return fetch(new URL(path, url), {
-      ...init,
-      headers: { authorization: `Bearer ${token}`, accept: 'application/json', ...code, ...init.headers },
-    }).catch((cause: unknown) => {
+    const headers = new Headers(init.headers)
+    headers.set('authorization', `Bearer ${token}`)
+    headers.set('accept', 'application/json')
+    if (otp !== undefined) headers.set(otpHeader, otp)
+    return fetch(new URL(path, url), { ...init, headers }).catch((cause: unknown) => {
       throw new CliError(
         'NOT_RUNNING',
         `no instance answers at ${url}: start one with \`cordon start\`, or name it with --data-dir or --url`,

@@ -8,7 +8,7 @@ import { type Promotion, promoted } from './promotion.ts'
 import { Turn } from './turn.ts'
 
 export interface ModelAnnouncerOptions {
-  readonly charge: Charge
+  readonly charge: Pick<Charge, 'held' | 'term' | 'publish' | 'follow' | 'onTake'>
   readonly heartbeats: View<Heartbeat>
   readonly models: View<Model>
   readonly clock: () => Instant

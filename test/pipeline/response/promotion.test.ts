@@ -51,12 +51,30 @@ describe('promoting', () => {
   let models: View<Model>
   let heartbeats: View<Heartbeat>
   let announcer: ModelAnnouncer
+  /** Writing waits for it. */
+  let gate: Promise<void>
+  let writing: number
   beforeEach(async () => {
     given = await Given.open()
     charge = await given.charge(given.bus, 'promoter')
     models = await openView(given.bus, 'models')
     heartbeats = await openView(given.bus, 'heartbeats')
-    announcer = announceModels({ charge, heartbeats, models, clock: () => start, log, source: 'respond', lookMs: null })
+    gate = Promise.resolve()
+    writing = 0
+    const slow = {
+      get held() {
+        return charge.held
+      },
+      term: () => charge.term(),
+      follow: charge.follow.bind(charge),
+      onTake: charge.onTake.bind(charge),
+      publish: async (...given: Parameters<Charge['publish']>) => {
+        writing++
+        await gate
+        return charge.publish(...given)
+      },
+    }
+    announcer = announceModels({ charge: slow, heartbeats, models, clock: () => start, log, source: 'respond', lookMs: null })
   })
   afterEach(async () => {
     await announcer.close()
@@ -92,8 +110,15 @@ describe('promoting', () => {
     await until('the model', () => models.get('digits')?.current === '1')
     await say(serve('1', '2'))
     await until('the other version', () => models.get('digits')?.versions.length === 2)
-    // Each heartbeat has the announcer look, and what it writes names the current version.
-    const [made] = await Promise.all([announcer.promote({ model: 'digits', version: '2', good: false }), say(serve('1', '2', '3'))])
+    // An announcement has read the record, and is about to write it as it was.
+    const open = Promise.withResolvers<void>()
+    gate = open.promise
+    writing = 0
+    await say(serve('1', '2', '3'))
+    await until('the announcement', () => writing === 1)
+    const promoting = announcer.promote({ model: 'digits', version: '2', good: false })
+    setImmediate(open.resolve)
+    const made = await promoting
     assert.equal(made.current, '2')
     await until('the newest version', () => models.get('digits')?.versions.length === 3)
     assert.equal(models.get('digits')?.current, '2')
