@@ -25,14 +25,15 @@ export function addNoise(row: Float32Array | Float64Array, most: number, seed: W
     if (value > (row[top] as number)) top = i
   }
   if (!(Math.abs(sum - 1) <= sumTolerance)) return
-  const drawn = draw(classes, seed)
-  const share = Math.min(most / 2, bearable(row, drawn, top))
+  const uniform = uniforms(seed)
+  const drawn = draw(classes, uniform)
+  // How much, too, is drawn: of a sure answer noise can only take, and what it always took could be given back.
+  const share = Math.min((uniform() * most) / 2, bearable(row, drawn, top))
   for (let i = 0; i < classes; i++) row[i] = (1 - share) * (row[i] as number) + share * sum * (drawn[i] as number)
 }
 
 /** Few classes get most of it: noise on all of them alike could be taken off again. */
-function draw(classes: number, seed: Words): Float64Array {
-  const uniform = uniforms(seed)
+function draw(classes: number, uniform: () => number): Float64Array {
   const drawn = new Float64Array(classes)
   let total = 0
   for (let i = 0; i < classes; i++) {
