@@ -48,7 +48,7 @@ function verifyCommand(audit: Command): void {
     .option('--from <file>', 'an export (.gz too), with no instance; or store, of a running one', 'store')
     .option('--key <file...>', 'public keys of the writers, as PEM or verifier keys; without any, what the logs state is taken')
     .option('--checkpoint <file...>', 'checkpoints that you kept: the logs must hold what they cover')
-    .option('--proof <file>', 'verify one proof, with --key')
+    .option('--proof <file>', 'verify a proof, or an export of proofs, with --key')
     .action(verify)
 }
 
@@ -83,6 +83,8 @@ async function verify(flags: VerifyFlags): Promise<void> {
 
 function checkProof(text: string, trusted: readonly string[], output: ReturnType<typeof openOutput>): void {
   if (trusted.length === 0) throw new CliError('USAGE', 'a proof is verified with the public key of its writer: --key FILE')
+  const lines = text.split('\n').filter((line) => line !== '')
+  if (lines.length > 1) return checkProofs(lines, trusted, output)
   const verdict = verifyProof(parsed(text), trusted)
   output.one(
     verdict,
@@ -91,6 +93,17 @@ function checkProof(text: string, trusted: readonly string[], output: ReturnType
       : `not proved: ${verdict.reason}`,
   )
   if (!verdict.ok) process.exitCode = 1
+}
+
+function checkProofs(lines: readonly string[], trusted: readonly string[], output: ReturnType<typeof openOutput>): void {
+  const failed = lines.flatMap((line, at) => {
+    const verdict = verifyProof(parsed(line), trusted)
+    return verdict.ok ? [] : [{ line: at + 1, reason: verdict.reason }]
+  })
+  const told = failed.slice(0, printed).map(({ line, reason }) => `line ${line}: ${reason}`)
+  const sum = `${lines.length - failed.length} of ${lines.length} records proved; whether others are missing, an export of everything tells`
+  output.one({ ok: failed.length === 0, proofs: lines.length, failed }, [...told, sum].join('\n'))
+  if (failed.length > 0) process.exitCode = 1
 }
 
 async function exportTrail(flags: ExportFlags): Promise<void> {

@@ -46,7 +46,7 @@ describe('a trail', () => {
     trail.close()
     const [opened, first, second] = recordsOf(events)
     assert.deepEqual([opened?.kind, opened?.reason, opened?.after], ['opened', 'new', null])
-    const { log, seq, prev, kind, ...kept } = first ?? {}
+    const { log: _log, seq, prev: _prev, kind, ...kept } = first ?? {}
     assert.deepEqual(kept, entry(1, { prompt: 'Who said "\\n"?\n\ufffd \u0000 €', policies: ['a', 'b'] }))
     assert.deepEqual([seq, kind, second?.cost], [1, 'entry', 1e-7])
     for (const event of events) {
@@ -60,10 +60,7 @@ describe('a trail', () => {
     const { trail, events } = openKept(temporaryDir(t))
     trail.append(entry(1, { resource: 'x'.repeat(10_000), prompt: '\u0000'.repeat(1_000_000), policies: Array(1_000).fill('p') }))
     const [, record] = recordsOf(events)
-    assert.deepEqual(
-      [String(record?.resource).length, String(record?.prompt).length, (record?.policies as string[]).length],
-      [256, 65_536, 64],
-    )
+    assert.deepEqual([String(record?.resource).length, String(record?.prompt).length, Object(record?.policies).length], [256, 65_536, 64])
     trail.close()
   })
 
@@ -125,7 +122,7 @@ describe('a trail', () => {
     second.trail.close()
     const events = [...first.events, ...second.events]
     const [, opened] = openings(events)
-    assert.deepEqual([opened?.seq, opened?.reason, (opened?.after as { size: number }).size], [0, 'power-cut', 4])
+    assert.deepEqual([opened?.seq, opened?.reason, Object(opened?.after).size], [0, 'power-cut', 4])
     const verdict = await verifyLines(exported(events))
     assert.deepEqual([verdict.problems, verdict.records, verdict.logs.length], [[], 8, 2])
     // And what it follows cannot be cut off unseen, although no checkpoint covers it.
