@@ -1,7 +1,7 @@
 import type { ClickHouseClient } from '@clickhouse/client'
 import { ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { checkCluster, onCluster } from './cluster.ts'
-import { engineReason, StoreError } from './errors.ts'
+import { engineReason, openFailure, StoreError } from './errors.ts'
 import { SerialConnection } from './serial-connection.ts'
 import type { ReadLimits } from './settings.ts'
 import { readSettings } from './settings.ts'
@@ -40,7 +40,7 @@ export interface Connections {
 /**
  * Connects and creates the database.
  *
- * @throws StoreError `OPEN_FAILED`
+ * @throws StoreError `OPEN_FAILED`, or `STORE_UNAVAILABLE` where a server does not answer
  */
 export async function connect(options: ConnectionOptions): Promise<Connections> {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(options.database)) {
@@ -57,7 +57,8 @@ export async function connect(options: ConnectionOptions): Promise<Connections> 
   } catch (error) {
     const where =
       options.path === undefined ? 'the ClickHouse server' : `the data directory ${options.path} (one process at a time can have it)`
-    throw new StoreError('OPEN_FAILED', `opening the store on ${where}: ${engineReason(error)}`, { cause: error })
+    const code = options.path === undefined ? openFailure(error, 'OPEN_FAILED') : 'OPEN_FAILED'
+    throw new StoreError(code, `opening the store on ${where}: ${engineReason(error)}`, { cause: error })
   }
 }
 

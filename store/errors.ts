@@ -64,6 +64,15 @@ export function readFailure(error: unknown): StoreErrorCode {
   return /^\d+$/.test(engineCode(error)) ? 'QUERY_FAILED' : 'STORE_UNAVAILABLE'
 }
 
+/** What no patience mends: a name that is unknown, a certificate that is not trusted, an address that is none. */
+const lasting = /^(ENOTFOUND|EPROTO|ERR_(INVALID|TLS|SSL).*|.*CERT.*|.*SIGNATURE.*)$/
+
+/** What a server that could not be opened is: away for now, where it gave no answer of its own, whatever stood in its place. */
+export function openFailure(error: unknown, otherwise: StoreErrorCode): StoreErrorCode {
+  const code = engineCode(error)
+  return /^\d+$/.test(code) || lasting.test(code) ? otherwise : 'STORE_UNAVAILABLE'
+}
+
 /** ClickHouse's error number as the client gives it; anything else is no answer of the engine. */
 export function engineCode(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code

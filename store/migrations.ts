@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import type { ClickHouseClient } from '@clickhouse/client'
 import { consistentRead, onCluster, quorumSettings } from './cluster.ts'
-import { engineReason, StoreError } from './errors.ts'
+import { engineReason, openFailure, StoreError } from './errors.ts'
 
 /** A step of the schema. Files are `NNN-name.sql`, applied in order, once, and never edited afterwards. */
 export interface Migration {
@@ -23,7 +23,8 @@ ENGINE = MergeTree ORDER BY name`
  * and two processes may run it at once.
  *
  * @param cluster where the tables are made on every replica; null for a single server, or in process
- * @throws StoreError `MIGRATION_FAILED`, or `MIGRATION_CHANGED` when a file that was applied reads differently now
+ * @throws StoreError `MIGRATION_FAILED`, `MIGRATION_CHANGED` when a file that was applied reads differently now, or
+ *   `STORE_UNAVAILABLE` where the server does not answer
  */
 export async function migrate(client: ClickHouseClient, cluster: string | null): Promise<Migration[]> {
   const applied = await appliedBefore(client, cluster)
@@ -52,7 +53,9 @@ async function appliedBefore(client: ClickHouseClient, cluster: string | null): 
     const known = await client.query({ query, format: 'JSONEachRow' })
     return new Map((await known.json<{ name: string; checksum: string }>()).map((row) => [row.name, row.checksum]))
   } catch (error) {
-    throw new StoreError('MIGRATION_FAILED', `reading which migrations were applied: ${engineReason(error)}`, { cause: error })
+    throw new StoreError(openFailure(error, 'MIGRATION_FAILED'), `reading which migrations were applied: ${engineReason(error)}`, {
+      cause: error,
+    })
   }
 }
 
@@ -62,7 +65,7 @@ async function apply(client: ClickHouseClient, cluster: string | null, file: str
     for (const statement of statementsOf(text)) await client.command({ query: placed(statement, cluster) })
     await client.command({ query: `INSERT INTO migrations (name, checksum)${settings} VALUES ('${file}', '${checksum}')` })
   } catch (error) {
-    throw new StoreError('MIGRATION_FAILED', `applying migration ${file}: ${engineReason(error)}`, { cause: error })
+    throw new StoreError(openFailure(error, 'MIGRATION_FAILED'), `applying migration ${file}: ${engineReason(error)}`, { cause: error })
   }
 }
 

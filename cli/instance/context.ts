@@ -86,21 +86,18 @@ export async function opening<T>(config: Config, open: (log: Logger, closers: Cl
       return await open(log, closers)
     } catch (err) {
       await closers.closeAll(log)
-      if (!isAway(err)) throw err
+      if (!isAway(err, config)) throw err
       log.warn({ err }, 'not started yet: waiting for what it needs')
       await pause.wait(new AbortController().signal)
     }
   }
 }
 
-/** A name that cannot be looked up just now among them, but not one that is unknown: it would be for ever. */
-const away: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EAI_AGAIN'])
-
 /** A server that is not there, or not yet; anything else would not mend itself. */
-function isAway(error: unknown): boolean {
+function isAway(error: unknown, { store }: Config): boolean {
   if (!(error instanceof CordonError)) return false
-  if (error.code === 'BUS_UNAVAILABLE') return true
-  const { code } = (error.cause ?? {}) as { code?: unknown }
+  return error.code === 'BUS_UNAVAILABLE' || (error.code === 'STORE_UNAVAILABLE' && store.url !== null)
+}
   return error.code === 'OPEN_FAILED' && typeof code === 'string' && away.has(code)
 }
 

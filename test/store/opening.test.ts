@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { describe, it } from 'node:test'
 import pino from 'pino'
+import { openFailure } from '../../store/errors.ts'
 import { openStore } from '../../store/index.ts'
 import { chdb } from './chdb-factory.ts'
 
@@ -17,11 +21,29 @@ describe('opening a store', () => {
     await assert.rejects(
       openStore({ url: 'http://127.0.0.1:1', username: 'u', password: 'secret-word', log }),
       (error: Error & { code: string }) => {
-        assert.equal(error.code, 'OPEN_FAILED')
+        assert.equal(error.code, 'STORE_UNAVAILABLE')
         assert.doesNotMatch(error.message, /secret-word/)
         return true
       },
     )
+  })
+
+  it('tells a server that is away from one that refuses', async (t) => {
+    const answers = [
+      { says: 'out of order', code: 'STORE_UNAVAILABLE' },
+      { says: 'Code: 516. DB::Exception: default: Authentication failed. (AUTHENTICATION_FAILED) (version 26.7.1)', code: 'OPEN_FAILED' },
+    ]
+    for (const { says, code } of answers) {
+      const server = createServer((_request, response) => response.writeHead(500).end(says))
+      await once(server.listen(0, '127.0.0.1'), 'listening')
+      t.after(() => server.close())
+      const { port } = server.address() as AddressInfo
+      await assert.rejects(openStore({ url: `http://127.0.0.1:${port}`, log }), { code })
+    }
+    // The client's own words where nothing came in time, without a code.
+    assert.equal(openFailure(new Error('Timeout error.'), 'OPEN_FAILED'), 'STORE_UNAVAILABLE')
+    for (const code of ['ENOTFOUND', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'ERR_TLS_CERT_ALTNAME_INVALID'])
+      assert.equal(openFailure(Object.assign(new Error(), { code }), 'OPEN_FAILED'), 'OPEN_FAILED')
   })
 
   it('finds what it kept, refuses another directory beside the one it has, and a schema that was tampered with', async () => {
