@@ -98,8 +98,6 @@ function isAway(error: unknown, { store }: Config): boolean {
   if (!(error instanceof CordonError)) return false
   return error.code === 'BUS_UNAVAILABLE' || (error.code === 'STORE_UNAVAILABLE' && store.url !== null)
 }
-  return error.code === 'OPEN_FAILED' && typeof code === 'string' && away.has(code)
-}
 
 /** The bus, to be closed last. */
 export async function openBusOf(config: Config, instance: string, log: Logger, closers: Closers): Promise<EventBus> {
