@@ -131,7 +131,8 @@ export class Account {
   /** Someone asked for it, whether it was there or not. */
   want(wanted: number, ceiling: number, now: Instant): void {
     if (now > this.#recentAt) {
-      this.#recent *= 2 ** ((this.#recentAt - now) / memoryMs)
+      // Near enough to an exponential, without its cost.
+      this.#recent *= memoryMs / (memoryMs + now - this.#recentAt)
       this.#recentAt = now
     }
     this.#recent += wanted

@@ -55,7 +55,7 @@ export class Accounts {
     const { principal, organization, keyId, model } = payer
     const name = `${principal}|${organization ?? ''}|${keyId ?? ''}|${model}`
     let found = this.#byPayer.get(name)
-    if (found === undefined || found.some(isClosed)) {
+    if (found === undefined || anyClosed(found)) {
       found = this.#find(payer, now)
       // All at once, since nothing is lost by it: keeping an order would cost every call.
       if (this.#byPayer.size >= this.#options.most) this.#byPayer = new Map()
@@ -105,6 +105,7 @@ export class Accounts {
   }
 }
 
-function isClosed({ closed }: Account): boolean {
-  return closed
+function anyClosed(accounts: readonly Account[]): boolean {
+  for (const { closed } of accounts) if (closed) return true
+  return false
 }

@@ -65,6 +65,7 @@ export class SharedMeter implements Meter {
     const accounts = this.#accounts.of(payer, now)
     if (accounts.length === 0) return free
     const amounts: number[] = []
+    const ceilings: number[] = []
     let tightest: Account | undefined
     let tightestLeft = 0
     let tightestRatio = Number.POSITIVE_INFINITY
@@ -74,6 +75,7 @@ export class SharedMeter implements Meter {
       const wanted = measured(rule, most)
       const ceiling = rule.amount * this.#factor(account, payer, now)
       amounts.push(wanted)
+      ceilings.push(ceiling)
       if (!account.room(wanted, ceiling, now, this.alone).ok) refused = true
       const left = account.remaining(ceiling) - wanted
       if (left / rule.amount < tightestRatio) {
@@ -86,7 +88,7 @@ export class SharedMeter implements Meter {
     for (let i = 0; i < accounts.length; i++) {
       const account = accounts[i]
       if (account === undefined) continue
-      account.take(amounts[i] ?? 0, account.rule.amount * this.#factor(account, payer, now), now)
+      account.take(amounts[i] ?? 0, ceilings[i] ?? 0, now)
       if (!account.listed && account.asks(now)) this.#list(account)
     }
     return new Held(accounts, amounts, most, tightest, tightestLeft, now)

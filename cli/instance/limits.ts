@@ -1,6 +1,10 @@
+import type { Pulse } from '../../bus/heartbeat.ts'
 import type { LimitView } from '../../console/port.ts'
+import { mostOf } from '../../inference/server/cost.ts'
+import type { NodeOptions } from '../../inference/server/options.ts'
 import { type Allocator, openAllocator, type ShareCharge } from '../../limits/allocator.ts'
-import { type NodeMeter, openNodeMeter } from '../../limits/node-meter.ts'
+import { type NodeMeter, type NodeMeterState, openNodeMeter } from '../../limits/node-meter.ts'
+import type { Instant } from '../../schemas/index.ts'
 import type { Config } from '../config/schema.ts'
 import { span } from '../output.ts'
 import type { Context } from './context.ts'
@@ -10,6 +14,21 @@ export async function openMeter({ config, bus, clock, log, closers }: Context): 
   const { rules, nodes, whenAway, agreeMs } = config.limits
   if (rules.length === 0) return undefined
   return closers.keep('limits', await openNodeMeter({ bus, rules, node: config.inference.node, nodes, whenAway, clock, log, agreeMs }))
+}
+
+/** What a node sets aside before a model runs. */
+export function meteringOf(
+  meter: NodeMeter,
+  riskOf: (principal: string, now: Instant) => number,
+  priced: Pick<NodeOptions, 'configurationOf' | 'prices'>,
+): NonNullable<NodeOptions['metering']> {
+  return { meter, riskOf, mostOf: (exchange) => mostOf(exchange, priced) }
+}
+
+/** A node that nobody grants anything is well, and says so all the same. */
+export function withLimits(pulse: Pulse, { accounts, awaySince, summary }: NodeMeterState): Pulse {
+  const detail = { ...pulse.detail, allowances: accounts, limitsAwaySince: awaySince }
+  return { ...pulse, summary: (awaySince === null ? pulse.summary : `${pulse.summary}; ${summary}`).slice(0, 2_000), detail }
 }
 
 /** Shares limits out among nodes, where the role `respond` runs; undefined where none are configured. */

@@ -115,8 +115,7 @@ export function consolePorts(parts: Parts): ConsolePorts {
     limits: {
       list: () => limits,
       sharesOf: (subject) =>
-        shares
-          .values()
+        Iterator.from(shares.values())
           .filter((share) => share.subject === subject)
           .take(mostShares)
           .toArray(),

@@ -9,10 +9,13 @@ import { openRegistry } from '../../../inference/registry.ts'
 import { createNode } from '../../../inference/server/node.ts'
 import { passThrough, type Tracing } from '../../../inference/server/tracing.ts'
 import { openTracing } from '../../../inference/telemetry/tracing.ts'
+import { risksOf } from '../../../policy/risks.ts'
+import type { Instant } from '../../../schemas/index.ts'
 import { openNodeTrail } from '../audit.ts'
 import { openCallers } from '../callers.ts'
 import type { Context } from '../context.ts'
 import { openFingerprinters } from '../fingerprinters.ts'
+import { meteringOf, openMeter, withLimits } from '../limits.ts'
 import { listening } from '../listen.ts'
 import { modelsDirOf } from '../models-dir.ts'
 import { openPolicy, permissionOf } from '../policy.ts'
@@ -32,6 +35,7 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
   const models = closers.keep('models', await openView(bus, 'models', { onError: warn('a model could not be read') }))
   const containments = closers.keep('lease view', await openView(bus, 'containments', { onError: warn('a lease could not be read') }))
   const risks = closers.keep('risks', await openView(bus, 'risks', { onError: warn('a risk could not be read') }))
+  const present = risksOf(risks)
   const policy = await openPolicy(context, risks)
   const emitter = await openEmitter({ bus, dir: join(config.dataDir, 'spool'), maxBytes: inference.spoolBytes, clock, log, registry })
   closers.add('emitter', async () => {
@@ -43,6 +47,9 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
   const declared = await openRegistry(modelsDir)
   const configurationOf = configurations(config.models, secrets.fingerprintKey)
   const { runtime, text } = await openServing(context, modelsDir, declared, configurationOf)
+  const meter = await openMeter(context)
+  const prices = { perItem: inference.pricePerItem }
+  const riskOf = (principal: string, now: Instant) => present.of(principal, now)
   const node = await createNode({
     name: inference.node,
     pools,
@@ -55,6 +62,7 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     keys,
     authenticator: openCallers(context, secrets, { keys, tokens: issuing?.tokens }),
     ...(policy === null ? {} : { permission: permissionOf(policy, configurationOf) }),
+    ...(meter === undefined ? {} : { metering: meteringOf(meter, riskOf, { configurationOf, prices }) }),
     ...(audit === undefined ? {} : { audit }),
     containments,
     models,
@@ -78,11 +86,11 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     addressKey: secrets.addressKey,
     trustedProxies: inference.trustedProxies,
     fingerprintKeyId: fingerprintKeyId(secrets.fingerprintKey),
-    prices: { perItem: inference.pricePerItem },
+    prices,
   })
   closers.add('node', () => node.close())
   const { url } = await listening('inference', inference, () => node.start(inference))
-  await context.heart('node', () => node.pulse())
+  await context.heart('node', () => (meter === undefined ? node.pulse() : withLimits(node.pulse(), meter.state())))
   return { url }
 }
 
