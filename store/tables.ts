@@ -29,8 +29,8 @@ export interface RowOrigin {
   readonly offset: number
 }
 
-/** The kinds of event that the store keeps. Keys, models and risks are control state, ticks, heartbeats and terms the processes' own. */
-export type StoredKind = Exclude<Kind, 'tick' | 'key' | 'model' | 'risk' | 'heartbeat' | 'term'>
+/** The kinds of event that the store keeps. Keys, models, risks and shares of limits are control state, ticks, heartbeats and terms the processes' own. */
+export type StoredKind = Exclude<Kind, 'tick' | 'key' | 'model' | 'risk' | 'share' | 'spending' | 'heartbeat' | 'term'>
 
 /** The newest instant that DateTime64 holds: the end of 2299. */
 const latest = Date.UTC(2299, 11, 31, 23, 59, 59, 999)
