@@ -54,6 +54,10 @@ export const TextConfiguration = z.strictObject({
     .boolean()
     .default(true)
     .describe('whether prompts leave a keyed fingerprint, from which attacks on the model are seen; never their text'),
+  keepPrompts: z
+    .boolean()
+    .default(false)
+    .describe('whether the audit trail holds the prompts themselves, up to 64 KiB of each request; else their keyed hash alone'),
   examineAnswers: z
     .boolean()
     .default(true)

@@ -27,8 +27,8 @@ import { TickEvent } from './tick.ts'
  */
 export const kinds = {
   request: { version: '1.2', schema: RequestEvent },
-  fingerprint: { version: '1.1', schema: FingerprintEvent },
-  prompt: { version: '1.0', schema: PromptEvent },
+  fingerprint: { version: '1.2', schema: FingerprintEvent },
+  prompt: { version: '1.1', schema: PromptEvent },
   telemetry: { version: '1.1', schema: TelemetryEvent },
   flow: { version: '1.0', schema: FlowEvent },
   tick: { version: '1.0', schema: TickEvent },

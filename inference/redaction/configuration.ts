@@ -54,3 +54,4 @@ export const SanitiseConfiguration = z.strictObject({
     .describe('control characters, bidirectional overrides, and invisible characters where no script or emoji needs them'),
   output: z.enum(['off', 'strip']).default('off').describe('the same in answers'),
 })
+export type SanitiseConfiguration = z.infer<typeof SanitiseConfiguration>

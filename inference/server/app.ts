@@ -1,4 +1,4 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type RequestListener, type Server, type ServerOptions, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -10,6 +10,7 @@ import { checkHeaders } from './headers.ts'
 import type { NodeLimits } from './options.ts'
 import { busy } from './pools.ts'
 import { Refusal, refusalOfStatus, refusalType } from './refusal.ts'
+import type { Tls } from './tls.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -30,10 +31,19 @@ export interface AppParts {
   readonly log: Logger
   /** Whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[]
+  /** Undefined for plain HTTP. */
+  readonly tls: Tls | undefined
 }
 
 /** A Fastify application with our bounds, bytes as the body, and every error in the client's dialect. */
-export function openApp({ limits, bodies, connections, leaving, log, trustedProxies }: AppParts): FastifyInstance {
+export function openApp({ limits, bodies, connections, leaving, log, trustedProxies, tls }: AppParts): FastifyInstance {
+  // Checked below, to answer with a problem.
+  const http = {
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersMs,
+    requireHostHeader: false,
+    connectionsCheckingInterval: Math.min(limits.headersMs, 1_000),
+  }
   const app = Fastify({
     logger: false,
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
@@ -43,13 +53,8 @@ export function openApp({ limits, bodies, connections, leaving, log, trustedProx
     requestTimeout: limits.requestMs + 1_000,
     keepAliveTimeout: limits.keepAliveMs,
     maxRequestsPerSocket: limits.maxRequestsPerConnection,
-    // Checked below, to answer with a problem.
-    http: {
-      maxHeaderSize: limits.maxHeaderBytes,
-      headersTimeout: limits.headersMs,
-      requireHostHeader: false,
-      connectionsCheckingInterval: Math.min(limits.headersMs, 1_000),
-    },
+    http,
+    ...(tls === undefined ? {} : { serverFactory: (handler: RequestListener) => openSecureServer(tls, http, limits, handler) }),
     routerOptions: { maxParamLength: 512 },
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => {
@@ -62,7 +67,7 @@ export function openApp({ limits, bodies, connections, leaving, log, trustedProx
   })
   // Node leaves out what is beyond, without a word; one more than we take is enough to see that.
   app.server.maxHeadersCount = limits.maxHeaders + 1
-  boundConnections(app, limits, connections)
+  boundConnections(app, limits, connections, tls !== undefined)
   const continued = answerExpectations(app)
   refuseFramings(app, limits.maxHeaders)
   app.addHook('onSend', (_request, reply, _payload, done) => {
@@ -85,6 +90,16 @@ export function openApp({ limits, bodies, connections, leaving, log, trustedProx
   })
   takeBytes(app, bodies, continued)
   return app
+}
+
+/** With the bounds that Fastify gives a server of its own. */
+function openSecureServer(tls: Tls, http: ServerOptions, limits: NodeLimits, handler: RequestListener): Server {
+  const server = tls.createServer({ ...http, handshakeTimeout: limits.headersMs }, handler)
+  server.keepAliveTimeout = limits.keepAliveMs
+  server.requestTimeout = limits.requestMs + 1_000
+  server.maxRequestsPerSocket = limits.maxRequestsPerConnection
+  server.setTimeout(limits.requestMs)
+  return server
 }
 
 /** What comes behind a request that can be read in two ways may be a part of it: it is not run, and the connection is closed. */
@@ -160,7 +175,7 @@ function answerExpectations({ server }: FastifyInstance): WeakMap<IncomingMessag
   return continued
 }
 
-function boundConnections({ server }: FastifyInstance, { maxConnections }: NodeLimits, connections: Connections): void {
+function boundConnections({ server }: FastifyInstance, { maxConnections }: NodeLimits, connections: Connections, secure: boolean): void {
   let open = 0
   server.maxConnections = maxConnections + toldConnections
   server.on('connection', (socket: Socket) => {
@@ -168,7 +183,9 @@ function boundConnections({ server }: FastifyInstance, { maxConnections }: NodeL
     // It is known only while the connection is there, but to whom it was asked once it stays known: events of who left have it too.
     void socket.remoteAddress
     socket.once('close', () => open--)
-    if (open > maxConnections) endWith(socket, busy('OVERLOADED', 1))
+    // Before the handshake there is no way to say it.
+    if (open > maxConnections && secure) socket.destroy()
+    else if (open > maxConnections) endWith(socket, busy('OVERLOADED', 1))
   })
   // Nothing moved for a while: not for who waits for a model; but who does not take its answer waits for nothing.
   server.on('timeout', (socket: Socket) => {

@@ -9,6 +9,7 @@ import { busy } from './pools.ts'
 import type { Recorder } from './recorder.ts'
 import { settle } from './reservation.ts'
 import type { Service } from './service.ts'
+import { clientCertificateOf } from './tls.ts'
 import type { Tracing } from './tracing.ts'
 import type { Watch } from './watch.ts'
 
@@ -65,7 +66,11 @@ export function recordExchanges(app: FastifyInstance, parts: ModelRoutes, protoc
       throw busy('OVERLOADED', 1)
     }
     if (closing()) throw busy('OVERLOADED', 1)
-    const entering = service.enter(exchange, credentialsOf(headers, exchange.address, null), request.method === 'POST')
+    const entering = service.enter(
+      exchange,
+      credentialsOf(headers, exchange.address, clientCertificateOf(request.raw.socket)),
+      request.method === 'POST',
+    )
     if (entering !== undefined) await entering
     parts.bodies.expect(request, exchange)
   })

@@ -100,7 +100,15 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
   const service = new Service({ options, limits, enforcement, freshness, pools, gate })
   const bodies = new Bodies(limits, watch)
   const connections = new Connections()
-  const app = openApp({ limits, bodies, connections, leaving: () => leaving, log, trustedProxies: options.trustedProxies ?? [] })
+  const app = openApp({
+    limits,
+    bodies,
+    connections,
+    leaving: () => leaving,
+    log,
+    trustedProxies: options.trustedProxies ?? [],
+    tls: options.tls,
+  })
   const stateOf = () => {
     freshness.look()
     const pools = options.pools.map(stateOfPool)
@@ -120,6 +128,7 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
   const parts = { service, recorder, tracing, clock, closing: () => closing, onRecordError, limits, metrics, log, ...held }
   await app.register(oipRoutes, { ...parts, runtime, configurationOf: options.configurationOf, fingerprinterOf })
   await app.register(openaiRoutes, { ...parts, text, prompts: options.prompts, configurationOf: options.configurationOf })
+  options.moreRoutes?.(app)
   await app.ready()
   const telemetry = openTelemetry({ options, everyMs: limits.telemetryMs, recorder, freshness })
   let looking: NodeJS.Timeout | undefined
@@ -129,7 +138,8 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
     sampleTelemetry: telemetry.sample,
     start: async ({ host, port, reusePort = false }) => {
       const listening = { host, port, reusePort }
-      const url = await app.listen(listening)
+      const heard = await app.listen(listening)
+      const url = options.tls === undefined ? heard : heard.replace(/^http:/, 'https:')
       telemetry.start()
       looking = setInterval(() => freshness.look(), lookMs)
       log.info({ url, backend: options.runtime.backend }, 'node: serving')

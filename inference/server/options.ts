@@ -1,3 +1,4 @@
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Authenticator } from '../../access/identity.ts'
@@ -11,6 +12,7 @@ import type { Fingerprinter, PromptFingerprinter, TensorRuntime, TextRuntime } f
 import type { ControlOptions, ControlSource } from './freshness.ts'
 import type { Permission } from './permission.ts'
 import type { Metering } from './reservation.ts'
+import type { Tls } from './tls.ts'
 import type { Tracing } from './tracing.ts'
 
 /** Workers that run models together; a quarantined pool leaves its models to the others. */
@@ -116,6 +118,8 @@ export interface NodeOptions {
   readonly keys: Pick<KeyRegistry, 'verify'> & Partial<ControlSource>
   /** Who calls; where it is left out, whoever has an API key. */
   readonly authenticator?: Authenticator
+  /** Further routes of the same port, such as those that issue tokens. */
+  readonly moreRoutes?: (app: FastifyInstance) => void
   /** Whether callers may; where it is left out, all may whose credential is for inference. */
   readonly permission?: Permission
   /** How much they may; where it is left out, nothing but the ordinary quota and leases. */
@@ -134,6 +138,8 @@ export interface NodeOptions {
   readonly limits?: Partial<NodeLimits>
   /** Addresses and CIDRs of proxies whose `X-Forwarded-For` is believed; none where it is left out. */
   readonly trustedProxies?: readonly string[]
+  /** Where it is left out, the node speaks plain HTTP. Opened and closed by the caller. */
+  readonly tls?: Tls | undefined
   /** Key of the pseudonyms of addresses and agents: 32 secret bytes, the same on every node. */
   readonly addressKey: Uint8Array
   readonly prices: Prices

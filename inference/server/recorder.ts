@@ -137,6 +137,9 @@ export class Recorder {
       endpoint: exchange.endpoint,
       configuration: exchange.configuration,
       trace: exchange.trace.id,
+      policy: exchange.decision?.version ?? '',
+      policies: exchange.decision === null ? [] : [...exchange.decision.policies],
+      method: exchange.identity?.method ?? 'none',
     }
   }
 

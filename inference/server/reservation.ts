@@ -15,21 +15,29 @@ export interface Metering {
 const nothing: Usage = { requests: 0, tokens: 0, cost: 0 }
 
 /**
- * Sets room aside, once for a request.
+ * Sets room aside, once for a request; where the nodes may agree on more within a moment, after that.
  *
  * @returns headers that tell what is left
  * @throws Refusal `THROTTLED`
  */
-export function reserve({ meter, mostOf, riskOf }: Metering, exchange: Exchange, now: Instant): Readonly<Record<string, string>> {
+export async function reserve(
+  { meter, mostOf, riskOf }: Metering,
+  exchange: Exchange,
+  now: Instant,
+): Promise<Readonly<Record<string, string>>> {
   const { principal, organization, keyId, keyCreatedAt, model } = exchange
   const risk = riskOf(principal, now)
   const payer = { principal, organization, keyId, keyCreatedAt, model: model ?? '', risk, newPlace: false }
-  const reservation = meter.reserve(payer, mostOf(exchange), now)
+  const most = mostOf(exchange)
+  let reservation = meter.reserve(payer, most, now)
+  if (!reservation.ok) reservation = (await meter.agree?.(payer, most, now)) ?? reservation
   if (!reservation.ok) {
     const { message, headers, policies } = reservation
     throw new Refusal('THROTTLED', message, { headers, policies })
   }
-  exchange.settle = reservation.settle
+  // Who left while nodes agreed was written down already.
+  if (exchange.recorded) reservation.settle(nothing, now)
+  else exchange.settle = reservation.settle
   return reservation.headers
 }
 

@@ -146,7 +146,7 @@ export class Service {
     const quota = admit(limits, items, now)
     this.#inFlight++
     try {
-      const headers = metering === undefined ? quota : { ...quota, ...reserve(metering, exchange, now) }
+      const headers = metering === undefined ? quota : { ...quota, ...(await reserve(metering, exchange, now)) }
       const ticket = await this.#enter(exchange, pool, items)
       exchange.version = model.version
       exchange.pool = pool
@@ -165,7 +165,7 @@ export class Service {
     const calledAt = (exchange.calledAt ??= performance.now())
     // By hand: an AbortSignal, its listener and a race for each request cost more than the rest of its path.
     return new Promise((resolve, reject) => {
-      cancellation.whenEnded(() => reject(cancellation.left ? new Refusal('ABORTED', 'The client went away.') : busy('OVERLOADED', 1)))
+      cancellation.whenEnded(() => reject(gone(exchange)))
       work.then(
         (value) => {
           exchange.calledMs = performance.now() - calledAt
@@ -183,6 +183,8 @@ export class Service {
   /** A place in the pool, waited for where it must be; not one of a client that left while it waited. */
   async #enter(exchange: Exchange, pool: string, items: number): Promise<Ticket> {
     const { gate } = this.#parts
+    // While policies or other nodes were asked.
+    if (exchange.cancellation.aborted) throw gone(exchange)
     const entering = gate.enter(pool, exchange.principal, exchange.cancellation, items)
     if (!(entering instanceof Promise)) return entering
     const before = performance.now()
@@ -190,7 +192,7 @@ export class Service {
     exchange.queueMs += performance.now() - before
     if (!exchange.cancellation.aborted) return ticket
     ticket.leave()
-    throw exchange.cancellation.left ? new Refusal('ABORTED', 'The client went away.') : busy('OVERLOADED', 1)
+    throw gone(exchange)
   }
 
   #leaver(ticket: Ticket): () => void {
@@ -260,6 +262,11 @@ export class Service {
     if (this.#ordinary === undefined) return throttles
     return [...throttles, { bucket: this.#ordinary.of(principal, now), lease: null }]
   }
+}
+
+/** Nobody waits for the answer any more: the client left, or its time is over. */
+function gone({ cancellation }: Exchange): Refusal {
+  return cancellation.left ? new Refusal('ABORTED', 'The client went away.') : busy('OVERLOADED', 1)
 }
 
 const natural = new Intl.Collator('en', { numeric: true })

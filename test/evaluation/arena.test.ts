@@ -111,7 +111,7 @@ describe('the arena', () => {
     const second = await arena.ask(callerOf('bad'), () => seen)
     assert.deepEqual(first.answer.refused ? [] : [...first.answer.probabilities], [...probabilities])
     assert.deepEqual(second.answer.refused ? [] : [...second.answer.probabilities], [0, 1, 0])
-    assert.deepEqual(arena.standing('bad').degrees, { none: 1, rounded: 0, 'label-only': 1 })
+    assert.deepEqual(arena.standing('bad').degrees, { none: 1, rounded: 0, 'top-k': 0, 'label-only': 1 })
   })
 
   it('wakes detectors in virtual time, and contains for what they say then', async () => {

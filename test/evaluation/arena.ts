@@ -84,7 +84,7 @@ export class Arena {
   standing(principal: string): Standing {
     let standing = this.#principals.get(principal)
     if (standing === undefined) {
-      const degrees = { none: 0, rounded: 0, 'label-only': 0 }
+      const degrees = { none: 0, rounded: 0, 'top-k': 0, 'label-only': 0 }
       standing = { answered: 0, refused: 0, degrees, findings: 0, notices: 0, confidence: 0, containedAt: null, refusedAt: null }
       this.#principals.set(principal, standing)
     }

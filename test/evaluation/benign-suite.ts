@@ -141,7 +141,7 @@ async function measureSome(scene: Scene, kind: ClientKind, { seed, count }: { se
     days: count * Math.max(1, (arena.now - began) / dayMs),
     named: own.filter(({ findings }) => findings > 0).length,
     noticed: own.filter(({ findings, notices }) => findings === 0 && notices > 0).length,
-    hardened: own.filter(({ degrees }) => degrees.rounded + degrees['label-only'] > 0).length,
+    hardened: own.filter(({ degrees }) => degrees.rounded + degrees['top-k'] + degrees['label-only'] > 0).length,
     refused: own.filter(({ refused }) => refused > 0).length,
     episodes: episodes.size,
     byDetector: countOf(episodes.values()),

@@ -112,7 +112,7 @@ async function accompany(scene: Scene, arena: Arena, { form, random, caller }: {
 class Tally {
   readonly #count: number
   readonly #course: number[] = []
-  readonly #degrees = { none: 0, rounded: 0, 'label-only': 0 }
+  readonly #degrees = { none: 0, rounded: 0, 'top-k': 0, 'label-only': 0 }
   #queries = 0
   #found: number | null = null
   #contained: number | null = null

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import type { Authentication, Identity } from '../../access/identity.ts'
 import type { AuditEntry } from '../../audit/port.ts'
 import type { NodeOptions } from '../../inference/server/options.ts'
-import type { Usage } from '../../limits/port.ts'
+import type { Reservation, Usage } from '../../limits/port.ts'
 import type { PolicyDecision } from '../../policy/port.ts'
 import { type Fixture, inferBody, openFixture } from './node-fixture.ts'
 
@@ -114,7 +114,7 @@ describe('how much', () => {
   const metering = (settled: Usage[], most: Usage[]): Partial<NodeOptions> => ({
     metering: {
       meter: {
-        reserve: (_payer, usage) => {
+        reserve: (_payer, usage): Reservation => {
           most.push(usage)
           if (most.length > 2)
             return { ok: false, retryMs: 9_000, never: false, message: 'no', headers: { 'retry-after': '9' }, policies: ['day'] }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { openKeys } from '../../../access/key-registry.ts'
+import { tokenRoutes } from '../../../access/tokens/routes.ts'
 import { openView } from '../../../bus/view.ts'
 import { configurations } from '../../../inference/configuration.ts'
 import { openEmitter } from '../../../inference/emitter/emitter.ts'
@@ -7,6 +8,7 @@ import { fingerprintKeyId } from '../../../inference/fingerprint/keystream.ts'
 import { openPromptFingerprinter } from '../../../inference/prompt/fingerprint.ts'
 import { openRegistry } from '../../../inference/registry.ts'
 import { createNode } from '../../../inference/server/node.ts'
+import { openTls } from '../../../inference/server/tls.ts'
 import { passThrough, type Tracing } from '../../../inference/server/tracing.ts'
 import { openTracing } from '../../../inference/telemetry/tracing.ts'
 import { risksOf } from '../../../policy/risks.ts'
@@ -50,6 +52,7 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
   const meter = await openMeter(context)
   const prices = { perItem: inference.pricePerItem }
   const riskOf = (principal: string, now: Instant) => present.of(principal, now)
+  const authenticator = openCallers(context, secrets, { keys, tokens: issuing?.tokens })
   const node = await createNode({
     name: inference.node,
     pools,
@@ -60,7 +63,8 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     fingerprinterOf: await openFingerprinters(declared, pools, secrets, log),
     prompts: openPromptFingerprinter({ key: secrets.fingerprintKey, epoch: secrets.fingerprintEpoch, now: clock }),
     keys,
-    authenticator: openCallers(context, secrets, { keys, tokens: issuing?.tokens }),
+    authenticator,
+    ...(issuing === undefined ? {} : { moreRoutes: (app) => tokenRoutes(app, { ...issuing, authenticator, keys, clock }) }),
     ...(policy === null ? {} : { permission: permissionOf(policy, configurationOf) }),
     ...(meter === undefined ? {} : { metering: meteringOf(meter, riskOf, { configurationOf, prices }) }),
     ...(audit === undefined ? {} : { audit }),
@@ -85,6 +89,7 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
     control: { boundMs: inference.controlBoundMs, lost: inference.controlLost },
     addressKey: secrets.addressKey,
     trustedProxies: inference.trustedProxies,
+    tls: inference.tls === null ? undefined : closers.keep('tls', await openTls(inference.tls, log)),
     fingerprintKeyId: fingerprintKeyId(secrets.fingerprintKey),
     prices,
   })

@@ -9,6 +9,7 @@ import { guardRequest } from './guard-request.ts'
 import { unusable } from './invalid.ts'
 import { openBody } from './open-body.ts'
 import type { OpenaiParts } from './parts.ts'
+import { promptTexts } from './prompt-texts.ts'
 import { readRequest, type TextOperation, type TextRequest } from './read-request.ts'
 import { relay } from './relay.ts'
 import { watchPrompts } from './watch-prompts.ts'
@@ -31,6 +32,7 @@ export async function complete(
   const asked = readRequest(opened, operation, bounds)
   const guarded = guardRequest(parts, exchange, asked, bounds)
   exchange.sampling = asked.sampling
+  if (bounds.keepPrompts) exchange.keptPrompt = keptPrompt(parts, operation, guarded.asked)
   const slot = await service.admit(exchange, model, asked.items)
   try {
     const answering = ask(parts, exchange, model, slot, guarded.asked)
@@ -67,6 +69,12 @@ export function resolve({ service }: OpenaiParts, exchange: Exchange, name: stri
 
 function noSuchModel(message: string): Refusal {
   return new Refusal('NOT_FOUND', message, { param: 'model', reason: 'model_not_found' })
+}
+
+/** For the audit trail: what the model reads, so without what was redacted. */
+function keptPrompt({ prompts }: OpenaiParts, operation: TextOperation, { json }: TextRequest): string {
+  const messages = promptTexts(json, operation, (text) => prompts?.hashOf(text) ?? '')
+  return messages.flatMap((each) => each.map(({ role, text }) => `${role}: ${text}`)).join('\n')
 }
 
 async function ask(
