@@ -68,7 +68,7 @@ function show({ file, policies, administrator }: Made, dir: string | undefined, 
           `then        cordon accounts enrol ${name} --otp CODE`,
         ]
   const commands = next.map(({ command, why }) => `  ${command.padEnd(40)}${why === '' ? '' : `# ${why}`}`.trimEnd())
-  print([`written     ${file}`, `            ${policies}/*.cedar`, ...account, '', 'next', ...commands].join('\n'))
+  print([`written     ${file}`, `            ${policies}/`, ...account, '', 'next', ...commands].join('\n'))
 }
 
 interface Next {

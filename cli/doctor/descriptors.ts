@@ -22,7 +22,7 @@ export const descriptorCheck: Check = {
   async run() {
     if (process.report === undefined || process.platform === 'win32') return { status: 'ok', found: 'not limited here' }
     // Else it looks up the name of every peer.
-    process.report.excludeNetwork = true
+    Object.assign(process.report, { excludeNetwork: true })
     const report = Limits.safeParse(process.report.getReport())
     return report.success ? judgeDescriptors(report.data.userLimits.open_files.soft) : { status: 'ok', found: 'not known here' }
   },

@@ -33,5 +33,5 @@ function costsNothing(model: ModelConfiguration | undefined, pool: PoolConfigura
 
 function concerns(rule: LimitRule, model: string): boolean {
   const anyone = { principal: '', organization: '', keyId: null, keyCreatedAt: null, risk: 0, newPlace: false }
-  return matcherOf({ match: { ...rule.match, principal: '*', organization: '*' } })({ ...anyone, model })
+  return matcherOf({ ...rule, match: { ...rule.match, principal: '*', organization: '*' } })({ ...anyone, model })
 }

@@ -47,7 +47,7 @@ async function ask(
 ): Promise<Result> {
   const { host } = new URL(endpoint)
   const path = health.path ?? (protocol === 'oip' ? '/v2/health/ready' : '/v1/models')
-  const headers = token === null ? {} : { authorization: `Bearer ${token}` }
+  const headers: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` }
   try {
     const { status, body } = await reach(endpoint.replace(/\/+$/, '') + path, context, { headers, ca, clockOf: host })
     if (status === 401 || status === 403)

@@ -62,10 +62,10 @@ function makeAdministrator(name: string, config: Config, now: Instant, force: bo
   return { name, token, otpauth: uri, secret }
 }
 
-/** The default set, to be changed: policies of other names in the folder stay. */
+/** The default set and its tests (`cordon policy test`), to be changed: files of other names in the folder stay. */
 function copyPolicies(folder: string): void {
   mkdirSync(folder, { recursive: true })
   for (const name of readdirSync(defaultFolder)) {
-    if (name.endsWith('.cedar')) copyFileSync(join(defaultFolder, basename(name)), join(folder, name))
+    if (/\.(cedar|tests\.json)$/.test(name)) copyFileSync(join(defaultFolder, basename(name)), join(folder, name))
   }
 }

@@ -267,6 +267,30 @@ describe('the bus and the store', () => {
     says(store, 'fail', /127\.0\.0\.1:1.*ECONNREFUSED.* → start the server, or correct store\.url/)
   })
 
+  /** What a ClickHouse server says over HTTP: its clock, and an error for everything else. */
+  const clickhouse = (t: TestContext, aheadMs: number, code: number) =>
+    serve(t, (request, response) => {
+      let query = new URL(request.url ?? '/', 'http://x').searchParams.get('query') ?? ''
+      request.on('data', (part) => {
+        query += part
+      })
+      request.on('end', () => {
+        if (query.includes('now64') && code !== 516)
+          return response.end(`${JSON.stringify({ now: String(Date.now() + aheadMs), version: '26.7' })}\n`)
+        response.writeHead(500, { 'x-clickhouse-exception-code': String(code) }).end(`Code: ${code}. DB::Exception: no. (UNKNOWN_DATABASE)`)
+      })
+    })
+
+  it('whose clock is ahead, whose tables are missing, whose user is refused', async (t) => {
+    const context = given(t, { store: { url: await clickhouse(t, 5_000, 81) } })
+    says(await storeCheck.run(context), 'warn', /ClickHouse 26\.7 at http.*it has no tables yet/)
+    says(await clockCheck.run(context), 'warn', /ClickHouse is 5\.\d s ahead of us/)
+    const refused = given(t, { store: { url: (await clickhouse(t, 0, 516)).replace('//', '//me:hunter2@'), username: 'me' } })
+    const result = await storeCheck.run(refused)
+    says(result, 'fail', /Code: 516|no\. .*store\.username \(me\)|store\.username/)
+    assert.doesNotMatch(JSON.stringify(result), /hunter2/)
+  })
+
   const plan = (state: TopicPlan['state'], is: string | null): TopicPlan => ({
     topic: 'keys',
     state,

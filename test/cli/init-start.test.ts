@@ -5,6 +5,10 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { loadConfig } from '../../cli/config/load.ts'
+import { busCheck } from '../../cli/doctor/bus.ts'
+import { holderOf } from '../../cli/doctor/running.ts'
+import { storeCheck } from '../../cli/doctor/store.ts'
 import { makeInstance } from '../../cli/init/make.ts'
 import { planOf } from '../../cli/init/plan.ts'
 import { startInstance, temporaryDataDir } from '../end-to-end/instance.ts'
@@ -22,7 +26,7 @@ it('what init writes starts, answers, lets its administrator in, and is well by 
   const dataDir = join(dir, '.cordon')
   // As the commands that init prints: in the folder. The test's instance is started elsewhere.
   const environment = { CORDON_DATA_DIR: dataDir, CORDON_POLICY_DIR: join(dir, 'policies') }
-  const { file, administrator } = makeInstance(dir, planOf({ limit: '3/1h' }), Date.now(), false)
+  const { file, administrator } = makeInstance(dir, planOf({}), Date.now(), false)
   const doctor = async (...ports: readonly string[]) => {
     const args = [cordon, 'doctor', '--json', '--config', file, ...ports]
     const child = spawn(process.execPath, args, {
@@ -76,4 +80,10 @@ it('what init writes starts, answers, lets its administrator in, and is well by 
   assert.match(found.get('port:inference') ?? '', /our running instance's/)
   assert.match(found.get('bus') ?? '', /the running instance has it/)
   assert.equal(await instance.stop(), 0)
+  // What it left on disk opens, and has the tables of this version.
+  const { config } = loadConfig({ file, environment, flags: new Map() })
+  const context = { config, file, now: Date.now, clocks: new Map(), held: holderOf(config), running: async () => null }
+  const [bus, store] = [await busCheck.run(context), await storeCheck.run(context)]
+  assert.deepEqual([bus.status, store.status], ['ok', 'ok'])
+  assert.match(store.found, /all \d+ migrations applied/)
 })

@@ -85,7 +85,7 @@ describe('what init writes', () => {
 
   it('brings the default policies, to be changed', (t) => {
     const { policies } = made(t)
-    const wanted = readdirSync(defaultFolder).filter((name) => name.endsWith('.cedar'))
+    const wanted = readdirSync(defaultFolder).filter((name) => /\.(cedar|tests\.json)$/.test(name))
     assert.ok(wanted.length > 0)
     assert.deepEqual(readdirSync(policies).sort(), wanted.sort())
   })
@@ -205,6 +205,18 @@ describe('questions', () => {
   it('end where the input ends', async () => {
     await assert.rejects(answered(['olga']), { code: 'USAGE', message: /add --yes/ })
   })
+})
+
+it('every example of docs/access.md is a configuration that loads', (t) => {
+  const page = readFileSync(new URL('../../docs/access.md', import.meta.url), 'utf8')
+  const blocks = [...page.matchAll(/```yaml\n([\s\S]+?)```/g)].map(([, block = '']) => block)
+  assert.equal(blocks.length, 5)
+  const file = join(temporaryDataDir(t), 'example.yaml')
+  for (const block of blocks) {
+    writeFileSync(file, block)
+    const { access } = loaded(file).config
+    assert.equal(access.issuers.length + access.certificates.length, 1)
+  }
 })
 
 describe('the command', () => {
