@@ -186,6 +186,8 @@ describe('secrets', () => {
     const token = join(context.config.dataDir, 'token')
     chmodSync(token, 0o644)
     says(await permissionCheck.run(context), 'fail', /token has mode 0644: others can use the secret in it → chmod 600 .*token/)
+    chmodSync(token, 0o640)
+    says(await permissionCheck.run(context), 'fail', /mode 0640/)
     chmodSync(token, 0o600)
     const me = process.getuid?.() ?? 0
     assert.equal(judgeFile(token, me)?.status, 'ok')
