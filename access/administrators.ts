@@ -56,10 +56,10 @@ export class Administrators {
   }
 
   list(): readonly AccountView[] {
-    return this.#read().map(({ tokenHash: _, totp, ...rest }) => ({
-      ...rest,
-      secondFactor: totp === null ? 'none' : totp.step === null ? 'begun' : 'enrolled',
-    }))
+    return this.#read().map(({ name, capabilities, roles, createdAt, expiresAt, revokedAt, totp }) => {
+      const secondFactor = totp === null ? 'none' : totp.step === null ? 'begun' : 'enrolled'
+      return { name, capabilities, roles, createdAt, expiresAt, revokedAt, secondFactor }
+    })
   }
 
   /** Revoked ones too. Undefined also where the file cannot be read. */

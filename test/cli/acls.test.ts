@@ -8,8 +8,9 @@ describe('rights of a role', () => {
     const entries = aclsOf({ prefix: 'c.', roles: ['node'] })
     assert.ok(entries.every(({ principal, resource }) => principal === 'User:cordon-node' && resource === 'topic'))
     const named = (operation: string) => entries.filter((entry) => entry.operation === operation).map(({ name }) => name)
-    assert.deepEqual(named('Write'), ['c.requests', 'c.fingerprints', 'c.prompts', 'c.telemetry', 'c.acknowledgements', 'c.heartbeats'])
-    assert.deepEqual(named('Read'), ['c.containments', 'c.keys', 'c.models', 'c.risks'])
+    const events = ['c.requests', 'c.fingerprints', 'c.prompts', 'c.telemetry', 'c.acknowledgements', 'c.spending', 'c.audit']
+    assert.deepEqual(named('Write'), [...events, 'c.heartbeats'])
+    assert.deepEqual(named('Read'), ['c.containments', 'c.keys', 'c.models', 'c.risks', 'c.shares'])
     assert.deepEqual(named('DescribeConfigs').sort(), [...named('Write'), ...named('Read')].sort())
     assert.deepEqual(named('Describe'), [])
   })
