@@ -69,6 +69,8 @@ class LoggedMeter implements NodeMeter {
   #soon = false
   #notBefore: Instant = 0
   #askedAt: Instant | null = null
+  /** Since when the bus takes nothing: what waits for it may ask for nothing, and no answer to it would be missed. */
+  #refusedAt: Instant | null = null
   #awaySince: Instant | null = null
 
   constructor(options: NodeMeterOptions) {
@@ -204,8 +206,12 @@ class LoggedMeter implements NodeMeter {
       .then(
         () => {
           this.#unsent = null
+          this.#refusedAt = null
+          // Whoever asked is told that somebody shares them out again by the answer; else nothing says that nobody does.
+          if (this.#askedAt === null) this.#answered()
         },
         () => {
+          this.#refusedAt ??= now
           this.#notBefore = now + againMs
         },
       )
@@ -224,9 +230,10 @@ class LoggedMeter implements NodeMeter {
   }
 
   #look(now: Instant): void {
-    if (this.#awaySince !== null || this.#askedAt === null || now - this.#askedAt < awayMs) return
-    this.#awaySince = this.#askedAt
+    const since = this.#askedAt ?? this.#refusedAt
+    if (this.#awaySince !== null || since === null || now - since < awayMs) return
+    this.#awaySince = since
     this.#meter.away = true
-    this.#options.log.warn({ since: this.#askedAt }, this.state().summary)
+    this.#options.log.warn({ since }, this.state().summary)
   }
 }

@@ -52,7 +52,9 @@ export const LimitRule = z
       .strictObject({
         newKeyDays: z.number().min(0).max(366).default(0).describe('a key younger than that gets newKeyFactor of the amount'),
         newKeyFactor: Factor.default(1),
-        newPlaceFactor: Factor.default(1).describe('share of the amount from an address that the principal did not use before'),
+        newPlaceFactor: Factor.default(1).describe(
+          'share of the amount from an address that the principal began to call a node from within a day, where it has called for longer',
+        ),
         risk: z
           .array(z.strictObject({ from: z.number().min(0).max(1), factor: Factor }))
           .max(8)
@@ -62,7 +64,7 @@ export const LimitRule = z
           .strictObject({ count: z.int().min(1), windowMs: z.int().min(1_000), factor: Factor })
           .nullable()
           .default(null)
-          .describe('share of the amount after so many failed calls of a principal at one node'),
+          .describe('share of the amount after so many calls of a principal that a node refused for what they asked, or by policy'),
       })
       .prefault({})
       .describe('what lowers the amount; the lowest of those that apply counts'),

@@ -1,13 +1,19 @@
+import { sourceOf } from '../../access/place.ts'
 import type { Pulse } from '../../bus/heartbeat.ts'
 import type { LimitView } from '../../console/port.ts'
 import { mostOf } from '../../inference/server/cost.ts'
 import type { NodeOptions } from '../../inference/server/options.ts'
 import { type Allocator, openAllocator, type ShareCharge } from '../../limits/allocator.ts'
 import { type NodeMeter, type NodeMeterState, openNodeMeter } from '../../limits/node-meter.ts'
+import { Places } from '../../limits/places.ts'
 import type { Instant } from '../../schemas/index.ts'
 import type { Config } from '../config/schema.ts'
 import { span } from '../output.ts'
 import type { Context } from './context.ts'
+
+/** How long a principal must have called from somewhere until it is no new place, and of how many principals that is known. */
+const settleMs = 24 * 3_600_000
+const maxPrincipals = 20_000
 
 /** The limits of this node; undefined where none are configured. */
 export async function openMeter({ config, bus, clock, log, closers }: Context): Promise<NodeMeter | undefined> {
@@ -22,7 +28,14 @@ export function meteringOf(
   riskOf: (principal: string, now: Instant) => number,
   priced: Pick<NodeOptions, 'configurationOf' | 'prices'>,
 ): NonNullable<NodeOptions['metering']> {
-  return { meter, riskOf, mostOf: (exchange) => mostOf(exchange, priced) }
+  const places = new Places(settleMs, maxPrincipals)
+  return {
+    meter,
+    riskOf,
+    mostOf: (exchange) => mostOf(exchange, priced),
+    isNewPlace: (principal, address, now) => places.isNew(principal, sourceOf(address), now),
+    failed: (principal, now) => meter.failed(principal, now),
+  }
 }
 
 /** A node that nobody grants anything is well, and says so all the same. */

@@ -7,7 +7,7 @@ import type { Call, Connections } from './connections.ts'
 import { type Dialect, type Exchange, newExchange } from './exchange.ts'
 import { busy } from './pools.ts'
 import type { Recorder } from './recorder.ts'
-import { settle } from './reservation.ts'
+import { type Metering, settle } from './reservation.ts'
 import type { Service } from './service.ts'
 import { clientCertificateOf } from './tls.ts'
 import type { Tracing } from './tracing.ts'
@@ -24,6 +24,7 @@ export interface ModelRoutes {
   readonly recorder: Recorder
   readonly tracing: Tracing
   readonly clock: () => Instant
+  readonly metering: Metering | undefined
   readonly closing: () => boolean
   readonly onRecordError: (error: unknown) => void
   readonly bodies: Bodies
@@ -110,7 +111,7 @@ export function finish(parts: ModelRoutes, request: FastifyRequest, status: numb
 
 /** The same, but for the spool. @returns false where it was recorded before */
 function record(parts: ModelRoutes, request: FastifyRequest, status: number): boolean {
-  const { recorder, tracing, onRecordError, bodies, connections, watch, clock } = parts
+  const { recorder, tracing, onRecordError, bodies, connections, watch, clock, metering } = parts
   const exchange = exchangeOf(request)
   if (exchange.recorded) return false
   exchange.recorded = true
@@ -125,7 +126,7 @@ function record(parts: ModelRoutes, request: FastifyRequest, status: number): bo
   } catch (error) {
     onRecordError(error)
   } finally {
-    settle(exchange, exchange.cost, clock())
+    settle(metering, exchange, clock())
   }
   tracing.end(exchange, status)
   return true

@@ -125,7 +125,8 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
   })
   const onRecordError = (error: unknown) => log.error({ err: error }, 'node: a request could not be recorded')
   const held = { bodies, connections, watch, maxPipelined: limits.maxPipelined }
-  const parts = { service, recorder, tracing, clock, closing: () => closing, onRecordError, limits, metrics, log, ...held }
+  const { metering } = options
+  const parts = { service, recorder, tracing, clock, metering, closing: () => closing, onRecordError, limits, metrics, log, ...held }
   await app.register(oipRoutes, { ...parts, runtime, configurationOf: options.configurationOf, fingerprinterOf })
   await app.register(openaiRoutes, { ...parts, text, prompts: options.prompts, configurationOf: options.configurationOf })
   options.moreRoutes?.(app)

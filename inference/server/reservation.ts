@@ -10,6 +10,10 @@ export interface Metering {
   mostOf(exchange: Exchange): Usage
   /** 0 to 1, of findings about the principal. */
   riskOf(principal: string, now: Instant): number
+  /** Whether the principal did not use to call from there. */
+  isNewPlace(principal: string, address: string, now: Instant): boolean
+  /** Told of calls that were refused for what they asked, or failed. */
+  failed(principal: string, now: Instant): void
 }
 
 const nothing: Usage = { requests: 0, tokens: 0, cost: 0 }
@@ -21,13 +25,13 @@ const nothing: Usage = { requests: 0, tokens: 0, cost: 0 }
  * @throws Refusal `THROTTLED`
  */
 export async function reserve(
-  { meter, mostOf, riskOf }: Metering,
+  { meter, mostOf, riskOf, isNewPlace }: Metering,
   exchange: Exchange,
   now: Instant,
 ): Promise<Readonly<Record<string, string>>> {
-  const { principal, organization, keyId, keyCreatedAt, model } = exchange
+  const { principal, organization, keyId, keyCreatedAt, model, address } = exchange
   const risk = riskOf(principal, now)
-  const payer = { principal, organization, keyId, keyCreatedAt, model: model ?? '', risk, newPlace: false }
+  const payer = { principal, organization, keyId, keyCreatedAt, model: model ?? '', risk, newPlace: isNewPlace(principal, address, now) }
   const most = mostOf(exchange)
   let reservation = meter.reserve(payer, most, now)
   if (!reservation.ok) reservation = (await meter.agree?.(payer, most, now)) ?? reservation
@@ -42,9 +46,10 @@ export async function reserve(
 }
 
 /** Takes what the request took, or nothing where it was not answered; once. */
-export function settle(exchange: Exchange, cost: number, now: Instant): void {
-  const { settle, outcome, items, tokensIn, tokensOut } = exchange
+export function settle(metering: Metering | undefined, exchange: Exchange, now: Instant): void {
+  const { settle, outcome, items, tokensIn, tokensOut, cost, identity } = exchange
   exchange.settle = undefined
   const ran = outcome === 'served' || outcome === 'aborted'
   settle?.(ran ? { requests: items, tokens: tokensIn + tokensOut, cost } : nothing, now)
+  if (identity !== null && (outcome === 'invalid' || outcome === 'denied')) metering?.failed(identity.principal, now)
 }

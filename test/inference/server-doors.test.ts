@@ -111,6 +111,7 @@ describe('whether it may', () => {
 })
 
 describe('how much', () => {
+  const failures: string[] = []
   const metering = (settled: Usage[], most: Usage[]): Partial<NodeOptions> => ({
     metering: {
       meter: {
@@ -123,6 +124,8 @@ describe('how much', () => {
       },
       mostOf: ({ items }) => ({ requests: items, tokens: 0, cost: items * 0.5 }),
       riskOf: () => 0,
+      isNewPlace: () => false,
+      failed: (principal) => void failures.push(principal),
     },
   })
 
@@ -141,6 +144,14 @@ describe('how much', () => {
       ])
       const outcomes = (await fixture.eventsOf('requests')).map(({ outcome }) => outcome)
       assert.deepEqual(outcomes, ['served', 'failed', 'throttled'])
+      assert.deepEqual(failures, [])
+      await fixture.node.app.inject({
+        method: 'POST',
+        url: '/v2/models/none/infer',
+        headers: { authorization: 'Bearer x' },
+        payload: inferBody(),
+      })
+      assert.deepEqual(failures, ['alice'])
     })
   })
 })
