@@ -18,6 +18,8 @@ export interface OpaOptions {
   /** How long. Default 1,000 ms; then one request tries it. */
   readonly restMs?: number
   readonly connections?: number
+  /** Told the reason of the last failure as it begins to be left alone, once; and null when it decides again. */
+  readonly onAway?: (reason: string | null) => void
 }
 
 const maxAnswerBytes = 65_536
@@ -45,7 +47,7 @@ type Answer = z.infer<typeof Answer>
  * `policy engine away` first and why after that.
  */
 export class OpaEngine implements PolicyEngine {
-  readonly #options: Required<OpaOptions>
+  readonly #options: Required<Omit<OpaOptions, 'onAway'>> & Pick<OpaOptions, 'onAway'>
   readonly #pool: Pool
   readonly #path: string
   readonly #headers: Readonly<Record<string, string>>
@@ -54,6 +56,7 @@ export class OpaEngine implements PolicyEngine {
   /** Nobody asks it before. */
   #restsUntil: Instant = 0
   #trying = false
+  #isAway = false
 
   constructor(options: OpaOptions) {
     this.#options = { failures: 5, restMs: 1_000, connections: 16, ...options }
@@ -77,12 +80,12 @@ export class OpaEngine implements PolicyEngine {
     if (resting !== null) return this.#away(resting, took())
     try {
       const answer = await this.#ask(request)
-      this.#failures = 0
+      this.#answered()
       return { ...this.#decided(answer), tookMicros: took() }
     } catch (error) {
-      this.#failures++
-      if (this.#failures >= this.#options.failures) this.#restsUntil = this.#options.clock() + this.#options.restMs
-      return this.#away(reasonOf(error), took())
+      const reason = reasonOf(error)
+      this.#failed(reason)
+      return this.#away(reason, took())
     } finally {
       this.#trying = false
     }
@@ -99,6 +102,23 @@ export class OpaEngine implements PolicyEngine {
     if (clock() < this.#restsUntil || this.#trying) return `it failed ${this.#failures} times in a row and is left alone`
     this.#trying = true
     return null
+  }
+
+  #failed(reason: string): void {
+    const { failures, clock, restMs, onAway } = this.#options
+    this.#failures++
+    if (this.#failures < failures) return
+    this.#restsUntil = clock() + restMs
+    if (this.#isAway) return
+    this.#isAway = true
+    onAway?.(reason)
+  }
+
+  #answered(): void {
+    this.#failures = 0
+    if (!this.#isAway) return
+    this.#isAway = false
+    this.#options.onAway?.(null)
   }
 
   async #ask(input: PolicyRequest): Promise<Answer> {

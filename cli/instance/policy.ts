@@ -67,10 +67,18 @@ async function openCedar({ config, registry, log, closers }: PolicyContext): Pro
 }
 
 /** Its caller closes it. */
-export async function openOpa({ config, clock }: Pick<Context, 'config' | 'clock'>): Promise<OpaEngine> {
+export async function openOpa({
+  config,
+  clock,
+  log,
+}: Pick<Context, 'config' | 'clock'> & Partial<Pick<Context, 'log'>>): Promise<OpaEngine> {
   const { OpaEngine } = await import('../../policy/opa.ts')
   const { url, path, tokenFile, deadlineMs } = config.policy.opa
-  return new OpaEngine({ url, path, token: tokenOf(tokenFile), deadlineMs, clock })
+  const onAway = (reason: string | null) => {
+    if (reason === null) log?.info({ url }, 'the policy agent decides again')
+    else log?.error({ url, reason }, 'the policy agent is away: nothing is allowed until it decides again')
+  }
+  return new OpaEngine({ url, path, token: tokenOf(tokenFile), deadlineMs, clock, onAway })
 }
 
 function tokenOf(file: string | null): string | null {
