@@ -207,8 +207,6 @@ class LoggedMeter implements NodeMeter {
         () => {
           this.#unsent = null
           this.#refusedAt = null
-          // Whoever asked is told that somebody shares them out again by the answer; else nothing says that nobody does.
-          if (this.#askedAt === null) this.#answered()
         },
         () => {
           this.#refusedAt ??= now

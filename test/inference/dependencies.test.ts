@@ -91,12 +91,15 @@ describe('the policy agent is away', () => {
     const clock = { now: start }
     const policy = { engine: 'opa', opa: { url: agent.url, deadlineMs: 5_000 } }
     const { permission, registry, messages } = await openPermission(t, policy, () => clock.now)
-    const node = await open(t, { permission })
+    const node = await open(t, { permission, registry })
     assert.equal(await node.ask(), 200)
     await agent.leave()
     for (let times = 0; times < 7; times++) assert.equal(await node.ask(), 403)
     assert.equal(node.runtime.ran.length, 1, 'the first one')
     assert.match(await registry.metrics(), /^cordon_policy_denials_total\{policy="error"\} 7$/m)
+    const metrics = (await node.node.app.inject('/metrics')).body
+    assert.match(metrics, /cordon_requests_total/)
+    assert.doesNotMatch(metrics, /cordon_policy/, 'who is let in by what is for those who may read the console')
     await agent.back()
     assert.equal(await node.ask(), 403, 'it is left alone for a second, that a node does not wait for it each time')
     clock.now += 1_000
