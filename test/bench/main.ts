@@ -12,8 +12,10 @@ import { readPlaybook } from '../../cli/instance/roles/respond.ts'
 import { openStore, type Store } from '../../store/store.ts'
 import { startBroker } from '../kafka/broker.ts'
 import { benchAblation } from './ablation.ts'
+import { benchAudit } from './audit.ts'
 import { benchBus } from './bus.ts'
 import { benchDistributed } from './distributed.ts'
+import { benchDoors } from './doors.ts'
 import { benchEnforcement } from './enforcement.ts'
 import { benchFingerprint } from './fingerprint.ts'
 import { benchHost } from './host.ts'
@@ -65,6 +67,8 @@ const sections: Readonly<Record<string, () => Promise<unknown>>> = {
   fingerprint: async () => benchFingerprint(scale(10_000)),
   node: () => benchNode(short ? { roundMs: 500, rounds: 2 } : {}),
   ablation: () => benchAblation(short),
+  doors: () => benchDoors(short),
+  audit: () => benchAudit(scale(1_000_000)),
   runtime: () => benchRuntime(),
   host: () => benchHost({ events: scale(20_000) }),
   bus: async () => ({

@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
+import { connect as connectSecurely } from 'node:tls'
 
 export interface Answer {
   /** 0 where none came. */
@@ -7,6 +8,13 @@ export interface Answer {
   /** From sending to the first byte of the body, and to the last, milliseconds. */
   readonly firstMs: number
   readonly ms: number
+}
+
+/** PEM of the authority to trust, and of a client's certificate and key. */
+export interface Secure {
+  readonly ca: string
+  readonly cert: string
+  readonly key: string
 }
 
 interface Asking {
@@ -30,11 +38,13 @@ const nothing = Buffer.alloc(0)
  */
 export class Connection {
   readonly #port: number
+  readonly #secure: Secure | undefined
   #socket: Socket | undefined
   #asking: Asking | undefined
 
-  constructor(port: number) {
+  constructor(port: number, secure?: Secure) {
     this.#port = port
+    this.#secure = secure
   }
 
   /**
@@ -55,9 +65,10 @@ export class Connection {
   }
 
   async #open(): Promise<Socket> {
-    const socket = connect({ host: '127.0.0.1', port: this.#port, noDelay: true })
+    const to = { host: '127.0.0.1', port: this.#port, noDelay: true }
+    const socket = this.#secure === undefined ? connect(to) : connectSecurely({ ...to, ...this.#secure })
     await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve)
+      socket.once(this.#secure === undefined ? 'connect' : 'secureConnect', resolve)
       socket.once('error', reject)
     })
     socket.removeAllListeners('error')

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { build, type Histogram } from 'hdr-histogram-js'
 import { obey } from './child.ts'
-import { Connection } from './connection.ts'
+import { Connection, type Secure } from './connection.ts'
 
 // The clients, in a process of their own. Orders are `ask` (each client asks, waits, asks
 // again) and `send` (requests begin at a fixed rate, whatever the answers do).
@@ -22,6 +22,8 @@ export interface Kind {
 
 export interface ClosedLoad {
   readonly port: number
+  /** Left out, over plain HTTP. */
+  readonly secure?: Secure
   readonly kinds: readonly Kind[]
   readonly clients: number
   readonly ms: number
@@ -145,12 +147,12 @@ async function askOnce(connection: Connection, script: Script, tally: Tally, sin
   }
 }
 
-async function ask({ port, kinds, clients, ms }: ClosedLoad): Promise<LoadResult> {
+async function ask({ port, secure, kinds, clients, ms }: ClosedLoad): Promise<LoadResult> {
   const script = new Script(kinds)
   const tally = new Tally()
   const until = performance.now() + ms
   const client = async () => {
-    const connection = new Connection(port)
+    const connection = new Connection(port, secure)
     while (performance.now() < until) await askOnce(connection, script, tally, undefined)
     connection.close()
   }

@@ -17,6 +17,8 @@ import { topics } from '../../../schemas/index.ts'
 import { MemoryBus } from '../../inference/memory-bus.ts'
 import { openTestKeys } from '../../inference/test-keys.ts'
 import { argumentOf, obey } from './child.ts'
+import type { Secure } from './connection.ts'
+import { type Feature, openDoors } from './features.ts'
 import { modelsDir, openRuntimes, type Served } from './runtimes.ts'
 import { usageOrders } from './usage.ts'
 
@@ -28,6 +30,8 @@ export interface Variant {
   readonly bus: 'null' | 'embedded'
   /** Every trace is sent, to the upstream, which takes it. Default false. */
   readonly tracing?: boolean
+  /** What is on beyond keys; left out, the node is told of nothing but its key registry. */
+  readonly features?: readonly Feature[]
 }
 
 export interface NodeArgument {
@@ -40,7 +44,9 @@ export interface NodeArgument {
 
 export interface NodeReady {
   readonly ports: Readonly<Record<string, number>>
-  readonly authorization: Readonly<Record<string, string>>
+  /** Left out where clients have a certificate instead. */
+  readonly authorization: Readonly<Record<string, string | undefined>>
+  readonly secure: Readonly<Record<string, Secure | undefined>>
   readonly languages: readonly string[]
 }
 
@@ -57,7 +63,9 @@ export interface NodeState {
 
 const log = pino({ level: 'silent' })
 const version = '2'
-const control: ReadonlySet<string> = new Set([topics.keys.name, topics.containments.name, topics.models.name])
+const control: ReadonlySet<string> = new Set(
+  [topics.keys, topics.containments, topics.models, topics.shares, topics.spending].map(({ name }) => name),
+)
 
 /** Keeps the control topics, and drops every event. */
 class NullBus extends MemoryBus {
@@ -91,15 +99,17 @@ function openTraces(registry: Registry, { runtime, text, pools }: Served) {
   })
 }
 
-async function openVariant({ name, without = [], bus: kind, tracing = false }: Variant, served: Served, dir: string) {
+async function openVariant({ name, without = [], bus: kind, tracing = false, features }: Variant, served: Served, dir: string) {
   const bus = await openBus(kind, join(dir, name))
   const registry = new Registry()
   const emitter = without.includes('events')
     ? nullEmitter
     : await openEmitter({ bus, dir: join(dir, name, 'spool'), clock: Date.now, log, registry })
   const keys = await openTestKeys(bus, Date.now)
-  const { key } = await keys.create({ principal: 'bench' })
+  const { key } = await keys.create({ principal: 'bench', organization: 'acme' })
   const anyone = { ok: true, principal: 'bench', organization: null, keyId: 'bench', createdAt: 0 } as const
+  const around = { dir: join(dir, name, 'doors'), bus, emitter, keys: keys.registry, registry, log }
+  const doors = features === undefined ? undefined : await openDoors(features, around)
   const profile = readFileSync(join(modelsDir, 'digits', version, 'profile.bin'))
   const fingerprinter = without.includes('fingerprints') ? undefined : openFingerprinter({ profile, key: new Uint8Array(32), epoch: 0 })
   const { pools, runtime, text } = served
@@ -116,9 +126,13 @@ async function openVariant({ name, without = [], bus: kind, tracing = false }: V
     addressKey: new Uint8Array(32),
     prices: { perItem: 0.0001 },
     limits: { maxInFlight: 4_096, maxConnections: 8_192 },
+    ...doors?.options,
   })
   const { port } = await node.start({ host: '127.0.0.1', port: 0 })
-  return { name, port, key, emitter, close: () => node.close() }
+  // Who sends a bearer is known by that, and not by a certificate.
+  const bearer = doors?.bearer ?? (doors?.secure === undefined ? key : undefined)
+  const authorization = bearer === undefined ? undefined : `Bearer ${bearer}`
+  return { name, port, authorization, secure: doors?.secure, emitter, close: () => node.close() }
 }
 
 const argument = argumentOf<NodeArgument>()
@@ -146,7 +160,8 @@ function liveBytes(collect: () => void): number {
 
 const ready: NodeReady = {
   ports: Object.fromEntries(nodes.map(({ name, port }) => [name, port])),
-  authorization: Object.fromEntries(nodes.map(({ name, key }) => [name, `Bearer ${key}`])),
+  authorization: Object.fromEntries(nodes.map(({ name, authorization }) => [name, authorization])),
+  secure: Object.fromEntries(nodes.map(({ name, secure }) => [name, secure])),
   languages: served.languages,
 }
 obey(ready, { ...usageOrders(), state }, async () => {

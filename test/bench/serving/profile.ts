@@ -15,6 +15,11 @@ const root = fileURLToPath(new URL('../../../', import.meta.url))
 /** The first pattern that a file's path has says which part it is of. */
 const parts: readonly (readonly [RegExp, string])[] = [
   [/\/access\//, 'key check'],
+  [/\/policy\/|@cedar-policy/, 'policy'],
+  [/\/limits\//, 'limits'],
+  [/\/audit\//, 'audit trail'],
+  [/\/inference\/(hardening|watermark)\/|\/inference\/server\/harden/, 'hardening'],
+  [/\/inference\/redaction\//, 'redaction'],
   [/\/inference\/(server\/oip|oip)\/|\/secure-json-parse\//, 'parsing and checking'],
   [/\/inference\/server\/openai\//, 'parsing and checking'],
   [/\/inference\/fingerprint\//, 'fingerprint'],

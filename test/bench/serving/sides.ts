@@ -1,6 +1,7 @@
 import { loadMnist, pixels } from '../../../inference/datasets/mnist.ts'
 import { chatModel } from './answers.ts'
 import { type Child, openChild } from './child.ts'
+import type { Secure } from './connection.ts'
 import type { ClosedLoad, Kind, LoadResult } from './generator.ts'
 import type { NodeArgument, NodeReady } from './node.ts'
 import type { Usage } from './usage.ts'
@@ -11,6 +12,8 @@ export interface Side {
   readonly port: number
   readonly child: Child
   readonly headers: Readonly<Record<string, string>>
+  /** Over TLS, with a certificate. */
+  readonly secure?: Secure | undefined
   /** Kinds of requests that it has answered enough of to be warm. */
   readonly warm: Set<string>
 }
@@ -54,8 +57,10 @@ export async function openLocalNode(upstream: number): Promise<Side & { readonly
 }
 
 function sideOf(name: string, child: Child): Side {
-  const { ports, authorization } = child.ready as NodeReady
-  return { name, child, port: ports[name] ?? 0, headers: { authorization: authorization[name] ?? '' }, warm: new Set() }
+  const { ports, authorization, secure } = child.ready as NodeReady
+  const bearer = authorization[name]
+  const headers: Side['headers'] = bearer === undefined ? {} : { authorization: bearer }
+  return { name, child, port: ports[name] ?? 0, headers, secure: secure[name], warm: new Set() }
 }
 
 function portOf({ ready }: Child): number {
@@ -85,6 +90,8 @@ async function warmUp(generator: Child, side: Side, kind: Comparison['kind']): P
   if (side.warm.has(kind.name)) return
   side.warm.add(kind.name)
   const { ms, most } = warmTurns
+  // Alone first: what a cold process does once may take longer than a connection to what is behind it may.
+  await load(generator, side, { kind, clients: 1, ms: ms / 5 })
   for (let turn = 0, asked = 0; turn < most && asked < warmRequests; turn++) {
     asked += (await load(generator, side, { kind, clients: 16, ms })).requests
   }
@@ -92,13 +99,14 @@ async function warmUp(generator: Child, side: Side, kind: Comparison['kind']): P
 
 export async function load(
   generator: Child,
-  { name, port, child, headers }: Side,
+  { name, port, child, headers, secure }: Side,
   { kind, clients, ms }: Omit<Comparison, 'rounds'>,
 ): Promise<Round> {
   const order: ClosedLoad = {
     port,
     clients,
     ms,
+    ...(secure === undefined ? {} : { secure }),
     kinds: [{ ...kind, weight: 1, headers: { 'content-type': 'application/json', ...headers } }],
   }
   const before = await child.ask<Usage>('usage')
