@@ -19,7 +19,11 @@ export interface CallersParts {
 }
 
 /** Who calls: API keys, our own tokens, the issuers and certificates of the configuration. An issuer that is away delays nothing. */
-export function openCallers(context: CallersContext, secrets: Pick<NodeSecrets, 'addressKey'>, { keys, tokens }: CallersParts): Authenticator {
+export function openCallers(
+  context: CallersContext,
+  secrets: Pick<NodeSecrets, 'addressKey'>,
+  { keys, tokens }: CallersParts,
+): Authenticator {
   const { config, clock, registry, log, closers, warn } = context
   const { issuers, certificates, failures, maxTokens, maxTokenBytes } = config.access
   const downloads = closers.keep('downloads of issuers', openDownloads())
