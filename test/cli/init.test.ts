@@ -210,12 +210,14 @@ describe('questions', () => {
 it('every example of docs/access.md is a configuration that loads', (t) => {
   const page = readFileSync(new URL('../../docs/access.md', import.meta.url), 'utf8')
   const blocks = [...page.matchAll(/```yaml\n([\s\S]+?)```/g)].map(([, block = '']) => block)
-  assert.equal(blocks.length, 5)
+  assert.ok(blocks.length >= 5)
   const file = join(temporaryDataDir(t), 'example.yaml')
+  writeFileSync(file, '')
+  const unset = loaded(file).config
   for (const block of blocks) {
     writeFileSync(file, block)
-    const { access } = loaded(file).config
-    assert.equal(access.issuers.length + access.certificates.length, 1)
+    // An example that says nothing would load as well.
+    assert.notDeepEqual(loaded(file).config, unset)
   }
 })
 
