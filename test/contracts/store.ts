@@ -50,7 +50,8 @@ export function storeContract(name: string, factory: StoreFactory): void {
       for (const table of tables) {
         const [row] = (await store.sql(`SHOW CREATE TABLE ${table}`)).rows
         assert.match(String(row?.statement), /non_replicated_deduplication_window = 1000/)
-        assert.match(String(row?.statement), /TTL toDateTime\(ingested\)/)
+        // A trail that loses its beginning by itself proves nothing: whoever keeps it decides.
+        if (table !== 'audit') assert.match(String(row?.statement), /TTL toDateTime\(ingested\)/)
       }
       const kinds = ['tick', 'key', 'model', 'risk', 'heartbeat', 'term'] as const
       assert.deepEqual(

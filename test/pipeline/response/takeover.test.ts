@@ -108,7 +108,7 @@ describe('taking charge', () => {
       return publish(some)
     }
     await a.charge.take()
-    assert.deepEqual(order, ['outcomes', 'actions incidents', 'containments keys models risks'])
+    assert.deepEqual(order, ['outcomes', 'actions incidents', 'containments keys models risks shares'])
     await closeAll(a)
   })
 
