@@ -10,6 +10,9 @@ import type { NodeBroker } from './node-broker.ts'
 
 /** Most that a question about the cluster itself may take: the next broker is asked then. */
 const lookMs = 3_000
+/** An answer, or how the last of those that were asked failed. */
+type Asked<T> = { readonly answered: true; readonly answer: T } | { readonly answered: false; readonly failure: unknown }
+
 /** What kafkajs is told of connections that are ended here. */
 const givenUp = 'the connection was given up'
 
@@ -121,20 +124,28 @@ export class Brokers {
   async askAny<T>(withinMs: number, request: (broker: NodeBroker) => Promise<T>): Promise<T> {
     let failure: unknown
     for (let tries = 0; tries < 2; tries++) {
-      const nodes = this.#cluster.getNodeIds().map(String)
-      for (const [index] of nodes.entries()) {
-        const node = nodes[(this.#turn + index) % nodes.length] ?? ''
-        try {
-          return await this.ask(node, withinMs, request)
-        } catch (error) {
-          if (!isBroken(error)) throw error
-          failure = error
-          this.#turn++
-        }
-      }
+      const tried = await this.#askInTurn(this.#cluster.getNodeIds().map(String), withinMs, request)
+      if (tried.answered) return tried.answer
+      failure = tried.failure
       await this.connect()
     }
     throw failure
+  }
+
+  /** One request to the first of these brokers that answers. */
+  async #askInTurn<T>(nodes: readonly string[], withinMs: number, request: (broker: NodeBroker) => Promise<T>): Promise<Asked<T>> {
+    const first = this.#turn
+    let failure: unknown
+    for (const [index] of nodes.entries()) {
+      try {
+        return { answered: true, answer: await this.ask(nodes[(first + index) % nodes.length] ?? '', withinMs, request) }
+      } catch (error) {
+        if (!isBroken(error)) throw error
+        failure = error
+        this.#turn++
+      }
+    }
+    return { answered: false, failure }
   }
 
   /** The same request to every broker of the cluster that can be reached. */
@@ -157,29 +168,18 @@ export class Brokers {
     const byLeader = Map.groupBy(partitions, (partition) => this.leaderOf(name, partition))
     await Promise.all(
       [...byLeader].map(async ([leader, led]) => {
-        const metadata = await this.#askOther(leader, (broker) => broker.metadata([name]))
-        const known = metadata?.topicMetadata.find(({ topic }) => topic === name)?.partitionMetadata ?? []
+        const nodes = this.#cluster.getNodeIds().map(String)
+        const asked = await this.#askInTurn(
+          nodes.filter((node) => node !== leader),
+          lookMs,
+          (broker) => broker.metadata([name]),
+        )
+        if (!asked.answered) return
+        const known = asked.answer.topicMetadata.find(({ topic }) => topic === name)?.partitionMetadata ?? []
         const lost = known.find((each) => led.includes(each.partitionId) && String(each.leader) !== leader)
         if (lost !== undefined) throw new Error(`broker ${leader} leads ${name}/${lost.partitionId} no more`)
       }),
     )
-  }
-
-  /** One request to a broker that is not `node`, null where none answers. */
-  async #askOther<T>(node: string | null, request: (broker: NodeBroker) => Promise<T>): Promise<T | null> {
-    const others = this.#cluster
-      .getNodeIds()
-      .map(String)
-      .filter((other) => other !== node)
-    for (const [index] of others.entries()) {
-      try {
-        return await this.ask(others[(this.#turn + index) % others.length] ?? '', lookMs, request)
-      } catch (error) {
-        if (!isBroken(error)) throw error
-        this.#turn++
-      }
-    }
-    return null
   }
 
   /** @param elsewhere ask another broker than last time: one that lags behind in the cluster's metadata would say the same again */
