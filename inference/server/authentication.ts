@@ -1,22 +1,7 @@
-import type { AuthenticationFailure, Authenticator, Credentials, Identity } from '../../access/identity.ts'
-import type { KeyRegistry } from '../../access/key-registry.ts'
+import type { AuthenticationFailure, Credentials, Identity } from '../../access/identity.ts'
 import type { Exchange } from './exchange.ts'
 import { busy } from './pools.ts'
 import { Refusal } from './refusal.ts'
-
-/** API keys alone, for a node that is told of nothing else. */
-export function byKeys(keys: Pick<KeyRegistry, 'verify'>): Authenticator {
-  return {
-    authenticate({ bearer }, now) {
-      const verified = keys.verify(bearer ?? '', now)
-      if (!verified.ok) return { ok: false, reason: bearer === undefined ? 'missing' : verified.reason }
-      const { principal, organization, keyId, createdAt } = verified
-      const rest = { roles: [], capabilities: ['inference'], expiresAt: null, secondFactorAt: null } as const
-      return { ok: true, identity: { principal, organization, keyId, createdAt, method: 'key', ...rest } }
-    },
-    isGood: () => true,
-  }
-}
 
 /** Writes down who asks. */
 export function identify(exchange: Exchange, identity: Identity): void {

@@ -169,9 +169,7 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
 }
 
 function openFreshness({ containments, models, keys, control, clock, log, registry }: NodeOptions): Freshness {
-  const sources: ControlSource[] = [containments, models]
-  if (keys.staleMs !== undefined) sources.push({ staleMs: () => keys.staleMs?.() ?? 0 })
-  const freshness = new Freshness({ ...control, sources, clock, log, registry })
+  const freshness = new Freshness({ ...control, sources: [containments, models, keys], clock, log, registry })
   // A node may begin without having read anything.
   freshness.look()
   return freshness

@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Authenticator } from '../../access/identity.ts'
-import type { KeyRegistry } from '../../access/key-registry.ts'
 import type { AuditTrail } from '../../audit/port.ts'
 import type { View } from '../../bus/view.ts'
 import type { Containment, Instant, Model } from '../../schemas/index.ts'
@@ -115,9 +114,10 @@ export interface NodeOptions {
   readonly fingerprinterOf: (model: string, version: string) => Fingerprinter | undefined
   /** Undefined: then no prompt leaves an event. */
   readonly prompts?: PromptFingerprinter | undefined
-  readonly keys: Pick<KeyRegistry, 'verify'> & Partial<ControlSource>
-  /** Who calls; where it is left out, whoever has an API key. */
-  readonly authenticator?: Authenticator
+  /** What the authenticator knows keys by: how old that is counts as it does of containments and models. */
+  readonly keys: ControlSource
+  /** Who calls. */
+  readonly authenticator: Authenticator
   /** Further routes of the same port, such as those that issue tokens. */
   readonly moreRoutes?: (app: FastifyInstance) => void
   /** Whether callers may; where it is left out, all may whose credential is for inference. */

@@ -1,8 +1,8 @@
 import { performance } from 'node:perf_hooks'
-import type { Authentication, Authenticator, Credentials } from '../../access/identity.ts'
+import type { Authentication, Credentials } from '../../access/identity.ts'
 import type { ModelInfo } from '../port.ts'
 import { admit, type Limit, precheck } from './admission.ts'
-import { byKeys, identify, unauthenticated } from './authentication.ts'
+import { identify, unauthenticated } from './authentication.ts'
 import type { Enforcement, Standing } from './enforcement.ts'
 import type { Exchange } from './exchange.ts'
 import { refusalOf } from './failures.ts'
@@ -42,14 +42,12 @@ export interface ServiceParts {
 /** The steps of the request path that every protocol shares, in the order of node.ts; each either goes on or throws its {@link Refusal}. */
 export class Service {
   readonly #parts: ServiceParts
-  readonly #authenticator: Authenticator
   readonly #ordinary: Buckets | undefined
   #inFlight = 0
 
   constructor(parts: ServiceParts) {
     this.#parts = parts
     const { ordinary } = parts.limits
-    this.#authenticator = parts.options.authenticator ?? byKeys(parts.options.keys)
     this.#ordinary = ordinary === null ? undefined : new Buckets(maxPrincipals, (now) => fullBucket(ordinary, now))
   }
 
@@ -62,7 +60,8 @@ export class Service {
    * Synchronous where the credential can be judged at once.
    */
   enter(exchange: Exchange, credentials: Credentials, infers: boolean): void | Promise<void> {
-    const authentication = this.#authenticator.authenticate(credentials, this.#parts.options.clock())
+    const { authenticator, clock } = this.#parts.options
+    const authentication = authenticator.authenticate(credentials, clock())
     if (!(authentication instanceof Promise)) return this.#enterAs(exchange, credentials, authentication, infers)
     return authentication.then((known) => this.#enterAs(exchange, credentials, known, infers))
   }
@@ -85,9 +84,10 @@ export class Service {
    * @throws Refusal `UNAUTHENTICATED` for a credential that is no longer good, `DENIED`
    */
   recheck(exchange: Exchange): void {
-    const now = this.#parts.options.clock()
+    const { authenticator, clock } = this.#parts.options
+    const now = clock()
     const { identity } = exchange
-    if (identity === null || !this.#authenticator.isGood(identity, now)) throw new Refusal('UNAUTHENTICATED', 'The key is no longer valid.')
+    if (identity === null || !authenticator.isGood(identity, now)) throw new Refusal('UNAUTHENTICATED', 'The key is no longer valid.')
     this.#standing(exchange, now)
   }
 

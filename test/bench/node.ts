@@ -22,7 +22,7 @@ import { createNode } from '../../inference/server/node.ts'
 import { passThrough } from '../../inference/server/tracing.ts'
 import { topics } from '../../schemas/index.ts'
 import { noText } from '../inference/node-fixture.ts'
-import { openTestKeys } from '../inference/test-keys.ts'
+import { callersByKey, openTestKeys } from '../inference/test-keys.ts'
 import type { LoadRequest, LoadResult } from './node-load.ts'
 
 export interface NodeBenchOptions {
@@ -129,6 +129,7 @@ async function openCordon(runtime: TensorRuntime, registry: Registry) {
       text: noText,
       fingerprinterOf: () => fingerprinter,
       keys: keys.registry,
+      authenticator: callersByKey(keys.registry, registry),
       containments,
       models,
       emitter,

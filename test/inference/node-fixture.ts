@@ -14,7 +14,7 @@ import type { NodeOptions } from '../../inference/server/options.ts'
 import { passThrough } from '../../inference/server/tracing.ts'
 import { type Containment, leaseId, type Model, type TopicData, type TopicName } from '../../schemas/index.ts'
 import { MemoryBus } from './memory-bus.ts'
-import { openTestKeys, type TestKeys } from './test-keys.ts'
+import { callersByKey, openTestKeys, type TestKeys } from './test-keys.ts'
 
 export const silent = pino({ level: 'silent' })
 export const start = 1_800_000_000_000
@@ -158,6 +158,7 @@ export async function openFixture(options: Partial<NodeOptions> = {}, place: Pla
     tracing: passThrough,
     fingerprinterOf: () => ({ fingerprint: tinyFingerprint }),
     keys: keys.registry,
+    authenticator: callersByKey(keys.registry, registry),
     containments,
     models,
     emitter,

@@ -19,7 +19,7 @@ import { passThrough } from '../../inference/server/tracing.ts'
 import { type Containment, type FingerprintEvent, topics } from '../../schemas/index.ts'
 import { until } from './memory-bus.ts'
 import { noText, silent } from './node-fixture.ts'
-import { openTestKeys } from './test-keys.ts'
+import { callersByKey, openTestKeys } from './test-keys.ts'
 
 const modelsDir = fileURLToPath(new URL('../../inference/models/', import.meta.url))
 
@@ -50,6 +50,7 @@ test('the digits model, its fingerprints and the embedded bus: served, recorded,
     ...serving,
     fingerprinterOf,
     keys: keys.registry,
+    authenticator: callersByKey(keys.registry, registry),
     containments,
     models,
     emitter,

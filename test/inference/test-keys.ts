@@ -1,3 +1,9 @@
+import { pino } from 'pino'
+import type { Registry } from 'prom-client'
+import { openAuthenticator } from '../../access/callers.ts'
+import { openCertificates } from '../../access/certificates.ts'
+import { Failures } from '../../access/failures.ts'
+import type { Authenticator } from '../../access/identity.ts'
 import { type IssuedKey, keyCommands, type NewKey } from '../../access/key-commands.ts'
 import { carryOutKeyOrder } from '../../access/key-orders.ts'
 import { type KeyRegistry, openKeys } from '../../access/key-registry.ts'
@@ -13,6 +19,15 @@ export interface TestKeys {
   rotate(what: string, oldDiesAt: Instant): Promise<readonly string[]>
   claim(what: string): Promise<IssuedKey | null>
   close(): Promise<void>
+}
+
+/** Who calls by API keys alone; wrong ones may be sent as often as a test likes. */
+export function callersByKey(keys: Pick<KeyRegistry, 'verify' | 'get'>, registry: Registry): Authenticator {
+  return openAuthenticator({
+    ...{ keys, registry, oidc: [], certificates: openCertificates([]) },
+    failures: new Failures({ perMinute: 0, maxSources: 1_000, linesPerMinute: 0 }),
+    ...{ pseudonym: () => 'somewhere', log: pino({ level: 'silent' }) },
+  })
 }
 
 export async function openTestKeys(bus: EventBus, clock: () => Instant): Promise<TestKeys> {

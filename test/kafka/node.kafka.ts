@@ -18,7 +18,7 @@ import { type Acknowledgement, type Containment, leaseId, sentHeader, topics } f
 import { quantile } from '../bench/quantile.ts'
 import { until } from '../bus/until.ts'
 import { inferBody, noText, silent, TinyRuntime, tinyFingerprint } from '../inference/node-fixture.ts'
-import { openTestKeys } from '../inference/test-keys.ts'
+import { callersByKey, openTestKeys } from '../inference/test-keys.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 
 // Three nodes that share nothing but a broker, one for each thing to do when it falls silent.
@@ -78,6 +78,7 @@ async function openNode(mode: ControlLost): Promise<Running> {
     tracing: passThrough,
     fingerprinterOf: () => ({ fingerprint: tinyFingerprint }),
     keys: known,
+    authenticator: callersByKey(known, registry),
     ...{ containments, models, emitter, registry, clock: Date.now, log: silent },
     control: { boundMs, lost: mode },
     addressKey: new Uint8Array(32),

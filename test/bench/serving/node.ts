@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
+import type { Authentication, Authenticator } from '../../../access/identity.ts'
 import { createEmbeddedBus } from '../../../bus/embedded/bus.ts'
 import type { EventBus, OutgoingRecord, Position } from '../../../bus/port.ts'
 import { openView } from '../../../bus/view.ts'
@@ -15,7 +16,7 @@ import { passThrough } from '../../../inference/server/tracing.ts'
 import { openTracing } from '../../../inference/telemetry/tracing.ts'
 import { topics } from '../../../schemas/index.ts'
 import { MemoryBus } from '../../inference/memory-bus.ts'
-import { openTestKeys } from '../../inference/test-keys.ts'
+import { callersByKey, openTestKeys } from '../../inference/test-keys.ts'
 import { argumentOf, obey } from './child.ts'
 import type { Secure } from './connection.ts'
 import { type Feature, openDoors } from './features.ts'
@@ -30,7 +31,7 @@ export interface Variant {
   readonly bus: 'null' | 'embedded'
   /** Every trace is sent, to the upstream, which takes it. Default false. */
   readonly tracing?: boolean
-  /** What is on beyond keys; left out, the node is told of nothing but its key registry. */
+  /** What is on beyond keys; left out, nothing. */
   readonly features?: readonly Feature[]
 }
 
@@ -75,6 +76,19 @@ class NullBus extends MemoryBus {
   }
 }
 
+/** Whoever comes is the bench, and nothing that they bring is looked at. */
+const anybody: Authenticator = {
+  authenticate: () => known,
+  isGood: () => true,
+}
+const known: Authentication = {
+  ok: true,
+  identity: {
+    ...{ principal: 'bench', organization: null, method: 'key', keyId: 'bench', roles: [], capabilities: ['inference'] },
+    ...{ createdAt: 0, expiresAt: null, secondFactorAt: null },
+  },
+}
+
 const nullEmitter: Emitter = {
   emit: () => {},
   flush: () => {},
@@ -107,7 +121,6 @@ async function openVariant({ name, without = [], bus: kind, tracing = false, fea
     : await openEmitter({ bus, dir: join(dir, name, 'spool'), clock: Date.now, log, registry })
   const keys = await openTestKeys(bus, Date.now)
   const { key } = await keys.create({ principal: 'bench', organization: 'acme' })
-  const anyone = { ok: true, principal: 'bench', organization: null, keyId: 'bench', createdAt: 0 } as const
   const around = { dir: join(dir, name, 'doors'), bus, emitter, keys: keys.registry, registry, log }
   const doors = features === undefined ? undefined : await openDoors(features, around)
   const profile = readFileSync(join(modelsDir, 'digits', version, 'profile.bin'))
@@ -118,7 +131,8 @@ async function openVariant({ name, without = [], bus: kind, tracing = false, fea
     configurationOf: configurations({}),
     tracing: tracing ? openTraces(registry, served) : passThrough,
     fingerprinterOf: (model) => (model === 'digits' ? fingerprinter : undefined),
-    keys: without.includes('keys') ? { verify: () => anyone } : keys.registry,
+    keys: keys.registry,
+    authenticator: without.includes('keys') ? anybody : callersByKey(keys.registry, registry),
     containments: await openView(bus, 'containments'),
     models: await openView(bus, 'models'),
     clock: Date.now,
