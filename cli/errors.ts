@@ -1,4 +1,4 @@
-import { CordonError } from '../schemas/index.ts'
+import { CordonError } from '../schemas/error.ts'
 
 export type CliErrorCode = 'CONFIG_UNREADABLE' | 'CONFIG_INVALID' | 'NOT_RUNNING' | 'REFUSED' | 'USAGE' | 'PORT_IN_USE' | 'START_FAILED'
 

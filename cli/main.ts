@@ -1,65 +1,13 @@
 import { readFileSync } from 'node:fs'
-import { Command } from 'commander'
-import { CordonError } from '../schemas/index.ts'
-import { accountsCommand } from './commands/accounts.ts'
-import { auditCommand } from './commands/audit.ts'
-import { canariesCommand } from './commands/canaries.ts'
-import { configCommand } from './commands/config.ts'
-import { containCommand, containmentsCommand } from './commands/containments.ts'
-import { deadLettersCommand } from './commands/dead-letters.ts'
-import { detectorsCommand } from './commands/detectors.ts'
-import { doctorCommand } from './commands/doctor.ts'
-import { findingsCommand } from './commands/findings.ts'
-import { incidentsCommand } from './commands/incidents.ts'
-import { initCommand } from './commands/init.ts'
-import { keysCommand } from './commands/keys.ts'
-import { limitsCommand } from './commands/limits.ts'
-import { modelsCommand } from './commands/models.ts'
-import { policyCommand } from './commands/policy.ts'
-import { profilesCommand } from './commands/profiles.ts'
-import { queryCommand } from './commands/query.ts'
-import { repartitionCommand } from './commands/repartition.ts'
-import { roleCommands } from './commands/roles.ts'
-import { secretsCommand } from './commands/secrets.ts'
-import { startCommand } from './commands/start.ts'
-import { statusCommand } from './commands/status.ts'
-import { topicsCommand } from './commands/topics.ts'
-import { watermarkCommand } from './commands/watermark.ts'
+// By itself: with the other contracts, help would cost three times what it does.
+import { CordonError } from '../schemas/error.ts'
 import { cell } from './output.ts'
+import { openProgram } from './program.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
-const program = new Command('cordon')
-  .description('Detects attacks on model-serving endpoints while they happen and contains them by itself.')
-  .version(version)
-  .showHelpAfterError('(add --help for what this command takes)')
-
-initCommand(program)
-startCommand(program, version)
-roleCommands(program, version)
-secretsCommand(program)
-keysCommand(program)
-canariesCommand(program)
-accountsCommand(program)
-modelsCommand(program)
-limitsCommand(program)
-findingsCommand(program, version)
-incidentsCommand(program)
-containmentsCommand(program)
-containCommand(program)
-queryCommand(program)
-deadLettersCommand(program)
-topicsCommand(program)
-repartitionCommand(program)
-statusCommand(program)
-auditCommand(program)
-detectorsCommand(program)
-profilesCommand(program)
-watermarkCommand(program)
-policyCommand(program)
-configCommand(program)
-doctorCommand(program)
 
 try {
+  const program = await openProgram(version, process.argv.slice(2))
   await program.parseAsync(process.argv)
 } catch (error) {
   fail(error)

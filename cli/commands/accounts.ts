@@ -33,10 +33,7 @@ const Capabilities = z.array(z.enum(['administration', 'promotion'])).min(1)
 /** An option that may be given again. */
 const more = (value: string, before: readonly string[]) => [...before, value]
 
-export function accountsCommand(program: Command): void {
-  const accounts = program
-    .command('accounts')
-    .description('local accounts of the console, in a file on this machine; its owner alone can read it, and who can, can change it')
+export function accountsCommand(accounts: Command): void {
   local(accounts.command('create <name>').description('make an account; its token is shown once'))
     .option('--capability <name>', 'administration or promotion; may be repeated', more, [])
     .option('--role <name>', 'role that policies see; may be repeated', more, [])

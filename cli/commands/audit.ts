@@ -22,8 +22,7 @@ type ExportFlags = ClientFlags & { readonly out: string; readonly from?: string;
 /** Problems that are printed for people; `--json` has more. */
 const printed = 20
 
-export function auditCommand(program: Command): void {
-  const audit = program.command('audit').description('the audit trail: who asked or ordered what, provably')
+export function auditCommand(audit: Command): void {
   verifyCommand(audit)
   exportCommand(audit)
   clientCommand(audit.command('prove <id>').description('a proof of one record, for whoever has nothing but the public key of its writer'))

@@ -8,10 +8,8 @@ import { openOutput } from '../output.ts'
 /** Nobody writes it by chance, and nobody can guess it. */
 const bytes = 16
 
-export function canariesCommand(program: Command): void {
-  program
-    .command('canaries')
-    .description('texts planted where no answer may have them from; an answer that has one is a leak')
+export function canariesCommand(canaries: Command): void {
+  canaries
     .command('plant')
     .description('make one: what to plant, where, and the lines of the configuration that have it looked for')
     .requiredOption('--model <model>', 'whose answers are looked at')

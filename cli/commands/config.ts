@@ -12,11 +12,8 @@ const columns: readonly Column[] = [
   { title: 'ENVIRONMENT', of: (s: ShownSetting) => s.environment },
 ]
 
-export function configCommand(program: Command): void {
-  withConfigFlags(program.command('config').description('check the configuration and show what is in force'), {
-    inference: true,
-    console: true,
-  })
+export function configCommand(config: Command): void {
+  withConfigFlags(config, { inference: true, console: true })
     .option('--show', 'print every setting, its value and where the value came from')
     .option('--json', 'print JSON: one object a line')
     .action((flags: StartFlags & { show?: boolean; json?: boolean }) => {

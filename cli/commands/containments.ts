@@ -23,8 +23,7 @@ const acknowledgementColumns: readonly Column[] = [
   { title: 'AFTER', of: (a: Acknowledgement) => span(a.enforcedAfterMs) },
 ]
 
-export function containmentsCommand(program: Command): void {
-  const containments = program.command('containments').description('leases that restrict a target until they run out')
+export function containmentsCommand(containments: Command): void {
   clientCommand(containments.command('list', { isDefault: true }).description('every containment, newest last'))
     .option('--active', 'only those in force')
     .action(async (flags: ClientFlags & { active?: boolean }) => {
@@ -70,8 +69,8 @@ function describe(c: ContainmentView): string {
     .join('\n')
 }
 
-export function containCommand(program: Command): void {
-  privilegedCommand(program.command('contain <target>').description('contain a target by hand, such as principal:mallory or pool:gpu-b'))
+export function containCommand(contain: Command): void {
+  privilegedCommand(contain)
     .requiredOption(
       '--action <responder>',
       'throttle-principal, harden-output, rotate-key, rollback-model, quarantine-pool or deny-principal',

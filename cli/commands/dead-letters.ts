@@ -20,8 +20,7 @@ interface Listed {
   readonly limit: string
 }
 
-export function deadLettersCommand(program: Command): void {
-  const letters = program.command('dead-letters').description('records that could not be used, and why; try them again')
+export function deadLettersCommand(letters: Command): void {
   clientCommand(letters.command('list', { isDefault: true }).description('the newest, newest last'))
     .option('--topic <name>', 'only records of this topic')
     .option('--since <time>', 'ISO 8601, milliseconds, or 1h for an hour ago')

@@ -20,22 +20,18 @@ const columns: readonly Column[] = [
   { title: 'SUMMARY', of: (d: Described) => d.summary },
 ]
 
-export function detectorsCommand(program: Command): void {
-  program
-    .command('detectors')
-    .description('what can be detected; with --json, each detector with the schema of its parameters')
-    .option('--json', 'print JSON: one object a line')
-    .action((flags: { json?: boolean }) => {
-      const described = detectors.map(
-        ({ id, version, summary, threats, observes, params }): Described => ({
-          id,
-          version,
-          summary,
-          threats,
-          observes,
-          params: z.toJSONSchema(params, { io: 'input', unrepresentable: 'any' }),
-        }),
-      )
-      openOutput(flags.json === true, (line) => process.stdout.write(`${line}\n`)).list(described, columns, 'no detectors')
-    })
+export function detectorsCommand(command: Command): void {
+  command.option('--json', 'print JSON: one object a line').action((flags: { json?: boolean }) => {
+    const described = detectors.map(
+      ({ id, version, summary, threats, observes, params }): Described => ({
+        id,
+        version,
+        summary,
+        threats,
+        observes,
+        params: z.toJSONSchema(params, { io: 'input', unrepresentable: 'any' }),
+      }),
+    )
+    openOutput(flags.json === true, (line) => process.stdout.write(`${line}\n`)).list(described, columns, 'no detectors')
+  })
 }

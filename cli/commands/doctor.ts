@@ -7,13 +7,8 @@ import { configFlags, type StartFlags, withConfigFlags } from './config-flags.ts
 
 const words = { ok: 'ok', warn: 'WARN', fail: 'FAIL' } as const
 
-export function doctorCommand(program: Command): void {
-  withConfigFlags(
-    program
-      .command('doctor')
-      .description('check every dependency, key, clock and permission, and say what to do; exit status 1 where anything fails'),
-    { inference: true, console: true },
-  )
+export function doctorCommand(doctor: Command): void {
+  withConfigFlags(doctor, { inference: true, console: true })
     .option('--json', 'print JSON: one check a line')
     .action(async (flags: StartFlags & { json?: boolean }) => {
       const shows = process.stderr.isTTY && flags.json !== true

@@ -14,8 +14,8 @@ const columns: readonly Column[] = [
   { title: 'WHAT', of: (f: Finding) => f.title },
 ]
 
-export function findingsCommand(program: Command, version: string): void {
-  clientCommand(program.command('findings').description('what the detectors saw, newest last'))
+export function findingsCommand(findings: Command, version: string): void {
+  clientCommand(findings)
     .option('--principal <name>', 'only those about this principal')
     .option('--detector <id>', 'only those of this detector')
     .option('--since <time>', 'ISO 8601, milliseconds, or 1h for an hour ago')

@@ -13,8 +13,7 @@ const columns: readonly Column[] = [
   { title: 'WHAT', of: (i: Incident) => i.title },
 ]
 
-export function incidentsCommand(program: Command): void {
-  const incidents = program.command('incidents').description('findings grouped by who and what they are about')
+export function incidentsCommand(incidents: Command): void {
   clientCommand(incidents.command('list', { isDefault: true }).description('every incident, newest last'))
     .option('--state <state>', 'open, contained or closed')
     .action(async (flags: ClientFlags & { state?: string }) => {

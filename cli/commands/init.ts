@@ -12,10 +12,8 @@ import { openAccounts } from '../instance/accounts.ts'
 
 type Flags = InitFlags & { readonly yes?: boolean; readonly force?: boolean; readonly json?: boolean }
 
-export function initCommand(program: Command): void {
-  program
-    .command('init [dir]')
-    .description('set up a folder: a commented configuration, policies, and the first administrator; asks what no flag says')
+export function initCommand(init: Command): void {
+  init
     .option('--yes', 'ask nothing: what no flag says takes its default')
     .option('--admin <name>', 'name of the first administrator (default admin)')
     .option('--issuer <url>', 'issuer of JWT bearers, exactly as `iss` has it (default: API keys alone)')

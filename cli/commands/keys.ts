@@ -37,8 +37,7 @@ const more = (value: string, before: readonly string[] = []) => [...before, valu
 
 const shown = (made: CreatedKey) => `key ${made.keyId} of ${made.principal}, shown this once:\n${made.key}`
 
-export function keysCommand(program: Command): void {
-  const keys = program.command('keys').description('API keys: create, list, revoke, rotate, claim')
+export function keysCommand(keys: Command): void {
   privilegedCommand(keys.command('create').description('make a key; it is shown once'))
     .requiredOption('--principal <name>', 'who it belongs to')
     .option('--organization <name>', 'the organization they belong to')

@@ -20,8 +20,7 @@ const lineColumns: readonly Column[] = [
   { title: 'SAID', of: (l: Share['lines'][number]) => when(l.at) },
 ]
 
-export function limitsCommand(program: Command): void {
-  const limits = program.command('limits').description('how much callers may take, and what they took')
+export function limitsCommand(limits: Command): void {
   clientCommand(limits.command('list', { isDefault: true }).description('the limits in force')).action(async (flags: ClientFlags) => {
     const { client, output } = connect(flags)
     const { limits: found } = await client.get<{ limits: LimitView[] }>('/api/limits')

@@ -19,8 +19,7 @@ const columns: readonly Column[] = [
   { title: 'DIGEST', of: (v: VersionRow) => v.digest },
 ]
 
-export function modelsCommand(program: Command): void {
-  const models = program.command('models').description('which version of a model its bare name serves')
+export function modelsCommand(models: Command): void {
   clientCommand(models.command('list', { isDefault: true }).description('every version that a node says it has, newest last')).action(
     async (flags: ClientFlags) => {
       const { client, output } = connect(flags)

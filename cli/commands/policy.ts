@@ -34,9 +34,8 @@ interface Explained extends Pick<PolicyDecision, 'allowed' | 'version' | 'errors
 type Write = (line: string) => void
 
 /** @param write takes what is printed; default standard output */
-export function policyCommand(program: Command, write: Write = (line) => process.stdout.write(`${line}\n`)): void {
+export function policyCommand(policy: Command, write: Write = (line) => process.stdout.write(`${line}\n`)): void {
   const outputOf = ({ json }: Flags) => openOutput(json === true, write)
-  const policy = program.command('policy').description('whether callers may: check policies, test them, and ask them')
   const command = (usage: string, description: string) =>
     policy
       .command(usage)

@@ -26,10 +26,7 @@ type Flags = StartFlags & {
   readonly json?: boolean
 }
 
-export function profilesCommand(program: Command): void {
-  const profiles = program
-    .command('profiles')
-    .description('what the ordinary inputs of a model look like: without it, attacks on it go unseen')
+export function profilesCommand(profiles: Command): void {
   withConfigFlags(
     profiles
       .command('build <model>')

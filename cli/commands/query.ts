@@ -27,12 +27,8 @@ async function named(client: Client, name: string | undefined, pairs: readonly s
   return { name, params }
 }
 
-export function queryCommand(program: Command): void {
-  clientCommand(
-    program
-      .command('query [name]')
-      .description('ask the store: a query of the forensic library, or SQL (read only); without a name, list them'),
-  )
+export function queryCommand(query: Command): void {
+  clientCommand(query)
     .option('--param <name=value...>', 'a parameter of the query; a time may be 1h, for an hour ago')
     .option('--sql <text>', 'a SELECT of your own')
     .action(async (name: string | undefined, flags: ClientFlags & { param?: string[]; sql?: string }) => {

@@ -18,12 +18,8 @@ const mostPartitions = 10_000
 
 type Flags = StartFlags & { readonly partitions: string; readonly settle?: string; readonly json?: boolean }
 
-export function repartitionCommand(program: Command): void {
-  withConfigFlags(
-    program
-      .command('repartition <topic>')
-      .description('give a topic that detectors observe more partitions, and move their state; stop every detect process first'),
-  )
+export function repartitionCommand(command: Command): void {
+  withConfigFlags(command)
     .requiredOption('--partitions <n>', 'how many it is to have; best a multiple of how many it has')
     .option('--settle <duration>', 'how long senders may take to notice (default 45s over Kafka)')
     .option('--json', 'print one JSON object at the end')

@@ -2,8 +2,7 @@ import type { Command } from 'commander'
 import { rotateFingerprintKey, writeSecrets } from '../instance/secrets.ts'
 import { openOutput } from '../output.ts'
 
-export function secretsCommand(program: Command): void {
-  const secrets = program.command('secrets').description('secrets that the processes of a deployment share')
+export function secretsCommand(secrets: Command): void {
   secrets
     .command('create')
     .description('make them: node.json for every node, api.json for ingest and console (setting secretsFile)')

@@ -1,18 +1,11 @@
 import type { Command } from 'commander'
 import { loadConfig } from '../config/load.ts'
-import { runDemo } from '../demo/demo.ts'
-import { startInstance } from '../instance/start.ts'
+import type { DemoOptions } from '../demo/demo.ts'
 import { configFlags, type StartFlags, withConfigFlags } from './config-flags.ts'
 import { stopOnSignal } from './stop.ts'
 
-export function startCommand(program: Command, version: string): void {
-  withConfigFlags(
-    program.command('start').description('run everything in this process: node, bus, store, detectors, responders, console'),
-    {
-      inference: true,
-      console: true,
-    },
-  )
+export function startCommand(start: Command, version: string): void {
+  withConfigFlags(start, { inference: true, console: true })
     .option('--demo', 'play ordinary clients and three attackers on handwritten digits, and tell what happens')
     .option('--no-demo', 'without traffic of its own (default)')
     .option('--json', 'print one line of JSON when ready')
@@ -20,6 +13,7 @@ export function startCommand(program: Command, version: string): void {
       const loaded = loadConfig({ file: flags.config, environment: process.env, flags: configFlags(flags) })
       // The story and the log would garble each other on one terminal.
       const quiet = flags.demo === true && !loaded.sources.has('log.level')
+      const { startInstance } = await import('../instance/start.ts')
       const instance = await startInstance(quiet ? { ...loaded.config, log: { level: 'warn' } } : loaded.config, version)
       const abort = new AbortController()
       const print = (line: string) => process.stdout.write(`${line}\n`)
@@ -30,7 +24,7 @@ export function startCommand(program: Command, version: string): void {
         )
       const demo =
         flags.demo === true
-          ? runDemo({
+          ? play({
               ...instance,
               write: flags.json === true ? () => {} : print,
               colour: process.stdout.isTTY,
@@ -44,4 +38,10 @@ export function startCommand(program: Command, version: string): void {
         return instance.stop()
       })
     })
+}
+
+/** Its attackers are nobody's who does not ask for them. */
+async function play(options: DemoOptions): Promise<void> {
+  const { runDemo } = await import('../demo/demo.ts')
+  return runDemo(options)
 }

@@ -34,8 +34,8 @@ const partitionColumns: readonly Column[] = [
   { title: 'OLDEST', of: (p: PartitionRow) => span(p.lagMs) },
 ]
 
-export function statusCommand(program: Command): void {
-  clientCommand(program.command('status').description('is it up, is it keeping up, and what is wrong'))
+export function statusCommand(status: Command): void {
+  clientCommand(status)
     .option('--partitions', 'who reads each partition, who stands by, and how far they are')
     .action(async (flags: ClientFlags & { partitions?: boolean }) => {
       const { client, output } = connect(flags)

@@ -42,8 +42,7 @@ const differenceColumns: readonly Column[] = [
 
 type Flags = StartFlags & { readonly json?: boolean }
 
-export function topicsCommand(program: Command): void {
-  const topics = program.command('topics').description('what is on the bus; whether its topics are as configured; rights of each role')
+export function topicsCommand(topics: Command): void {
   clientCommand(topics.command('list', { isDefault: true }).description('every partition, and how far each reader is')).action(
     async (flags: ClientFlags) => {
       const { client, output } = connect(flags)

@@ -36,8 +36,7 @@ const batch = 32
 /** What a model learned by chance is not called proof; a court would ask for more than one in twenty. */
 const proof = 0.001
 
-export function watermarkCommand(program: Command): void {
-  const watermark = program.command('watermark').description('wrong answers, chosen by a key, by which a copy of a model is known')
+export function watermarkCommand(watermark: Command): void {
   withConfigFlags(
     watermark
       .command('verify <model>')

@@ -7,11 +7,6 @@ import { writeAtomically } from './atomic-file.ts'
 import { serveCollector } from './collector.ts'
 import { type Context, openBusOf, openContext, opening, ownName } from './context.ts'
 import { serveHealth } from './health.ts'
-import { runConsole } from './roles/console.ts'
-import { runDetect } from './roles/detect.ts'
-import { runIngest } from './roles/ingest.ts'
-import { runNode } from './roles/node.ts'
-import { runRespond } from './roles/respond.ts'
 import { openNodeSecrets, openToken } from './secrets.ts'
 import { openInstanceStore } from './store.ts'
 import { checkTopics } from './topics.ts'
@@ -42,27 +37,33 @@ export async function startRole(role: RoleName, config: Config, version: string)
   })
 }
 
+/** Each loads its own role alone: a detect process has no use for TensorFlow. */
 const start: Readonly<Record<RoleName, (context: Context) => Promise<string | null>>> = {
   node: async (context) => {
+    const { runNode } = await import('./roles/node.ts')
     const { url } = await runNode(context, openNodeSecrets(context.config))
     // Its own listener is for clients, who are told little.
     await serveHealth(context)
     return url
   },
   ingest: async (context) => {
+    const { runIngest } = await import('./roles/ingest.ts')
     const token = openToken(context.config)
     await runIngest(context, await openInstanceStore(context))
     return serveCollector(context, token)
   },
   detect: async (context) => {
+    const { runDetect } = await import('./roles/detect.ts')
     await runDetect(context)
     return serveHealth(context)
   },
   respond: async (context) => {
+    const { runRespond } = await import('./roles/respond.ts')
     await runRespond(context)
     return serveHealth(context)
   },
   console: async (context) => {
+    const { runConsole } = await import('./roles/console.ts')
     const { config, closers } = context
     const { url } = await runConsole(context, await openInstanceStore(context), openToken(config), { collects: false })
     const file = join(config.dataDir, 'instance.json')

@@ -14,7 +14,7 @@ it('accounts are made, given a second factor, listed and revoked', async (t) => 
     const lines: string[] = []
     const { mock } = t.mock.method(process.stdout, 'write', (text: string) => lines.push(text) > 0)
     const program = new Command()
-    accountsCommand(program)
+    accountsCommand(program.command('accounts'))
     await program.parseAsync(['node', 'cordon', 'accounts', ...args, '--json', '--data-dir', dataDir]).finally(() => mock.restore())
     return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>)
   }

@@ -28,7 +28,7 @@ function write(name: string, text: string): string {
 async function run(...args: readonly string[]) {
   const lines: string[] = []
   const program = new Command().exitOverride()
-  policyCommand(program, (line) => lines.push(line))
+  policyCommand(program.command('policy'), (line) => lines.push(line))
   const before = process.exitCode
   process.exitCode = 0
   try {
