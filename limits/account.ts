@@ -1,4 +1,5 @@
 import type { Instant, Share, SpendingLine } from '../schemas/index.ts'
+import { bucketOf } from './bucket.ts'
 import { type LimitRule, windowAt } from './rules.ts'
 import { evenPart, isShared, starterOf } from './starter.ts'
 
@@ -6,6 +7,8 @@ import { evenPart, isShared, starterOf } from './starter.ts'
 const memoryMs = 1_000
 /** An answer may take that long before the question is put again. */
 const askAgainMs = 1_000
+/** Who is refused for what running calls hold, or nodes have yet to share out, may come back after that time. */
+const soonMs = 1_000
 /** What is spent is told this often, so that people can see it. */
 const tellMs = 5_000
 /** Who was idle for that long gives back what others may need. */
@@ -38,6 +41,8 @@ export class Account {
   start: Instant = 0
   end: Instant = 0
   spent = 0
+  /** Of `spent`, what is set aside for calls that run: they may take less. */
+  #held = 0
   touched: Instant = 0
   /** It was evicted: whoever still has it looks for a new one. */
   closed = false
@@ -64,16 +69,17 @@ export class Account {
   #burstFullAt: Instant = 0
 
   /**
-   * @param serial 0 for the first of its kind in this window, which begins with a starter; one after an eviction has none
+   * @param serial 0 for the first of its kind in this window, which begins with a starter; another has none
+   * @param forgotten one like it was evicted
    */
-  constructor(options: AccountOptions, serial: number, now: Instant) {
+  constructor(options: AccountOptions, serial: number, now: Instant, forgotten = false) {
     this.#options = options
     this.rule = options.rule
     this.subject = options.subject
     this.shared = isShared(options.rule)
     this.#ceiling = options.rule.amount
     this.#open(serial, now)
-    if (serial === 0) return
+    if (!forgotten) return
     // What was forgotten may have been spent.
     const { amount, burst } = this.rule
     if (!this.shared) this.spent = this.#granted
@@ -109,12 +115,12 @@ export class Account {
   room(wanted: number, ceiling: number, now: Instant, away: boolean): Room {
     const slack = ceiling * tolerance
     if (wanted > ceiling + slack || (this.rule.burst !== null && wanted > this.rule.burst + slack)) return this.#full(now, true)
-    if (this.#others + this.spent + wanted > ceiling + slack) return this.#full(now, false)
-    if (wanted > this.unspent + slack && !(away && this.shared)) {
-      if (!this.shared) return this.#full(now, wanted > this.#granted + slack)
-      // Others may yet give back what they were granted, but nobody can say when.
-      if (this.#left !== null && wanted > this.unspent + this.#left + slack) return this.#full(now, false)
-      return { ok: false, retryMs: Math.min(askAgainMs, this.end - now), never: false }
+    const over = this.#others + this.spent + wanted - ceiling
+    if (over > slack) return this.#lacks(over - slack, now)
+    const lacks = wanted - this.unspent - slack
+    if (lacks > 0 && !(away && this.shared)) {
+      if (!this.shared && wanted > this.#granted + slack) return this.#full(now, true)
+      return this.#lacks(lacks - (this.shared ? (this.#left ?? lacks) : 0), now)
     }
     const waitMs = this.#burstWait(wanted, now)
     return waitMs > 0 ? { ok: false, retryMs: waitMs, never: false } : fits
@@ -122,6 +128,7 @@ export class Account {
 
   take(wanted: number, ceiling: number, now: Instant): void {
     this.spent += wanted
+    this.#held += wanted
     const { burst, amount } = this.rule
     if (burst !== null) this.#burstFullAt = Math.max(this.#burstFullAt, now) + (wanted * (this.end - this.start)) / amount
     this.want(wanted, ceiling, now)
@@ -142,9 +149,10 @@ export class Account {
     this.touched = now
   }
 
-  /** Gives back, or takes more: what ran is paid for, also beyond what was set aside. */
-  settle(difference: number, start: Instant): void {
-    if (this.closed || (start !== this.start && difference < 0)) return
+  /** Gives back of what was set aside, or takes more: what ran is paid for, also beyond it. */
+  settle(aside: number, difference: number, start: Instant): void {
+    if (start === this.start) this.#held = Math.max(0, this.#held - aside)
+    if (difference === 0 || this.closed || (start !== this.start && difference < 0)) return
     this.spent = Math.max(0, this.spent + difference)
     const { burst, amount } = this.rule
     if (burst !== null && difference < 0) this.#burstFullAt += (difference * (this.end - this.start)) / amount
@@ -207,7 +215,8 @@ export class Account {
     this.start = start
     this.end = end
     this.spent = 0
-    this.#key = `${rule.name}|${subject}|${start}`
+    this.#held = 0
+    this.#key = bucketOf(rule.name, subject, start)
     this.#line = `${instance}#${serial}`
     this.#released = 0
     this.#granted = this.shared ? (serial === 0 ? starterOf(rule, nodes) : 0) : evenPart(rule, nodes)
@@ -226,6 +235,12 @@ export class Account {
 
   #idles(now: Instant): boolean {
     return now - this.touched >= idleMs && this.#left !== null && this.#left < this.rule.amount / 4 && this.unspent > 0
+  }
+
+  /** It fits in a moment where the nodes share out more, or a call that runs gives it back; else not before the next window. */
+  #lacks(amount: number, now: Instant): Room {
+    // Other nodes may give back what they were granted, too, but nobody can say when.
+    return amount > this.#held ? this.#full(now, false) : { ok: false, retryMs: Math.min(soonMs, this.end - now), never: false }
   }
 
   #full(now: Instant, never: boolean): Room {

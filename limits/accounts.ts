@@ -1,13 +1,16 @@
 import type { Instant } from '../schemas/index.ts'
 import { Account } from './account.ts'
+import type { Begun } from './begun.ts'
+import { bucketOf } from './bucket.ts'
 import type { Payer } from './port.ts'
-import { type LimitRule, matcherOf, subjectOf } from './rules.ts'
+import { type LimitRule, matcherOf, subjectOf, windowAt } from './rules.ts'
 
 export interface AccountsOptions {
   readonly rules: readonly LimitRule[]
   readonly nodes: number
   readonly instance: string
   readonly most: number
+  readonly begun: Begun
   /** Told of an account that makes room, so that the others learn what it will not spend. */
   readonly onEvict: (account: Account) => void
 }
@@ -79,9 +82,12 @@ export class Accounts {
     const key = `${compiled.rule.name}|${subject}`
     const known = this.#byKey.get(key)
     if (known !== undefined) return known
-    const { nodes, instance, most } = this.#options
-    const serial = now < compiled.forgotUntil ? ++this.#serial : 0
-    const account = new Account({ rule: compiled.rule, subject, nodes, instance }, serial, now)
+    const { nodes, instance, most, begun } = this.#options
+    const { rule, forgotUntil } = compiled
+    const forgotten = now < forgotUntil
+    const bucket = bucketOf(rule.name, subject, windowAt(rule, now).start)
+    const serial = forgotten || begun.has(bucket) ? ++this.#serial : 0
+    const account = new Account({ rule, subject, nodes, instance }, serial, now, forgotten)
     account.touched = now
     if (this.#byKey.size >= most) this.#evict(now)
     this.#byKey.set(key, account)

@@ -1,6 +1,8 @@
 import type { Instant, Share, SpendingLine } from '../schemas/index.ts'
 import type { Account, Room } from './account.ts'
 import { Accounts } from './accounts.ts'
+import { Begun } from './begun.ts'
+import { partsOf } from './bucket.ts'
 import { Failures } from './failures.ts'
 import { limitHeaders } from './headers.ts'
 import type { Meter, Payer, Reservation, Usage } from './port.ts'
@@ -33,6 +35,7 @@ const neverMessage = 'This is more than the allowance holds: ask for less in one
 export class SharedMeter implements Meter {
   readonly #options: MeterOptions
   readonly #accounts: Accounts
+  readonly #begun: Begun
   readonly #failures: Failures
   readonly #failureMs: number
   #listed: Account[] = []
@@ -42,7 +45,8 @@ export class SharedMeter implements Meter {
   constructor(options: MeterOptions) {
     const { rules, nodes, instance, maxAccounts: most = 100_000 } = options
     this.#options = options
-    this.#accounts = new Accounts({ rules, nodes, instance, most, onEvict: (account) => this.#list(account) })
+    this.#begun = new Begun(most)
+    this.#accounts = new Accounts({ rules, nodes, instance, most, begun: this.#begun, onEvict: (account) => this.#list(account) })
     this.#failures = new Failures(most)
     this.#failureMs = Math.max(0, ...rules.map(({ adaptive }) => adaptive.failures?.windowMs ?? 0))
   }
@@ -113,6 +117,16 @@ export class SharedMeter implements Meter {
     return waiting
   }
 
+  /** A bucket was shared out before this process began: it has no starter there. */
+  note(bucket: string): void {
+    this.#begun.note(bucket)
+  }
+
+  /** Its window is over. */
+  forget(bucket: string): void {
+    this.#begun.forget(bucket)
+  }
+
   /** What nodes agreed on. @returns the account that it is about */
   hear(share: Share): Account | undefined {
     const account = this.#accounts.get(`${share.rule}|${share.subject}`)
@@ -121,7 +135,7 @@ export class SharedMeter implements Meter {
 
   /** Whether a record is about an account of this node; by its key alone. */
   concerns(bucket: string): boolean {
-    return this.#accounts.get(bucket.slice(0, bucket.lastIndexOf('|'))) !== undefined
+    return this.#accounts.get(partsOf(bucket).account) !== undefined
   }
 
   /** What is to be told now: what is asked for first, then what was spent. Empty when there is nothing. */
@@ -224,8 +238,9 @@ class Held {
     for (let i = 0; i < this.#accounts.length; i++) {
       const account = this.#accounts[i]
       if (account === undefined) continue
-      const difference = measured(account.rule, used) - (this.#amounts[i] ?? measured(account.rule, this.#most))
-      if (difference > 0 || (difference < 0 && !late)) account.settle(difference, this.#starts[i] ?? 0)
+      const aside = this.#amounts[i] ?? measured(account.rule, this.#most)
+      const difference = measured(account.rule, used) - aside
+      account.settle(aside, late ? Math.max(0, difference) : difference, this.#starts[i] ?? 0)
     }
   }
 }

@@ -63,6 +63,7 @@ class LoggedMeter implements NodeMeter {
   readonly #fence = new Fence('shares')
   readonly #waiting = new Map<Account, Set<() => void>>()
   #tail: Tail | undefined
+  #caughtUp = false
   #timer: NodeJS.Timeout | undefined
   #unsent: OutgoingRecord | null = null
   #sending: Promise<void> | null = null
@@ -92,6 +93,7 @@ class LoggedMeter implements NodeMeter {
       onError: (err) => log.warn({ err }, 'shares of limits are not being followed for a moment'),
     })
     await caughtUp.promise
+    this.#caughtUp = true
     this.#timer = setInterval(() => this.#send(), flushMs).unref()
   }
 
@@ -160,9 +162,11 @@ class LoggedMeter implements NodeMeter {
   #hear(records: readonly BusRecord[]): void {
     const { log } = this.#options
     for (const record of records) {
+      if (this.#fence.judge(record) !== 'counts' || record.key === null) continue
+      if (record.value === null) this.#meter.forget(record.key)
+      else if (!this.#caughtUp) this.#meter.note(record.key)
       // By its key first: of all that is shared out, one node needs a part.
-      if (this.#fence.judge(record) !== 'counts' || record.value === null || record.key === null) continue
-      if (!this.#meter.concerns(record.key)) continue
+      if (record.value === null || !this.#meter.concerns(record.key)) continue
       try {
         const event = decode(record)
         if (event.kind !== 'share') continue

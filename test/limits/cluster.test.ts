@@ -25,6 +25,12 @@ describe('4 nodes × 200 clients under one cost ceiling', () => {
     { what: 'with an allocator that begins anew from the log', with: { restartAtMs: 5_000, duplicated: 0.2 }, unused: 0.01 },
     // What the dead node had is lost: its share, and what its calls had set aside.
     { what: 'with a node that is killed', with: { kill: { node: 1, atMs: 4_000 } }, unused: 0.06 },
+    // A process that begins after the ceiling is used up finds that on the log.
+    {
+      what: 'with a node that crashes again and again later',
+      with: { crashes: { node: 1, fromMs: 15_000, everyMs: 1_500 } },
+      unused: 0.01,
+    },
     { what: 'with a node killed in its first moment', with: { kill: { node: 1, atMs: 300 } }, unused: 0.06 },
   ]
   for (const { what, with: options, unused } of rows) {

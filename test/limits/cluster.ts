@@ -18,6 +18,8 @@ export interface ClusterOptions {
   readonly durationMs: number
   /** A node that is killed, and when; what it said before still arrives. */
   readonly kill?: { readonly node: number; readonly atMs: number }
+  /** A node that ends and begins anew again and again; its clients wait for it. */
+  readonly crashes?: { readonly node: number; readonly fromMs: number; readonly everyMs: number }
   /** The allocator is replaced by one that knows what is on the log. */
   readonly restartAtMs?: number
   /** Share of messages that come twice. */
@@ -45,8 +47,10 @@ const start = Date.UTC(2026, 10, 1)
 const flushMs = 50
 
 interface Node {
-  readonly meter: SharedMeter
+  meter: SharedMeter
   alive: boolean
+  /** How often it began. */
+  life: number
 }
 
 /** Nodes, clients and an allocator in virtual time, with messages that are late, out of order and repeated. */
@@ -69,19 +73,24 @@ export class Cluster {
     this.#options = options
     this.#random = seeded(options.seed)
     this.#ledger = new Ledger({ rules: [options.rule], nodes: 4 })
-    this.#nodes = Array.from({ length: options.nodes }, (_, i) => ({
-      meter: new SharedMeter({ rules: [options.rule], instance: `node-${i}~1`, nodes: 4, whenAway: 'refuse' }),
-      alive: true,
-    }))
+    this.#nodes = Array.from({ length: options.nodes }, (_, i) => ({ meter: this.#begin(i, 1), alive: true, life: 1 }))
+  }
+
+  /** A process that has read the log. */
+  #begin(index: number, life: number): SharedMeter {
+    const meter = new SharedMeter({ rules: [this.#options.rule], instance: `node-${index}~${life}`, nodes: 4, whenAway: 'refuse' })
+    for (const bucket of this.#log.keys()) meter.note(bucket)
+    return meter
   }
 
   run(): ClusterOutcome {
-    const { durationMs, clients, kill, restartAtMs, nodeOf = (client) => client % this.#options.nodes } = this.#options
+    const { durationMs, clients, kill, crashes, restartAtMs, nodeOf = (client) => client % this.#options.nodes } = this.#options
     this.#nodes.forEach((_, i) => void this.#at(flushMs, () => this.#flush(i)))
     for (let client = 0; client < clients; client++) {
       this.#at(this.#random.below(200), () => this.#call(nodeOf(client), payer({ keyId: `key-${client % 7}` })))
     }
     if (kill !== undefined) this.#at(kill.atMs, () => this.#kill(kill.node))
+    if (crashes !== undefined) this.#at(crashes.fromMs, () => this.#crash(crashes.node, crashes.everyMs))
     if (restartAtMs !== undefined) this.#at(restartAtMs, () => this.#restart())
     while (this.#now < start + durationMs) {
       const next = this.#pop()
@@ -95,7 +104,7 @@ export class Cluster {
   }
 
   #call(node: number, who: Payer): void {
-    const { meter, alive } = this.#nodes[node] as Node
+    const { meter, alive, life } = this.#nodes[node] as Node
     if (!alive) return
     const { most, used } = this.#options
     const reservation = meter.reserve(who, { requests: 1, tokens: 1, cost: most }, this.#now)
@@ -111,7 +120,7 @@ export class Cluster {
     this.#lastAt = this.#now
     this.#at(20 + this.#random.below(400), () => {
       if (this.#nodes[node]?.alive !== true) return
-      reservation.settle({ requests: 1, tokens: 1, cost }, this.#now)
+      if (this.#nodes[node]?.life === life) reservation.settle({ requests: 1, tokens: 1, cost }, this.#now)
       this.#call(node, who)
     })
   }
@@ -133,13 +142,20 @@ export class Cluster {
       const share = this.#ledger.share(bucket)
       if (share === undefined) continue
       this.#log.set(bucket, share)
-      for (const { meter } of this.#nodes) this.#send(() => void meter.hear(share))
+      for (const node of this.#nodes) this.#send(() => void node.meter.hear(share))
     }
   }
 
   #kill(index: number): void {
     const node = this.#nodes[index] as Node
     node.alive = false
+  }
+
+  #crash(index: number, everyMs: number): void {
+    const node = this.#nodes[index] as Node
+    node.life++
+    node.meter = this.#begin(index, node.life)
+    this.#at(everyMs, () => this.#crash(index, everyMs))
   }
 
   #restart(): void {

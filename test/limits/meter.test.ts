@@ -144,10 +144,25 @@ describe('several limits', () => {
 describe('a refusal', () => {
   test('says when waiting helps: once the window is over', () => {
     const node = new Lone([rule({ amount: 10 })], { nodes: 1 })
-    node.call(payer(), cost(10), at)
+    const held = node.call(payer(), cost(10), at)
+    if (held.ok) held.settle(cost(10), at + 100)
     const { retryMs, never, headers } = refused(node.call(payer(), cost(1), at + 600_000))
     assert.deepEqual([retryMs, never, headers['retry-after']], [3_000_000, false, '3000'])
     assert.equal(node.call(payer(), cost(1), at + 600_000 + retryMs).ok, true)
+  })
+
+  test('says to come back in a moment where a call that runs may not take all that it set aside', () => {
+    for (const limit of [rule({ amount: 10 }), rule({ amount: 10, windowMs: 20_000 })]) {
+      const node = new Lone([limit], { nodes: 1 })
+      const [first, second] = [node.call(payer(), cost(4), at), node.call(payer(), cost(4), at)]
+      // 2 are left, and 8 held.
+      const early = refused(node.call(payer(), cost(9), at + 500))
+      assert.deepEqual([early.retryMs, early.headers['retry-after']], [1_000, '1'])
+      if (first.ok) first.settle(cost(4), at + 600)
+      if (second.ok) second.settle(cost(4), at + 600)
+      assert.equal(refused(node.call(payer(), cost(9), at + 600)).retryMs, (limit.windowMs ?? 0) - 600)
+      assert.equal(node.call(payer(), cost(2), at + 600).ok, true)
+    }
   })
 
   test('says that waiting is in vain where a call asks for more than there ever is', () => {

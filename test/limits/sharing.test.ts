@@ -14,16 +14,16 @@ import { payer, rule } from './payers.ts'
 
 const log = pino({ level: 'silent' })
 const rules = [rule({ measure: 'requests', amount: 20, calendar: 'month' })]
-const one = { requests: 1, tokens: 0, cost: 0 }
+const one = { requests: 1, tokens: 0, cost: 0.125 }
 /** The middle of a month, going on by itself. */
 const begun = performance.now()
 const clock = () => Date.UTC(2026, 10, 15) + Math.floor(performance.now() - begun)
 
 /** As a node does: ask, wait where waiting helps, ask once more. */
-async function call(meter: NodeMeter): Promise<boolean> {
-  const reservation = meter.reserve(payer(), one, clock())
+async function call(meter: NodeMeter, principal = 'alice'): Promise<boolean> {
+  const reservation = meter.reserve(payer({ principal }), one, clock())
   if (reservation.ok) return true
-  return (await meter.agree?.(payer(), one, clock()))?.ok ?? false
+  return (await meter.agree?.(payer({ principal }), one, clock()))?.ok ?? false
 }
 
 async function served(meter: NodeMeter, calls: number): Promise<number> {
@@ -43,9 +43,9 @@ describe('over a real bus', () => {
     rmSync(dir, { recursive: true, force: true })
   })
 
-  async function respond(holder: string) {
+  async function respond(holder: string, shared = rules) {
     const charge = await Charge.open({ bus, clock, holder, log })
-    const allocator = await openAllocator({ bus, charge, rules, nodes: 2, clock, log, source: holder })
+    const allocator = await openAllocator({ bus, charge, rules: shared, nodes: 2, clock, log, source: holder })
     await charge.take()
     return {
       allocator,
@@ -55,7 +55,7 @@ describe('over a real bus', () => {
       },
     }
   }
-  const node = (name: string) => openNodeMeter({ bus, rules, node: name, nodes: 2, whenAway: 'refuse', clock, log })
+  const node = (name: string, shared = rules) => openNodeMeter({ bus, rules: shared, node: name, nodes: 2, whenAway: 'refuse', clock, log })
 
   test('nodes agree on a month’s 20 requests, and those who began anew know what was spent', async () => {
     let inCharge = await respond('first')
@@ -74,6 +74,26 @@ describe('over a real bus', () => {
     assert.ok(12 + more + rest <= 20, `${12 + more + rest} of 20 requests`)
     assert.ok(12 + more + rest >= 18, `${12 + more + rest} of 20 requests`)
     await Promise.all([again.close(), b.close()])
+    await inCharge.close()
+  })
+
+  test('a process that begins after the ceiling is used up spends nothing more, however often it does', async () => {
+    const costs = [rule({ name: 'budget', amount: 100, calendar: 'month' })]
+    const inCharge = await respond('third', costs)
+    const first = await node('a', costs)
+    const spend = async (meter: NodeMeter) => {
+      let spent = 0
+      while (await call(meter, 'bob')) spent += 0.125
+      return spent
+    }
+    const spent = await spend(first)
+    assert.ok(spent > 98 && spent <= 100, `${spent} of 100`)
+    for (let life = 0; life < 5; life++) {
+      const again = await node('b', costs)
+      assert.equal(await spend(again), 0)
+      await again.close()
+    }
+    await first.close()
     await inCharge.close()
   })
 
