@@ -3,8 +3,10 @@ import type { Account, Administrators } from '../access/administrators.ts'
 import { isGood } from '../access/administrators.ts'
 import type { AuthenticationFailure, AuthenticationMethod, Authenticator, Capability, Identity } from '../access/identity.ts'
 import type { SecondFactors } from '../access/second-factor.ts'
+import type { Caller } from '../policy/context.ts'
 import type { Instant } from '../schemas/index.ts'
 import { ConsoleError, otpHeader } from './errors.ts'
+import { type Act, type Permission, refusalOf } from './permission.ts'
 import { tokenCheck } from './token.ts'
 
 declare module 'fastify' {
@@ -28,6 +30,8 @@ export interface DoorOptions {
   readonly secondFactor?: 'accounts' | 'required'
   /** How long a proof of a second factor counts, milliseconds. Default 300,000. */
   readonly secondFactorMs?: number
+  /** What policies say beside that; without it, a capability is enough. */
+  readonly permission?: Permission
   readonly clock?: () => Instant
 }
 
@@ -47,12 +51,14 @@ type Operator =
       readonly capabilities: readonly Capability[]
     }
 
-/** Who may do what with the console: authentication, capabilities and the second factor of privileged actions. */
+/** Who may do what with the console: authentication, capabilities, policies and the second factor of privileged actions. */
 export class Door {
   readonly #options: DoorOptions
   readonly #isToken: (authorization: string | undefined) => boolean
   readonly #clock: () => Instant
   readonly #inside = new WeakMap<FastifyRequest, Operator>()
+  /** Requests that brought a code which counts: the window that it opens may be none. */
+  readonly #proven = new WeakSet<FastifyRequest>()
 
   constructor(options: DoorOptions) {
     this.#options = options
@@ -97,6 +103,41 @@ export class Door {
     const now = this.#clock()
     if (secondFactorAt !== null && now - secondFactorAt < secondFactorMs && secondFactorAt <= now + skewMs) return
     throw new ConsoleError('SECOND_FACTOR', 'sign in at your identity provider again, with a second factor, and send the new token')
+  }
+
+  /**
+   * That policies permit it. Asked when it is known what is to be done, and after the second factor that some actions need
+   * always; where policies want one and nothing else is missing, it is asked for.
+   *
+   * @throws ConsoleError `FORBIDDEN`, `UNDECIDED`, `SECOND_FACTOR`, `SECOND_FACTOR_PAUSED`
+   */
+  async permit(request: FastifyRequest, ...acts: readonly Act[]): Promise<void> {
+    for (const act of acts) await this.#permit(request, act)
+  }
+
+  async #permit(request: FastifyRequest, act: Act): Promise<void> {
+    const { permission } = this.#options
+    if (permission === undefined) return
+    const operator = this.#operator(request)
+    const now = this.#clock()
+    const decide = (secondFactorAt: Instant | null) => permission.decide({ ...callerOf(operator), secondFactorAt }, act, request.ip, now)
+    let decision = await decide(this.#secondFactorAt(request, now))
+    if (!decision.allowed && (await decide(now)).allowed) {
+      this.demandSecondFactor(request)
+      // A provider's proof may be fresh enough for the door and not for the policies.
+      decision = await decide(this.#secondFactorAt(request, now))
+    }
+    if (decision.allowed) return
+    const { policies, errors, version } = decision
+    request.log.warn({ by: this.by(request, undefined), ...act, policies, errors, version }, 'console: policies do not permit it')
+    throw refusalOf(decision, act)
+  }
+
+  #secondFactorAt(request: FastifyRequest, now: Instant): Instant | null {
+    const operator = this.#operator(request)
+    if (operator.kind === 'machine') return null
+    if (operator.kind !== 'account') return operator.identity.secondFactorAt
+    return this.#proven.has(request) ? now : operator.secondFactors.provenAt(operator.account, now)
   }
 
   /** Who did it, for the record; only who has the machine's token says so by itself, and not in the name of an account. */
@@ -153,7 +194,7 @@ export class Door {
   #demandCode(request: FastifyRequest, account: Account, secondFactors: SecondFactors): void {
     const now = this.#clock()
     // While the door is open a code is not looked at, and stays unused.
-    if (secondFactors.provenAt(account, now) !== null) return
+    if (this.#proven.has(request) || secondFactors.provenAt(account, now) !== null) return
     const code = request.headers[otpHeader.toLowerCase()]
     if (account.totp === null || account.totp.step === null)
       throw new ConsoleError('SECOND_FACTOR', `${account.name} has no second factor yet: set one up with \`cordon accounts enrol\``)
@@ -162,7 +203,7 @@ export class Door {
         takesCode: true,
       })
     const proof = secondFactors.prove(account, code, now)
-    if (proof.ok) return
+    if (proof.ok) return void this.#proven.add(request)
     if (proof.reason !== 'paused')
       throw new ConsoleError('SECOND_FACTOR', `that code does not count: wait for the next, and send it as ${otpHeader}`, {
         takesCode: true,
@@ -170,6 +211,15 @@ export class Door {
     const seconds = Math.ceil(proof.retryMs / 1_000)
     throw new ConsoleError('SECOND_FACTOR_PAUSED', `too many wrong codes: try again in ${seconds} s`, { retryMs: proof.retryMs })
   }
+}
+
+/** Whoever has the machine's token may change its configuration too: an administrator, of whom no second factor is known. */
+function callerOf(operator: Operator): Omit<Caller, 'secondFactorAt'> {
+  const nobody = { organization: null, createdAt: null }
+  if (operator.kind === 'machine') return { ...nobody, principal: 'operator', method: 'machine', roles: ['administrator'] }
+  if (operator.kind !== 'account') return operator.identity
+  const { name, roles, createdAt } = operator.account
+  return { ...nobody, principal: name, method: 'account', roles, createdAt }
 }
 
 function unauthenticated(): ConsoleError {

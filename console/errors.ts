@@ -2,7 +2,8 @@ import { CordonError } from '../schemas/index.ts'
 
 export type ConsoleErrorCode =
   | 'UNAUTHENTICATED'
-  | 'FORBIDDEN' // the capability is missing
+  | 'FORBIDDEN' // the capability is missing, or policies forbid it
+  | 'UNDECIDED' // policies could not be asked
   | 'SECOND_FACTOR' // the action is privileged, and no second factor was proven lately
   | 'SECOND_FACTOR_PAUSED' // too many wrong codes
   | 'TOO_MANY_ATTEMPTS'
@@ -27,6 +28,7 @@ export class ConsoleError extends CordonError<ConsoleErrorCode> {
 const statuses: Readonly<Record<ConsoleErrorCode, number>> = {
   UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
+  UNDECIDED: 503,
   SECOND_FACTOR: 403,
   SECOND_FACTOR_PAUSED: 429,
   TOO_MANY_ATTEMPTS: 429,

@@ -59,7 +59,7 @@ const headers: Readonly<Record<string, string>> = {
  * The analyst's console: the API under /api, the collector's routes, `/metrics`, `/health`, and the page.
  *
  * Path of a request: credential (401, 429, 503) → capability (403) → body bounds (413, 415) → contract (422) → second
- * factor where the action is privileged (403, 429) → port (404, 422, 503) → answer. Everything but the page's own files,
+ * factor where the action is privileged (403, 429) → policies where something is done (403, 503) → port (404, 422, 503) → answer. Everything but the page's own files,
  * `/health` and `/metrics` needs a credential.
  */
 export async function createConsole(options: ConsoleOptions): Promise<FastifyInstance> {

@@ -20,6 +20,7 @@ const Circumstances = z.strictObject({
   purposes: z.array(z.string()).default([]),
   purpose: z.string().nullable().default(null),
   risk: Unit.default(0),
+  targetRisk: Unit.nullable().default(null),
   secondFactor: z.boolean().default(false),
 })
 
@@ -27,7 +28,7 @@ export const Question = z.strictObject({
   principal: z.string().min(1).default('alice'),
   organization: z.string().nullable().default(null),
   roles: z.array(z.string()).default([]),
-  method: z.enum(['key', 'oidc', 'token', 'certificate']).default('key'),
+  method: z.enum(['key', 'oidc', 'token', 'certificate', 'account', 'machine']).default('key'),
   action: Action.default('infer'),
   resource: z.string().min(1).default('digits'),
   context: Circumstances.prefault({}),

@@ -25,10 +25,11 @@ export type Seen = readonly [
   purpose: string | null,
   risk: string,
   secondFactor: boolean,
+  targetRisk: string | null,
 ]
 
 /** Circumstances that differ from request to request, and whether any policy asks for them. */
-export type Asked = Readonly<Record<'address' | 'country' | 'hour' | 'keyAgeDays' | 'risk', boolean>>
+export type Asked = Readonly<Record<'address' | 'country' | 'hour' | 'keyAgeDays' | 'risk' | 'targetRisk', boolean>>
 
 /**
  * Which circumstances policies can read: a name that stands nowhere in their text none can. An escape could spell any name, so
@@ -38,12 +39,15 @@ export function askedBy(texts: Iterable<string>): Asked {
   const text = [...texts].join('\n')
   const spelt = text.includes('\\')
   const reads = (name: string) => spelt || new RegExp(`\\b${name}\\b`).test(text)
-  return { address: reads('address'), country: reads('country'), hour: reads('hour'), keyAgeDays: reads('keyAgeDays'), risk: reads('risk') }
+  return {
+    ...{ address: reads('address'), country: reads('country'), hour: reads('hour'), keyAgeDays: reads('keyAgeDays') },
+    ...{ risk: reads('risk'), targetRisk: reads('targetRisk') },
+  }
 }
 
 /** @param asked what no policy asks for it leaves out, so that requests which differ in that alone are one */
 export function seenOf({ principal, organization, roles, method, action, resource, context }: PolicyRequest, asked: Asked): Seen {
-  const { address, country, hour, keyAgeDays, sensitivity, owner, purposes, purpose, risk, secondFactor } = context
+  const { address, country, hour, keyAgeDays, sensitivity, owner, purposes, purpose, risk, secondFactor, targetRisk } = context
   return [
     principal,
     organization,
@@ -61,13 +65,14 @@ export function seenOf({ principal, organization, roles, method, action, resourc
     purpose,
     asked.risk ? hundredths(risk) : '0.00',
     secondFactor,
+    targetRisk === null || !asked.targetRisk ? null : hundredths(targetRisk),
   ]
 }
 
 /** Entities and context as deploy/policies/cordon.cedarschema has them. */
 export function callOf(seen: Seen, preparsedPolicySetId: string): StatefulAuthorizationCall {
   const [principal, organization, roles, method, action, resource, sensitivity, owner, purposes, ...circumstances] = seen
-  const [address, country, hour, keyAgeDays, purpose, risk, secondFactor] = circumstances
+  const [address, country, hour, keyAgeDays, purpose, risk, secondFactor, targetRisk] = circumstances
   const user = { type: 'User', id: principal }
   const model = inference.has(action) || action === 'promote'
   const about = { type: model ? 'Model' : 'Target', id: resource }
@@ -79,12 +84,17 @@ export function callOf(seen: Seen, preparsedPolicySetId: string): StatefulAuthor
   ]
   const context = {
     hour,
-    risk: { __extn: { fn: 'decimal', arg: risk } },
+    risk: decimal(risk),
     secondFactor,
     ...present({ country, keyAgeDays, purpose }),
     ...(address === null ? {} : { address: { __extn: { fn: 'ip', arg: address } } }),
+    ...(targetRisk === null ? {} : { targetRisk: decimal(targetRisk) }),
   }
   return { principal: user, action: { type: 'Action', id: action }, resource: about, context, preparsedPolicySetId, entities }
+}
+
+function decimal(arg: string) {
+  return { __extn: { fn: 'decimal', arg } } as const
 }
 
 const actionEntities = {

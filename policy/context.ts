@@ -22,6 +22,8 @@ export interface Asking {
   readonly address: string
   /** Of `x-cordon-purpose`, as the client wrote it. */
   readonly purpose: string | null
+  /** The principal that an administrative action is about; null where it is about none. */
+  readonly target: string | null
   readonly now: Instant
 }
 
@@ -43,10 +45,12 @@ const hour = 60 * 60 * 1_000
 /** How far another's clock may be ahead. */
 const skewMs = 60_000
 const none: readonly string[] = []
+/** How people prove who they are who call no model: a principal of the same name is somebody else, whose risk is not theirs. */
+const operators: ReadonlySet<string> = new Set(['account', 'machine'])
 
 /** Makes what a policy decides on out of what is known of a caller and of what it asks for. */
 export function policyRequests({ countryOf, risks, secondFactorMs = 15 * 60 * 1_000 }: ContextOptions) {
-  return (caller: Caller, { action, resource, labels, address, purpose, now }: Asking): PolicyRequest => {
+  return (caller: Caller, { action, resource, labels, address, purpose, target, now }: Asking): PolicyRequest => {
     const { principal, organization, method, roles, createdAt, secondFactorAt } = caller
     const purposes = labels?.purposes ?? none
     return {
@@ -67,7 +71,8 @@ export function policyRequests({ countryOf, risks, secondFactorMs = 15 * 60 * 1_
         purposes,
         // What the model is not for nobody can have asked it for: a policy must not be told an outsider's words.
         purpose: purpose !== null && purposes.includes(purpose) ? purpose : null,
-        risk: risks.of(principal, now),
+        risk: operators.has(method) ? 0 : risks.of(principal, now),
+        targetRisk: target === null ? null : risks.of(target, now),
         // One that lies ahead counts for nothing: a clock, or a provider, is wrong.
         secondFactor: secondFactorAt !== null && secondFactorAt <= now + skewMs && now - secondFactorAt <= secondFactorMs,
       },

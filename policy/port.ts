@@ -15,7 +15,8 @@ export interface PolicyRequest {
 
 /** What is done to Cordon itself; the others are asked of a model. */
 export const administrativeActions = ['promote', 'rotate-key', 'create-key', 'revoke-key', 'release', 'contain', 'change-policy'] as const
-export type PolicyAction = Operation | (typeof administrativeActions)[number]
+export type AdministrativeAction = (typeof administrativeActions)[number]
+export type PolicyAction = Operation | AdministrativeAction
 
 export interface PolicyContext {
   readonly now: Instant
@@ -36,6 +37,8 @@ export interface PolicyContext {
   readonly purpose: string | null
   /** 0 to 1: the most confident finding about the principal that has not faded. */
   readonly risk: number
+  /** The same of the principal that an administrative action is about; null where it is about none, and of what is asked of a model. */
+  readonly targetRisk: number | null
   readonly secondFactor: boolean
 }
 

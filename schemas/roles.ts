@@ -57,6 +57,7 @@ export const roles: Readonly<Record<RoleName, RoleAccess>> = {
       'containments',
       'keys',
       'models',
+      'risks',
       'shares',
       'findings',
       'acknowledgements',

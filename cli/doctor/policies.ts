@@ -27,7 +27,7 @@ async function judgeCedar(dir: string | null): Promise<Result> {
   const { parsePolicies } = await import('../../policy/policy-set.ts')
   const { defaultFolder, readPolicies } = await import('../../policy/directory.ts')
   const folder = dir ?? defaultFolder
-  const advice = '`cordon policy validate` says more; with policies that are not valid the node does not start'
+  const advice = '`cordon policy validate` says more; with policies that are not valid neither node nor console starts'
   try {
     const files = readPolicies(folder)
     const parsed = parsePolicies(files)

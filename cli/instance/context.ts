@@ -5,10 +5,11 @@ import { type Pulse, startHeart } from '../../bus/heartbeat.ts'
 import { Pause } from '../../bus/pause.ts'
 import type { EventBus } from '../../bus/port.ts'
 import { openView, type View } from '../../bus/view.ts'
-import { CordonError, type Heartbeat, type Instant, type RoleName } from '../../schemas/index.ts'
+import { CordonError, type Heartbeat, type Instant, type Risk, type RoleName } from '../../schemas/index.ts'
 import type { Config } from '../config/schema.ts'
 import { openBus } from './bus.ts'
 import { Closers } from './closers.ts'
+import type { Policy } from './policy.ts'
 
 /** Processes that are kept in mind: every role may write heartbeats, in whatever name, and each may be a megabyte. */
 const mostInstances = 4_096
@@ -26,6 +27,10 @@ export interface Context {
   readonly closers: Closers
   /** What every process said of itself last; opened when a role first asks, since not every role may read it. */
   heartbeats(): Promise<View<Heartbeat>>
+  /** How risky principals are; opened when a role first asks. */
+  risks(): Promise<View<Risk>>
+  /** What decides whether callers, and people, may; null where nothing is configured to. One for all roles of a process. */
+  policy(): Promise<Policy | null>
   /** Begins to say what a role does; resolves when it was said once. */
   heart(role: RoleName, pulse: () => Pulse): Promise<void>
   /** A listener for failures that are logged and survived. */
@@ -46,12 +51,17 @@ export function openContext({ config, version, instance, log, closers, bus }: Co
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'cordon_' })
   const warn = (what: string) => (err: unknown) => log.warn({ err }, what)
-  let heartbeats: Promise<View<Heartbeat>> | undefined
-  const openHeartbeats = async () => {
-    const view = await openView(bus, 'heartbeats', { onError: warn('a heartbeat could not be read'), maxKeys: mostInstances })
-    closers.add('heartbeats', () => view.close())
-    return view
-  }
+  const heartbeats = once(async () =>
+    closers.keep(
+      'heartbeats',
+      await openView(bus, 'heartbeats', { onError: warn('a heartbeat could not be read'), maxKeys: mostInstances }),
+    ),
+  )
+  const risks = once(async () => closers.keep('risks', await openView(bus, 'risks', { onError: warn('a risk could not be read') })))
+  const policy = once(async () => {
+    const { openPolicy } = await import('./policy.ts')
+    return openPolicy({ config, clock, registry, log, closers }, await risks())
+  })
   return {
     config,
     version,
@@ -61,15 +71,23 @@ export function openContext({ config, version, instance, log, closers, bus }: Co
     registry,
     log,
     closers,
-    heartbeats: () => {
-      heartbeats ??= openHeartbeats()
-      return heartbeats
-    },
+    heartbeats,
+    risks,
+    policy,
     warn,
     heart: async (role, pulse) => {
       const heart = await startHeart({ bus, clock, log, role, instance, version, everyMs: config.heartbeatMs, pulse })
       closers.add(`heart of ${role}`, () => heart.close())
     },
+  }
+}
+
+/** The same for whoever asks, opened for the first. */
+function once<T>(open: () => Promise<T>): () => Promise<T> {
+  let opened: Promise<T> | undefined
+  return () => {
+    opened ??= open()
+    return opened
   }
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { Permission as Administration } from '../../console/permission.ts'
 import type { ServedConfiguration } from '../../inference/configuration.ts'
 import type { Permission } from '../../inference/server/permission.ts'
 import { policyRequests } from '../../policy/context.ts'
@@ -45,7 +46,21 @@ export function permissionOf(
     engine,
     requestOf({ identity, model, operation: action, address, purpose, arrivedAt: now }) {
       if (identity === null || model === null) throw new TypeError('a policy was asked before it was known who asks for what')
-      return requestOf(identity, { action, resource: model, labels: configurationOf(model).labels, address, purpose, now })
+      const { labels } = configurationOf(model)
+      return requestOf(identity, { action, resource: model, labels, address, purpose, target: null, now })
+    },
+  }
+}
+
+/** What a console asks before it passes on what a person wants. */
+export function administrationOf(
+  { engine, requestOf }: Policy,
+  configurationOf: (model: string) => Pick<ServedConfiguration, 'labels'>,
+): Administration {
+  return {
+    decide(caller, { action, resource, about: target }, address, now) {
+      const labels = action === 'promote' ? configurationOf(resource).labels : null
+      return engine.decide(requestOf(caller, { action, resource, labels, address, purpose: null, target, now }))
     },
   }
 }

@@ -4,6 +4,7 @@ import { LeaseState, leaseId, Name, Parameters, splitTarget, Target, Text } from
 import { parse } from '../body.ts'
 import type { Door } from '../door.ts'
 import { ConsoleError } from '../errors.ts'
+import { type Act, actsOf, principalOf } from '../permission.ts'
 import type { ConsolePorts } from '../port.ts'
 
 const Listed = z.object({ state: LeaseState.optional() })
@@ -37,25 +38,31 @@ export function containmentRoutes(app: FastifyInstance, ports: ConsolePorts, doo
   })
   app.post('/api/containments', async (request, reply) => {
     const asked = parse(Contain, request.body)
-    if (isPrivileged(asked, ports)) door.demandSecondFactor(request)
-    if (promotes(asked, ports)) {
-      door.demand(request, ['promotion'])
-      door.demandSecondFactor(request)
-    }
+    const acts = [...actsOf(asked.target, asked.action, ports), ...otherWords(asked, ports)]
+    if (acts.some(({ action }) => action === 'promote')) door.demand(request, ['promotion'])
+    if (acts.length > 1) door.demandSecondFactor(request)
+    await door.permit(request, ...acts)
     return reply.code(201).send(await ports.containments.contain({ ...asked, by: door.by(request, asked.by) }))
   })
   app.post('/api/containments/release', async (request) => {
     const { id, by } = parse(Release, request.body)
     door.demandSecondFactor(request)
+    const target = ports.containments.get(id)?.target
+    await door.permit(request, { action: 'release', resource: id, about: target === undefined ? null : principalOf(target, ports) })
     const released = await ports.containments.release(id, door.by(request, by))
     if (released === null) throw new ConsoleError('NOT_FOUND', `no active containment ${JSON.stringify(id)}`)
     return released
   })
 }
 
-/** What a person settles replaces what stands: that may be a release by another name. And some actions rotate keys. */
-function isPrivileged({ target, action }: z.infer<typeof Contain>, ports: ConsolePorts): boolean {
-  return action === 'rotate-key' || ports.containments.get(leaseId(target, action))?.state === 'active'
+/** What a person settles replaces what stands: that may be a release by another name, or a promotion. */
+function otherWords(asked: z.infer<typeof Contain>, ports: ConsolePorts): readonly Act[] {
+  const lease = leaseId(asked.target, asked.action)
+  const stands = ports.containments.get(lease)?.state === 'active'
+  return [
+    ...(stands ? [{ action: 'release', resource: lease, about: principalOf(asked.target, ports) } as const] : []),
+    ...(promotes(asked, ports) ? [{ action: 'promote', resource: splitTarget(asked.target).id, about: null } as const] : []),
+  ]
 }
 
 /** Rolling back to what is no good version before the current one is not going back: it chooses what is served. */

@@ -4,6 +4,7 @@ import { type Finding, type Incident, IncidentState, Name } from '../../schemas/
 import { parse } from '../body.ts'
 import type { Door } from '../door.ts'
 import { ConsoleError } from '../errors.ts'
+import { actsOf } from '../permission.ts'
 import type { ConsolePorts } from '../port.ts'
 import { unseenOf } from '../unseen.ts'
 
@@ -56,6 +57,10 @@ export function incidentRoutes(app: FastifyInstance, ports: ConsolePorts, door: 
   app.get('/api/actions', async () => ({ actions: ports.actions.waiting() }))
   app.post('/api/actions/approve', async (request) => {
     const { id, by } = parse(Approve, request.body)
+    // What nobody could look at nobody approves.
+    const asked = ports.actions.waiting().find((one) => one.id === id)
+    if (asked === undefined) throw new ConsoleError('NOT_FOUND', `no action ${id} waits for approval`)
+    await door.permit(request, ...actsOf(asked.target, asked.responder, ports))
     const action = await ports.actions.approve(id, door.by(request, by))
     if (action === null) throw new ConsoleError('NOT_FOUND', `no action ${id} waits for approval`)
     return action

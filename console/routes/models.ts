@@ -14,6 +14,7 @@ export function modelRoutes(app: FastifyInstance, ports: ConsolePorts, door: Doo
   app.post('/api/models/promote', { config: { capabilities: ['promotion'] } }, async (request) => {
     const { by, ...promotion } = parse(Promote, request.body)
     door.demandSecondFactor(request)
+    await door.permit(request, { action: 'promote', resource: promotion.model, about: null })
     return ports.models.promote(promotion, door.by(request, by))
   })
 }

@@ -67,6 +67,8 @@ describe('deciding by Cedar', () => {
       ['context has purpose && context.purpose == "fraud"', { context: { purpose: 'fraud' } }],
       ['context.risk.greaterThan(decimal("0.5"))', { context: { risk: 0.501 } }],
       ['context.secondFactor', { context: { secondFactor: true } }],
+      ['context has targetRisk && context.targetRisk.greaterThan(decimal("0.5"))', { context: { targetRisk: 0.501 } }],
+      ['context has targetRisk', { context: { targetRisk: 0 } }],
     ]
     for (const [when, changes] of seen) {
       const engine = new CedarEngine(setOf(permit, forbid(when)))
@@ -120,12 +122,12 @@ describe('deciding by Cedar', () => {
   })
 
   it('asks what its schema says, for every action', () => {
-    const all = askedBy(['address country hour keyAgeDays risk'])
+    const all = askedBy(['address country hour keyAgeDays risk targetRisk'])
     for (const action of ['infer', 'chat', 'completion', 'embedding', ...administrativeActions] as const) {
       const full = ask({
         action,
         roles: ['analyst'],
-        context: { country: 'DE', owner: 'acme', purposes: ['a'], purpose: 'a', address: '::1' },
+        context: { country: 'DE', owner: 'acme', purposes: ['a'], purpose: 'a', address: '::1', targetRisk: 0.5 },
       })
       const empty = ask({ action, organization: null, context: { keyAgeDays: null, sensitivity: null, address: 'x' } })
       for (const request of [full, empty]) {

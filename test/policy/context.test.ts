@@ -10,7 +10,7 @@ import { ask, noon } from './given.ts'
 const hour = 60 * 60 * 1_000
 const alice: Caller = { principal: 'alice', organization: 'acme', method: 'key', roles: ['analyst'], createdAt: null, secondFactorAt: null }
 const labels = { sensitivity: 'restricted', purposes: ['fraud', 'support'], owner: 'acme' }
-const asking = { action: 'chat', resource: 'language', labels, address: '192.0.2.7', purpose: null, now: noon } as const
+const asking = { action: 'chat', resource: 'language', labels, address: '192.0.2.7', purpose: null, target: null, now: noon } as const
 const risk = {
   principal: 'alice',
   score: 0.8,
@@ -44,6 +44,7 @@ describe('what a policy decides on', () => {
         // 0.8, a half-life ago
         risk: 0.4,
         secondFactor: true,
+        targetRisk: null,
       },
     })
   })
@@ -55,6 +56,15 @@ describe('what a policy decides on', () => {
       [country, keyAgeDays, sensitivity, owner, purposes, purpose, none, secondFactor],
       [null, null, null, null, [], null, 0, false],
     )
+  })
+
+  it('is as risky as whoever an administrator acts on, and an administrator is nobody of his name', () => {
+    const olga = { ...alice, method: 'account' }
+    const release = { ...asking, action: 'release', resource: 'principal:alice/deny-principal', labels: null } as const
+    const risksOfBoth = ({ context: { risk, targetRisk } }: ReturnType<typeof requestOf>) => [risk, targetRisk]
+    assert.deepEqual(risksOfBoth(requestOf(olga, { ...release, target: 'alice' })), [0, 0.4])
+    assert.deepEqual(risksOfBoth(requestOf({ ...olga, method: 'machine' }, { ...release, target: 'bob' })), [0, 0])
+    assert.deepEqual(risksOfBoth(requestOf({ ...olga, method: 'oidc' }, { ...release, target: null })), [0.4, null])
   })
 
   it('has the hour of the day in UTC', () => {

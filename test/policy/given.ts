@@ -26,6 +26,7 @@ export function ask(changes: Partial<Omit<PolicyRequest, 'context'>> & { readonl
       purpose: null,
       risk: 0,
       secondFactor: false,
+      targetRisk: null,
       ...context,
     },
   }

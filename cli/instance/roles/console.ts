@@ -5,6 +5,7 @@ import { openKeys } from '../../../access/key-registry.ts'
 import { openView } from '../../../bus/view.ts'
 import type { ConsolePorts } from '../../../console/port.ts'
 import { createConsole } from '../../../console/server.ts'
+import { configurations } from '../../../inference/configuration.ts'
 import { collector } from '../../../ingest/collector.ts'
 import { openCommander } from '../../../pipeline/commands/commander.ts'
 import { topicsObserved } from '../../../pipeline/host/input.ts'
@@ -16,6 +17,7 @@ import type { Context } from '../context.ts'
 import { watchInstances } from '../instances.ts'
 import { limitViews } from '../limits.ts'
 import { listening, urlOf } from '../listen.ts'
+import { administrationOf } from '../policy.ts'
 import { consolePorts } from '../ports.ts'
 import { tailFindings } from '../recent.ts'
 import { tailActions } from '../recent-actions.ts'
@@ -64,7 +66,9 @@ export async function runConsole(context: Context, store: Store, token: string, 
   const accounts = openAccounts(config, warn('nobody is let in by an account: their file could not be read'))
   // Addresses are told from each other in this process's log alone; and what it counts would be counted twice beside a node.
   const authenticator = openCallers({ ...context, registry: new Registry() }, { addressKey: randomBytes(32) }, { keys })
-  const access = { accounts, authenticator, secondFactor, secondFactorMs, clock }
+  const policy = await context.policy()
+  const permission = policy === null ? {} : { permission: administrationOf(policy, configurations(config.models)) }
+  const access = { accounts, authenticator, secondFactor, secondFactorMs, clock, ...permission }
   const app = closers.keep('console', await createConsole({ ports, token, access, registry, log, plugins }))
   await listening('console', config.console, () => app.listen(config.console))
   const url = urlOf(app, config.console.host)

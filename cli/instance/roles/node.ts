@@ -20,7 +20,7 @@ import { openFingerprinters } from '../fingerprinters.ts'
 import { meteringOf, openMeter, withLimits } from '../limits.ts'
 import { listening } from '../listen.ts'
 import { modelsDirOf } from '../models-dir.ts'
-import { openPolicy, permissionOf } from '../policy.ts'
+import { permissionOf } from '../policy.ts'
 import type { NodeSecrets } from '../secrets.ts'
 import { openServing } from '../serving.ts'
 import { openTokens } from '../tokens.ts'
@@ -36,9 +36,8 @@ export async function runNode(context: Context, secrets: NodeSecrets): Promise<{
   const keys = closers.keep('keys', await openKeys({ bus, onError: warn('a key could not be read') }))
   const models = closers.keep('models', await openView(bus, 'models', { onError: warn('a model could not be read') }))
   const containments = closers.keep('lease view', await openView(bus, 'containments', { onError: warn('a lease could not be read') }))
-  const risks = closers.keep('risks', await openView(bus, 'risks', { onError: warn('a risk could not be read') }))
-  const present = risksOf(risks)
-  const policy = await openPolicy(context, risks)
+  const present = risksOf(await context.risks())
+  const policy = await context.policy()
   const emitter = await openEmitter({ bus, dir: join(config.dataDir, 'spool'), maxBytes: inference.spoolBytes, clock, log, registry })
   closers.add('emitter', async () => {
     await emitter.drain(drainMs)
