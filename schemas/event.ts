@@ -26,7 +26,7 @@ import { TickEvent } from './tick.ts'
  * of the major they know and ignore fields that they don't; another major is a dead letter.
  */
 export const kinds = {
-  request: { version: '1.2', schema: RequestEvent },
+  request: { version: '1.3', schema: RequestEvent },
   fingerprint: { version: '1.2', schema: FingerprintEvent },
   prompt: { version: '1.1', schema: PromptEvent },
   telemetry: { version: '1.1', schema: TelemetryEvent },

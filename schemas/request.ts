@@ -15,6 +15,15 @@ export const Outcome = z.enum([
 ])
 export type Outcome = z.infer<typeof Outcome>
 
+/** Why a request was denied. */
+export const Denial = z.enum([
+  'capability', // the credential is not for it
+  'lease', // a containment denies it
+  'policy', // a policy forbids it, or none permits it
+  'undecided', // policies could not be asked, or could not be evaluated: nobody said no
+])
+export type Denial = z.infer<typeof Denial>
+
 /** How little an answer told, from everything to the label alone; `top-k` since 1.2. This order is what `stricter` goes by. */
 export const Hardening = z.enum(['none', 'rounded', 'top-k', 'label-only'])
 export type Hardening = z.infer<typeof Hardening>
@@ -107,10 +116,12 @@ export const RequestEvent = z.object({
   policies: z.array(z.string().max(128)).max(16).default([]),
   /** How the caller proved who it is: `key`, `oidc`, `token` or `certificate`. */
   method: z.string().max(32).default('key'),
+  /** Since 1.3: set with outcome `denied`. */
+  denial: Denial.nullable().default(null),
 })
 export type RequestEvent = z.infer<typeof RequestEvent>
 
-/** What the fields since 1.1 and 1.2 say of an inference that nothing special is known of. */
+/** What the fields since 1.1 say of an inference that nothing special is known of. */
 export const plainInference = {
   operation: 'infer',
   streamed: false,
@@ -125,4 +136,5 @@ export const plainInference = {
   policy: '',
   policies: [],
   method: 'key',
+  denial: null,
 } satisfies Partial<RequestEvent>

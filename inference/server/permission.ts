@@ -1,4 +1,5 @@
 import type { PolicyDecision, PolicyEngine, PolicyRequest } from '../../policy/port.ts'
+import type { Denial } from '../../schemas/index.ts'
 import type { Exchange } from './exchange.ts'
 import { Refusal } from './refusal.ts'
 
@@ -23,4 +24,12 @@ export function permit(permission: Permission, exchange: Exchange): void | Promi
 function settle(exchange: Exchange, decision: PolicyDecision): void {
   exchange.decision = decision
   if (!decision.allowed) throw new Refusal('DENIED', 'This is not permitted.')
+}
+
+/** Why it was denied, for its event and the operator; a client is told none of it. Null where it was not. */
+export function denialOf({ outcome, lease, decision }: Exchange): Denial | null {
+  if (outcome !== 'denied') return null
+  if (lease !== null) return 'lease'
+  if (decision === null || decision.allowed) return 'capability'
+  return decision.errors.length > 0 ? 'undecided' : 'policy'
 }

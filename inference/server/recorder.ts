@@ -7,6 +7,7 @@ import { costOf } from './cost.ts'
 import type { Exchange } from './exchange.ts'
 import type { NodeMetrics } from './metrics.ts'
 import type { NodeOptions } from './options.ts'
+import { denialOf } from './permission.ts'
 import { openPseudonyms, plainAddress } from './pseudonym.ts'
 import { admits, type Bucket, fullBucket, take } from './throttle.ts'
 
@@ -140,6 +141,7 @@ export class Recorder {
       policy: exchange.decision?.version ?? '',
       policies: exchange.decision === null ? [] : [...exchange.decision.policies],
       method: exchange.identity?.method ?? 'none',
+      denial: denialOf(exchange),
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Meter, Usage } from '../../limits/port.ts'
 import type { Instant } from '../../schemas/index.ts'
 import type { Exchange } from './exchange.ts'
+import { denialOf } from './permission.ts'
 import { Refusal } from './refusal.ts'
 
 /** Has the node set room aside before a model runs. */
@@ -51,5 +52,7 @@ export function settle(metering: Metering | undefined, exchange: Exchange, now: 
   exchange.settle = undefined
   const ran = outcome === 'served' || outcome === 'aborted'
   settle?.(ran ? { requests: items, tokens: tokensIn + tokensOut, cost } : nothing, now)
-  if (identity !== null && (outcome === 'invalid' || outcome === 'denied')) metering?.failed(identity.principal, now)
+  // Nobody's fault where policies could not be asked.
+  const failed = outcome === 'invalid' || (outcome === 'denied' && denialOf(exchange) !== 'undecided')
+  if (identity !== null && failed) metering?.failed(identity.principal, now)
 }

@@ -42,6 +42,7 @@ export function storeContract(name: string, factory: StoreFactory): void {
           ['006-prompts.sql', false],
           ['007-audit.sql', false],
           ['008-policy.sql', false],
+          ['009-denial.sql', false],
         ],
       )
     })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { cpSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
@@ -17,9 +18,11 @@ import { configurations } from '../../inference/configuration.ts'
 import { openRegistry } from '../../inference/registry.ts'
 import { openRuntime } from '../../inference/runtime/open.ts'
 import type { NodeOptions } from '../../inference/server/options.ts'
+import type { Metering } from '../../inference/server/reservation.ts'
 import { openAllocator } from '../../limits/allocator.ts'
 import { openNodeMeter } from '../../limits/node-meter.ts'
 import { LimitRule } from '../../limits/rules.ts'
+import type { Denial } from '../../schemas/index.ts'
 import { audience, openProvider } from '../access/provider.ts'
 import { MemoryBus, unavailable, until } from './memory-bus.ts'
 import { type Fixture, inferBody, openFixture, type Place, silent, start } from './node-fixture.ts'
@@ -64,6 +67,17 @@ async function openPermission(t: TestContext, policy: object, clock: () => numbe
   return { permission: permissionOf(opened, configurations({})), registry, messages }
 }
 
+/** Metering that has room for all, and is told who failed. */
+function countFailures(failures: string[]): Metering {
+  return {
+    meter: { reserve: () => ({ ok: true, headers: {}, settle: () => {} }) },
+    mostOf: () => ({ requests: 0, tokens: 0, cost: 0 }),
+    riskOf: () => 0,
+    isNewPlace: () => false,
+    failed: (principal) => void failures.push(principal),
+  }
+}
+
 describe('the policy agent is away', () => {
   /** Allows everybody, on a port that stays its own while it is closed. */
   async function openAgent(t: TestContext) {
@@ -105,10 +119,39 @@ describe('the policy agent is away', () => {
     clock.now += 1_000
     assert.equal(await node.ask(), 200)
     assert.deepEqual(messages, ['the policy agent is away: nothing is allowed until it decides again', 'the policy agent decides again'])
-    const told = (await node.eventsOf('requests')).map(({ outcome, policies, policy: version }) => [outcome, policies.join(), version])
-    const denied = Array.from({ length: 8 }, () => ['denied', '', 'r1'])
-    assert.deepEqual(told, [['served', 'all', 'r1'], ...denied, ['served', 'all', 'r1']])
+    const events = await node.eventsOf('requests')
+    const told = events.map(({ outcome, denial, policies, policy: version }) => [outcome, denial, policies.join(), version])
+    const denied = Array.from({ length: 8 }, () => ['denied', 'undecided', '', 'r1'])
+    assert.deepEqual(told, [['served', null, 'all', 'r1'], ...denied, ['served', null, 'all', 'r1']])
   })
+
+  for (const [what, respond, denial] of [
+    ['hangs', () => {}, 'undecided'],
+    ['breaks off', (response) => response.destroy(), 'undecided'],
+    ['answers what is no answer', (response) => response.end('<html>'), 'undecided'],
+    ['has no such document', (response) => response.end('{}'), 'undecided'],
+    ['says no', (response) => response.end('{"result":false}'), 'policy'],
+    ['says who says no', (response) => response.end('{"result":{"allow":false,"policies":["night"]}}'), 'policy'],
+  ] as const satisfies readonly (readonly [string, (response: ServerResponse) => unknown, Denial])[])
+    test(`an agent that ${what} denies: ${denial}`, async (t) => {
+      const server = createServer((request, response) => void request.resume().on('end', () => respond(response)))
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      t.after(() => {
+        server.closeAllConnections()
+        server.close()
+      })
+      const { port } = server.address() as AddressInfo
+      // What does not hang answers long before it; what hangs is waited for as long.
+      const deadlineMs = what === 'hangs' ? 50 : 5_000
+      const policy = { engine: 'opa', opa: { url: `http://127.0.0.1:${port}`, deadlineMs } }
+      const { permission } = await openPermission(t, policy, () => start)
+      const failures: string[] = []
+      const node = await open(t, { permission, metering: countFailures(failures) })
+      assert.equal(await node.ask(), 403)
+      assert.deepEqual(failures, denial === 'policy' ? ['alice'] : [], 'only what somebody said is held against the caller')
+      const [event] = await node.eventsOf('requests')
+      assert.deepEqual([event?.outcome, event?.denial, node.runtime.ran.length], ['denied', denial, 0])
+    })
 })
 
 describe('the folder of policies is broken', () => {

@@ -87,6 +87,7 @@ describe('who calls', () => {
     within(knows({ ok: true, identity: { ...alice, capabilities: ['administration'] } }), async (fixture) => {
       assert.equal((await infer(fixture)).statusCode, 403)
       assert.equal(fixture.runtime.ran.length, 0)
+      assert.equal((await fixture.eventsOf('requests'))[0]?.denial, 'capability')
     }))
 })
 
@@ -104,7 +105,7 @@ describe('whether it may', () => {
         assert.doesNotMatch(told.body, /night/)
         assert.equal(fixture.runtime.ran.length, 0)
         const [event] = await fixture.eventsOf('requests')
-        assert.equal(event?.outcome, 'denied')
+        assert.deepEqual([event?.outcome, event?.denial], ['denied', 'policy'])
       })
     })
   }

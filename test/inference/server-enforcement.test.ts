@@ -97,6 +97,7 @@ test('a lease ends by the clock, without anyone', async () => {
 test('a released lease ends at once', async () => {
   await fixture.contain('principal:alice', 'deny-principal')
   assert.equal(await statusOf(alice), 403)
+  assert.equal((await fixture.eventsOf('requests')).at(-1)?.denial, 'lease')
   await fixture.contain('principal:alice', 'deny-principal', {}, { state: 'released', endedAt: start, endedBy: 'person:test' })
   assert.equal(await statusOf(alice), 200)
 })
