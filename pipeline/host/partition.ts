@@ -22,12 +22,7 @@ export function createPartitionHost(detectors: readonly HostedDetector[], option
 }
 
 const longestKey = 300
-
-/** What is being applied. */
-interface Cause {
-  readonly record: EventId
-  readonly offset: number
-}
+const noSlots: readonly Slot[] = []
 
 class DetectorPartition implements PartitionHost {
   next = 0
@@ -41,7 +36,9 @@ class DetectorPartition implements PartitionHost {
   #recent: RecentIds
   #blindness: Blindness
   #counts = noCounts()
-  #cause: Cause = { record: '', offset: 0 }
+  /** What is being applied. */
+  #record: EventId = ''
+  #offset = 0
   #out: Finding[] = []
   #cut: SnapshotCut | null = null
   #touches = 0
@@ -80,10 +77,10 @@ class DetectorPartition implements PartitionHost {
   apply(event: HostInput, offset: number): Finding[] {
     if (offset < this.next) return []
     this.next = offset + 1
-    return this.#stating({ record: event.id, offset }, () => {
-      if (event.kind === 'tick') this.#onTick(event)
-      else this.#observe(event)
-    })
+    this.#begin(event.id, offset)
+    if (event.kind === 'tick') this.#onTick(event)
+    else this.#observe(event)
+    return this.#out
   }
 
   skip(offset: number): void {
@@ -91,8 +88,9 @@ class DetectorPartition implements PartitionHost {
   }
 
   tick(until: Instant): Finding[] {
-    const record = derivedUuid(`tick/${this.#scope}/${this.next}/${until}`)
-    return this.#stating({ record, offset: this.next }, () => this.#tick(until))
+    this.#begin(derivedUuid(`tick/${this.#scope}/${this.next}/${until}`), this.next)
+    this.#tick(until)
+    return this.#out
   }
 
   cut(): SnapshotCut {
@@ -147,11 +145,11 @@ class DetectorPartition implements PartitionHost {
     return new Watermark(this.#limits, state)
   }
 
-  #stating(cause: Cause, work: () => void): Finding[] {
-    this.#cause = cause
+  /** What is stated and noted from here on comes of this record. */
+  #begin(record: EventId, offset: number): void {
+    this.#record = record
+    this.#offset = offset
     this.#out = []
-    work()
-    return this.#out
   }
 
   #newBlindness(gaps?: ConstructorParameters<typeof Blindness>[1]): Blindness {
@@ -182,15 +180,14 @@ class DetectorPartition implements PartitionHost {
     const now = this.#watermark.at ?? time
     this.#counts.events += 1
     if (verdict === 'restarted') this.#startAgain(now)
-    const about = { concerns: { from: time, until: time }, ...subjectsOf(event) }
-    if (judged.skewMs !== null) this.#note('skewed', now, { ...about, skew: { source: event.source, ms: judged.skewMs } })
-    if (verdict === 'late') this.#note('late', now, about)
-    else if (verdict !== 'on-time') this.#note('clamped', now, about)
-    if (this.#recent.forgot(time)) this.#note('unverifiable', now, about)
+    if (judged.skewMs !== null) this.#note('skewed', now, { ...aboutOf(event, time), skew: { source: event.source, ms: judged.skewMs } })
+    if (verdict === 'late') this.#note('late', now, aboutOf(event, time))
+    else if (verdict !== 'on-time') this.#note('clamped', now, aboutOf(event, time))
+    if (this.#recent.forgot(time)) this.#note('unverifiable', now, aboutOf(event, time))
     this.#recent.add(event.id, time)
     this.#pass(now)
     const observation = time === event.time ? event : { ...event, time }
-    for (const slot of this.#byKind.get(event.kind) ?? []) this.#deliver(slot, observation, now)
+    for (const slot of this.#byKind.get(event.kind) ?? noSlots) this.#deliver(slot, observation, now)
     // A wake that was asked for at or before the watermark has been reached already.
     this.#pass(now)
   }
@@ -201,11 +198,8 @@ class DetectorPartition implements PartitionHost {
       key = slot.definition.scope(observation)
       if (key === null) return
       const entry = this.#entry(slot, key, observation.time, now)
-      this.#settle(slot, entry, slot.logic.onEvent(entry.state, observation), {
-        time: observation.time,
-        decidedBy: observation,
-        earliest: now,
-      })
+      const step = slot.logic.onEvent(entry.state, observation)
+      if (step !== undefined) this.#settle(slot, entry, step, { time: observation.time, decidedBy: observation, earliest: now })
     } catch (error) {
       this.#fault(slot, key, error, { now, observation })
     }
@@ -234,13 +228,7 @@ class DetectorPartition implements PartitionHost {
   }
 
   /** Takes over what a detector answered. `earliest` is the first instant that a wake may be asked for. */
-  #settle(
-    slot: Slot,
-    entry: Entry,
-    step: Step<unknown> | undefined,
-    at: { time: Instant; decidedBy: Observation | null; earliest: Instant },
-  ): void {
-    if (step === undefined) return
+  #settle(slot: Slot, entry: Entry, step: Step<unknown>, at: { time: Instant; decidedBy: Observation | null; earliest: Instant }): void {
     entry.state = step.state
     for (const draft of step.findings ?? []) {
       try {
@@ -288,7 +276,8 @@ class DetectorPartition implements PartitionHost {
     if (slot === undefined) return
     try {
       // Time must pass between two wakes of a key, or a timer that asks for itself would never end.
-      this.#settle(slot, entry, slot.logic.onTimer?.(entry.state, now), { time: now, decidedBy: null, earliest: now + 1 })
+      const step = slot.logic.onTimer?.(entry.state, now)
+      if (step !== undefined) this.#settle(slot, entry, step, { time: now, decidedBy: null, earliest: now + 1 })
     } catch (error) {
       this.#fault(slot, entry.key, error, { now, observation: null })
     }
@@ -333,7 +322,7 @@ class DetectorPartition implements PartitionHost {
 
   #note(kind: BlindnessKind, at: Instant, about: Partial<Sighting>): void {
     if (kind !== 'evicted' && kind !== 'threw') this.#counts[kind] += 1
-    this.#blindness.note(kind, { ...this.#cause, at, ...about })
+    this.#blindness.note(kind, { record: this.#record, offset: this.#offset, at, ...about })
   }
 
   #startAgain(at: Instant): void {
@@ -348,6 +337,11 @@ class DetectorPartition implements PartitionHost {
 interface Failure {
   readonly now: Instant
   readonly observation: Observation | null
+}
+
+/** What an event that was not seen as it should have been is about. */
+function aboutOf(event: Observation, time: Instant): Partial<Sighting> {
+  return { concerns: { from: time, until: time }, ...subjectsOf(event) }
 }
 
 /** Whose event it is, and of which model, workload or node. */
