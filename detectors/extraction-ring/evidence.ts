@@ -48,8 +48,12 @@ export function bettor({ cap, junk, inflation }: Bets): Bet {
     const crossing = (k / cap) ** (1 / (1 - k))
     return 1 / ((1 - junk) * (cap * crossing + 1 - crossing ** k) + junk * cap)
   })
+  const nothing = exponents.reduce((sum, k, i) => sum + Math.min(cap, k) * (scales[i] as number), 0) / exponents.length
   return (p) => {
-    const log = Math.log(Math.min(1, inflation * Math.max(p, least)))
+    const inflated = inflation * Math.max(p, least)
+    // Most queries: no logarithm to take.
+    if (inflated >= 1) return nothing
+    const log = Math.log(inflated)
     let sum = 0
     for (let i = 0; i < exponents.length; i++) {
       const k = exponents[i] as number

@@ -1,5 +1,6 @@
 import type { EventOf, Observation } from '../../schemas/index.ts'
 import { type DetectorLogic, defineDetector, type FindingDraft, type Step } from '../contract.ts'
+import { geometryKey } from '../geometry-key.ts'
 import { readSketch } from '../statistics/sketch.ts'
 import { type Account, Accounts, wager, weightOf } from './accounts.ts'
 import { type Bet, bettor, isOdd, jointTail, nearTail } from './evidence.ts'
@@ -28,7 +29,7 @@ export const extractionRing = defineDetector({
   state: State,
   maxKeys: 64,
   idleMs: 30 * day,
-  scope: (o: Observation) => (o.kind === 'fingerprint' ? `${o.data.model}/${o.data.profile}/${o.data.epoch}` : null),
+  scope: (o: Observation) => (o.kind === 'fingerprint' ? geometryKey(o.data) : null),
   topicKey: (scope) => scope.slice(0, scope.indexOf('/')),
   start,
 })
