@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { EventOf } from '../../schemas/index.ts'
-import { remainderDimensions } from '../statistics/sketch.ts'
+import { readSketch, remainderDimensions } from '../statistics/sketch.ts'
 
 /**
  * Queries remembered for each principal, of some 90 bytes: the last ones, and a uniform sample of those before. The sample is
@@ -54,8 +54,7 @@ export interface Nearest {
   readonly distance: number
 }
 
-/** Bytes of the sketch last read, and the coordinates last made of them; used again for every event. */
-const bytes = Buffer.alloc(2 * (mostCoordinates + remainderDimensions))
+/** The coordinates last made; used again for every event. */
 const coordinates = new Float32Array(mostCoordinates)
 
 /**
@@ -63,11 +62,12 @@ const coordinates = new Float32Array(mostCoordinates)
  * lengths still estimate lengths. A view that the next call overwrites.
  */
 export function coordinatesOf({ sketch, scale }: Data): Float32Array {
-  const count = bytes.write(sketch, 'base64') >> 1
+  const steps = readSketch(sketch)
+  const count = steps.length
   const principal = Math.max(0, count - remainderDimensions)
   const width = Math.min(count, principal + keptRemainder, mostCoordinates)
   const remainder = scale * Math.sqrt(remainderDimensions / keptRemainder)
-  for (let i = 0; i < width; i++) coordinates[i] = bytes.readInt16LE(2 * i) * (i < principal ? scale : remainder)
+  for (let i = 0; i < width; i++) coordinates[i] = (steps[i] as number) * (i < principal ? scale : remainder)
   return coordinates.subarray(0, width)
 }
 

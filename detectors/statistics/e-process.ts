@@ -43,8 +43,14 @@ export function bettor({ cap, junk, inflation }: Bets): Bettor {
     const expected = cap * crossing + 1 - crossing ** k
     return 1 / ((1 - junk) * expected + junk * cap)
   })
+  const least = exponents.map((k, i) => Math.min(cap, k) * (scales[i] as number))
   return (p, out) => {
-    const inflated = Math.min(1, inflation * p)
+    const inflated = inflation * p
+    if (inflated >= 1) {
+      // Most values of an ordinary stream: no logarithm to take.
+      for (let i = 0; i < exponents.length; i++) out[i] = least[i] as number
+      return
+    }
     const log = Math.log(inflated)
     for (let i = 0; i < exponents.length; i++) {
       const k = exponents[i] as number
@@ -62,11 +68,13 @@ export function bet(w: Wealth, ps: readonly number[], bettor: Bettor): void {
   const joining = stake(++w.n)
   for (let s = 0; s < ps.length; s++) {
     bettor(ps[s] as number, bets)
-    for (let i = 0; i < width; i++) {
-      const share = shares[i % shares.length] as number
-      const factor = 1 + share * ((bets[Math.floor(i / shares.length)] as number) - 1)
-      const at = s * width + i
-      w.components[at] = Math.min(most, ((w.components[at] as number) + joining) * factor)
+    let at = s * width
+    for (let i = 0; i < exponents.length; i++) {
+      const gain = (bets[i] as number) - 1
+      for (let j = 0; j < shares.length; j++, at++) {
+        const factor = 1 + (shares[j] as number) * gain
+        w.components[at] = Math.min(most, ((w.components[at] as number) + joining) * factor)
+      }
     }
   }
 }
