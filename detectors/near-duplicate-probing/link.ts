@@ -1,4 +1,4 @@
-import { remainderDimensions, sketchDistance } from '../statistics/sketch.ts'
+import { remainderDimensions } from '../statistics/sketch.ts'
 import { insideSegment, type Link } from './geometry.ts'
 import type { Memory } from './memory.ts'
 import type { Seen } from './point.ts'
@@ -99,13 +99,17 @@ export function seen(memory: Memory, seqs: readonly number[]): Seen[] {
   return found
 }
 
-function nearestOf(query: Seen, own: readonly Seen[]): Seen | undefined {
+function nearestOf({ vector }: Seen, own: readonly Seen[]): Seen | undefined {
   let best: Seen | undefined
   let least = Number.POSITIVE_INFINITY
   for (const each of own) {
-    const distance = sketchDistance(each.vector, query.vector)
-    if (distance >= least) continue
-    least = distance
+    let sum = 0
+    for (let i = 0; i < vector.length && sum < least; i++) {
+      const difference = (each.vector[i] as number) - (vector[i] as number)
+      sum += difference * difference
+    }
+    if (sum >= least) continue
+    least = sum
     best = each
   }
   return best

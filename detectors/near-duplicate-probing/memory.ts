@@ -143,12 +143,19 @@ export class Memory {
   #compare(vector: Int16Array, slot: number): void {
     if (slot < 0 || this.#asked[slot] === this.#query) return
     this.#asked[slot] = this.#query
+    const best = this.#best
+    const early = this.#early
+    const from = slot * earlyDimensions
+    let sum = 0
+    for (let i = 0; i < earlyDimensions; i++) {
+      const difference = (vector[i] as number) - (early[from + i] as number)
+      sum += difference * difference
+    }
+    if (sum >= best) return
     const vectors = this.#vectors
     const dimensions = this.#dimensions
     const base = slot * dimensions
-    const best = this.#best
-    let sum = 0
-    for (let i = 0; i < dimensions; i++) {
+    for (let i = earlyDimensions; i < dimensions; i++) {
       const difference = (vector[i] as number) - (vectors[base + i] as number)
       sum += difference * difference
       if ((i & 7) === 7 && sum >= best) return
@@ -256,7 +263,9 @@ export class Memory {
     this.#points[slot] = point
     this.#spared[slot] = 0
     this.#vectors.set(vector, slot * this.#dimensions)
-    this.#entries[slot] = { point, vector: this.#vectors.subarray(slot * this.#dimensions, (slot + 1) * this.#dimensions), row: 0 }
+    // The view of whoever had the slot is the same, and making one takes long.
+    const view = this.#entries[slot]?.vector ?? this.#vectors.subarray(slot * this.#dimensions, (slot + 1) * this.#dimensions)
+    this.#entries[slot] = { point, vector: view, row: 0 }
     this.#labels[slot] = point.label
     for (let i = 0; i < earlyDimensions; i++) this.#early[slot * earlyDimensions + i] = vector[i] as number
     this.#index.set(slot, bands)

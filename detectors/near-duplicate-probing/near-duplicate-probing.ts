@@ -1,5 +1,6 @@
 import type { EventOf, Observation } from '../../schemas/index.ts'
 import { type DetectorLogic, defineDetector, type Step } from '../contract.ts'
+import { geometryKey } from '../geometry-key.ts'
 import { readSketch } from '../statistics/sketch.ts'
 import { bandCount } from './band-index.ts'
 import { due, grow } from './cluster.ts'
@@ -22,7 +23,7 @@ export const nearDuplicateProbing = defineDetector({
   state: State,
   maxKeys: 64,
   idleMs: 7 * 24 * 60 * 60 * 1_000,
-  scope: (o) => (o.kind === 'fingerprint' ? `${o.data.model}/${o.data.profile}/${o.data.epoch}` : null),
+  scope: (o) => (o.kind === 'fingerprint' ? geometryKey(o.data) : null),
   topicKey: (scope) => scope.slice(0, scope.indexOf('/')),
   start,
 })
