@@ -1,5 +1,7 @@
+import { hash } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import { LastUsed } from '../bounded/last-used.ts'
 import type { Instant, Key } from '../schemas/index.ts'
 import { openAuthenticationMetrics } from './authentication-metrics.ts'
 import type { BearerVerifier } from './bearer-verifier.ts'
@@ -10,7 +12,6 @@ import type { KeyRegistry } from './key-registry.ts'
 import { standingOf } from './keys.ts'
 import { mayBear, type OidcIssuer, type VerifiedToken } from './oidc/issuer.ts'
 import { looksLikeJwt, peek } from './oidc/peek.ts'
-import { digestOf, VerifiedTokens } from './verified-tokens.ts'
 
 export interface AuthenticatorOptions {
   readonly keys: Pick<KeyRegistry, 'verify' | 'get'>
@@ -55,7 +56,8 @@ class Callers implements Authenticator {
   readonly #options: AuthenticatorOptions
   readonly #maxTokenBytes: number
   readonly #issuers: ReadonlyMap<string, OidcIssuer>
-  readonly #verified: VerifiedTokens
+  /** Tokens that were verified before, by their SHA-256: no token is kept, and how long a look takes says nothing about it. */
+  readonly #verified: LastUsed<string, VerifiedToken>
   /** What an identity came of, for as long as somebody holds it. */
   readonly #tokenOf = new WeakMap<Identity, VerifiedToken>()
   readonly #identityOf = new WeakMap<Key, Identity>()
@@ -65,7 +67,7 @@ class Callers implements Authenticator {
     this.#options = options
     this.#maxTokenBytes = options.maxTokenBytes ?? 8_192
     this.#issuers = new Map(options.oidc.map((issuer) => [issuer.settings.issuer, issuer]))
-    this.#verified = new VerifiedTokens(options.maxTokens ?? 10_000)
+    this.#verified = new LastUsed(options.maxTokens ?? 10_000)
     this.#metrics = openAuthenticationMetrics(options.registry, options.failures, this.#verified)
   }
 
@@ -120,13 +122,13 @@ class Callers implements Authenticator {
   }
 
   #byToken(bearer: string, { certificate }: Credentials, now: Instant): Authentication | Promise<Authentication> {
-    const digest = digestOf(bearer)
+    const digest = hash('sha256', bearer, 'base64')
     const before = this.#verified.get(digest)
     const objection = before?.issuer.objection(before, now)
     if (before !== undefined && objection === undefined) return mayBear(before, certificate) ? ok(before.identity) : failed('replayed')
     if (before !== undefined && objection === 'provider-away') return away(before.issuer, now)
     // Its key is gone, or its time is over: it is looked at as if it had never been.
-    this.#verified.drop(digest)
+    this.#verified.delete(digest)
     const said = peek(bearer)
     if (said === null) return failed('malformed')
     const issuer = this.#issuers.get(said.issuer)
@@ -134,7 +136,7 @@ class Callers implements Authenticator {
     return issuer.verify(bearer, said.header, now).then((verified) => {
       if (verified === 'provider-away') return away(issuer, now)
       if (typeof verified === 'string') return failed(verified)
-      this.#verified.add(digest, verified)
+      this.#verified.set(digest, verified)
       this.#tokenOf.set(verified.identity, verified)
       return mayBear(verified, certificate) ? ok(verified.identity) : failed('replayed')
     })

@@ -1,4 +1,5 @@
 import { preparsePolicySet, statefulIsAuthorized } from '@cedar-policy/cedar-wasm/nodejs'
+import { LastUsed } from '../bounded/last-used.ts'
 import { type Asked, askedBy, callOf, type Seen, seenOf } from './cedar-call.ts'
 import { PolicyError } from './errors.ts'
 import type { PolicySet } from './policy-set.ts'
@@ -24,8 +25,8 @@ export class CedarEngine implements PolicyEngine {
   #slot = 0
   #set: PolicySet
   #asked: Asked
-  /** By all that a policy can see; the one used least lately first. */
-  readonly #remembered = new Map<string, Verdict>()
+  /** By all that a policy can see. */
+  #remembered: LastUsed<string, Verdict>
 
   readonly #most: number
 
@@ -36,6 +37,7 @@ export class CedarEngine implements PolicyEngine {
   constructor(set: PolicySet, most = mostRemembered) {
     this.#set = set
     this.#most = most
+    this.#remembered = new LastUsed(most)
     this.#asked = askedBy([])
     this.use(set)
   }
@@ -70,7 +72,7 @@ export class CedarEngine implements PolicyEngine {
     this.#slot = next
     this.#set = set
     this.#asked = askedBy([...set.policies.values()].map(({ text }) => text))
-    this.#remembered.clear()
+    this.#remembered = new LastUsed(this.#most)
     preparsePolicySet(this.#slotName(before), { staticPolicies: {} })
   }
 
@@ -80,12 +82,7 @@ export class CedarEngine implements PolicyEngine {
     const key = JSON.stringify(seen)
     const known = this.#remembered.get(key)
     const verdict = known ?? this.#judge(seen)
-    if (known !== undefined) this.#remembered.delete(key)
-    else if (this.#remembered.size >= this.#most) {
-      const [eldest] = this.#remembered.keys()
-      if (eldest !== undefined) this.#remembered.delete(eldest)
-    }
-    this.#remembered.set(key, verdict)
+    if (known === undefined) this.#remembered.set(key, verdict)
     return { ...verdict, tookMicros: (performance.now() - began) * 1_000 }
   }
 

@@ -6,6 +6,7 @@ import extractDepcruiseOptions from 'dependency-cruiser/config-utl/extract-depcr
 import extractTSConfig from 'dependency-cruiser/config-utl/extract-ts-config'
 
 const rooms = [
+  'bounded',
   'schemas',
   'access',
   'policy',

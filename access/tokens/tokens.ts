@@ -1,6 +1,7 @@
 import { hash, randomUUID, verify } from 'node:crypto'
 import { SignJWT } from 'jose'
 import { z } from 'zod'
+import { LastUsed } from '../../bounded/last-used.ts'
 import type { Capability, Instant, Key } from '../../schemas/index.ts'
 import type { BearerVerifier } from '../bearer-verifier.ts'
 import type { Authentication, AuthenticationFailure, Credentials, Identity } from '../identity.ts'
@@ -60,14 +61,13 @@ export interface IssuedToken {
 export class Tokens implements BearerVerifier {
   readonly #options: TokensOptions
   readonly #signing: SigningKeys
-  readonly #maxTokens: number
-  /** By SHA-256; the one that was used least lately is first. */
-  readonly #known = new Map<string, Known>()
+  /** By SHA-256. */
+  readonly #known: LastUsed<string, Known>
 
   constructor(options: TokensOptions) {
     this.#options = options
     this.#signing = new SigningKeys(options.secret)
-    this.#maxTokens = options.maxTokens ?? 10_000
+    this.#known = new LastUsed(options.maxTokens ?? 10_000)
   }
 
   /** Tokens whose signature is known to be good. */
@@ -131,17 +131,11 @@ export class Tokens implements BearerVerifier {
     if (bearer.length > maxLength) return 'malformed'
     const digest = hash('sha256', bearer, 'base64')
     const before = this.#known.get(digest)
-    if (before !== undefined) {
-      this.#known.delete(digest)
-      this.#known.set(digest, before)
-      return before
-    }
+    if (before !== undefined) return before
     const claims = this.#verify(bearer, now)
     if (typeof claims === 'string') return claims
     const known: Known = { claims, seen: null }
     this.#known.set(digest, known)
-    const [oldest] = this.#known.keys()
-    if (this.#known.size > this.#maxTokens && oldest !== undefined) this.#known.delete(oldest)
     return known
   }
 

@@ -1,3 +1,4 @@
+import { LastUsed } from '../../bounded/last-used.ts'
 import { decode } from '../../bus/codec.ts'
 import type { EventBus } from '../../bus/port.ts'
 import type { View } from '../../bus/view.ts'
@@ -31,10 +32,10 @@ type OfNode = readonly Acknowledgement[]
 /** Leases with what the nodes acknowledged of them. Resolves when it has read what is there. */
 export async function watchContainments(options: ContainmentViewsOptions): Promise<ContainmentViews> {
   const { bus, leases, liveNodes, clock, onError, maxLeases = 10_000, maxNodes = 1_024 } = options
-  const acknowledged = new Map<string, Map<string, OfNode>>()
+  const acknowledged = new LastUsed<string, LastUsed<string, OfNode>>(maxLeases)
   const listeners = new Set<(containment: ContainmentView) => void>()
   const view = (lease: Containment): ContainmentView => {
-    const byNode = acknowledged.get(lease.id)
+    const byNode = acknowledged.peek(lease.id)
     const acknowledgements = [...(byNode?.values() ?? [])]
       .flat()
       .filter((a) => isAbout(a, lease))
@@ -43,7 +44,7 @@ export async function watchContainments(options: ContainmentViewsOptions): Promi
     const first = new Map<string, number>()
     for (const { node, enforcedAfterMs } of timed) if (!first.has(node)) first.set(node, enforcedAfterMs ?? 0)
     const holds = lease.state === 'active' && lease.until > clock()
-    const enforcing = (node: string) => byNode?.get(node)?.some((a) => a.revision >= lease.revision) === true
+    const enforcing = (node: string) => byNode?.peek(node)?.some((a) => a.revision >= lease.revision) === true
     return {
       ...lease,
       acknowledgements,
@@ -58,16 +59,12 @@ export async function watchContainments(options: ContainmentViewsOptions): Promi
     const event = decode(record)
     if (event.kind !== 'acknowledgement') return
     const { lease, node } = event.data
-    const byNode = acknowledged.get(lease) ?? new Map<string, OfNode>()
-    const known = byNode.get(node) ?? []
+    const byNode = acknowledged.peek(lease) ?? new LastUsed<string, OfNode>(maxNodes)
+    const known = byNode.peek(node) ?? []
     const kept = evolve(known, event.data)
     if (kept === known) return
-    byNode.delete(node)
     byNode.set(node, kept)
-    if (byNode.size > maxNodes) byNode.delete(byNode.keys().next().value ?? '')
-    acknowledged.delete(lease)
     acknowledged.set(lease, byNode)
-    if (acknowledged.size > maxLeases) acknowledged.delete(acknowledged.keys().next().value ?? '')
     tell(leases.get(lease))
   })
   const stop = leases.onChange((_id, lease) => tell(lease))

@@ -1,3 +1,4 @@
+import { LastUsed } from '../../bounded/last-used.ts'
 import { decode } from '../../bus/codec.ts'
 import type { BusRecord, EventBus, Tail } from '../../bus/port.ts'
 import type { Finding } from '../../schemas/index.ts'
@@ -13,15 +14,14 @@ const keptFindings = 10_000
 /** The newest findings, from the log; older ones are in the store. Resolves when it has read what is there. */
 export async function tailFindings(bus: EventBus, onError: (error: unknown) => void): Promise<RecentFindings> {
   // By id and revision: a finding that was published again after a crash is the same finding.
-  const kept = new Map<string, Finding>()
+  const kept = new LastUsed<string, Finding>(keptFindings)
   const listeners = new Set<(finding: Finding) => void>()
   const tail = await tailTopic(bus, 'findings', onError, (record) => {
     const event = decode(record)
     if (event.kind !== 'finding') return
     const key = `${event.data.id}/${event.data.revision}`
-    if (kept.has(key)) return
+    if (kept.peek(key) !== undefined) return
     kept.set(key, event.data)
-    if (kept.size > keptFindings) kept.delete(kept.keys().next().value ?? '')
     for (const listener of listeners) listener(event.data)
   })
   return { recent: () => [...kept.values()], onChange: subscribing(listeners), close: () => tail.close() }

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { LastUsed } from '../../bounded/last-used.ts'
 import type { PromptEvent } from '../../schemas/index.ts'
 import { FingerprintError } from '../fingerprint/errors.ts'
 import { deriveKey } from '../fingerprint/keystream.ts'
@@ -56,17 +57,17 @@ interface ModelState {
 export function openPromptFingerprinter({ key, epoch, models = 32, now = Date.now }: PromptFingerprinterOptions): PromptFingerprinter {
   if (key.length !== 32) throw new FingerprintError('KEY_LENGTH', `A fingerprint key has 32 bytes; this one has ${key.length}.`)
   const secret = Buffer.from(deriveKey(key, `prompt\0${epoch}`)).toString('hex')
-  const states = new Map<string, ModelState>()
+  const states = new LastUsed<string, ModelState>(models)
   const pieces = new Pieces(readAtMost / 4)
   const bits = new Float64Array(pieces.capacity)
   const sketch = new SketchWriter()
 
   const stateOf = (model: string): ModelState => {
-    let state = states.get(model)
-    if (state) states.delete(model)
-    else state = { key: chunkKeyOf(deriveKey(key, `prompt\0${epoch}\0${model}`)), characters: copyOf(priorModel()), lessons: new Lessons() }
+    const known = states.get(model)
+    if (known !== undefined) return known
+    const own = chunkKeyOf(deriveKey(key, `prompt\0${epoch}\0${model}`))
+    const state = { key: own, characters: copyOf(priorModel()), lessons: new Lessons() }
     states.set(model, state)
-    if (states.size > models) states.delete(states.keys().next().value ?? model)
     return state
   }
 
