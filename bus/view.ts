@@ -4,6 +4,7 @@ import { BusError } from './errors.ts'
 import { Fence } from './fence.ts'
 import type { BusRecord, EventBus, Position, Tail } from './port.ts'
 import { Progress } from './progress.ts'
+import { openTail } from './tail.ts'
 
 /** Called after each change; `value` is undefined and `event` null where the key was deleted. */
 export type ViewListener<V> = (key: string, value: V | undefined, event: CordonEvent | null) => void
@@ -60,18 +61,15 @@ class TopicView<T extends TopicName> implements View<TopicData<T>> {
   }
 
   async open(bus: EventBus): Promise<void> {
-    const caughtUp = Promise.withResolvers<void>()
-    this.#tail = await bus.tail({
+    this.#tail = await openTail(bus, {
       topic: topics[this.#topic].name,
       from: 'start',
       onRecords: (records) => {
         for (const record of records) this.#apply(record)
         this.#progress.note(records)
       },
-      onCaughtUp: caughtUp.resolve,
       onError: this.#onError,
     })
-    await caughtUp.promise
   }
 
   get size(): number {

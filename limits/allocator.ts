@@ -3,6 +3,7 @@ import { decode, encode, newEvent, tombstone } from '../bus/codec.ts'
 import { Fence } from '../bus/fence.ts'
 import type { BusRecord, EventBus, Position } from '../bus/port.ts'
 import { Progress } from '../bus/progress.ts'
+import { openTail } from '../bus/tail.ts'
 import type { Instant } from '../schemas/index.ts'
 import { Ledger } from './ledger.ts'
 import type { LimitRule } from './rules.ts'
@@ -67,14 +68,12 @@ class LoggedAllocator implements Allocator {
   async open(): Promise<void> {
     const { bus, charge, log } = this.#options
     const onError = (err: unknown) => log.warn({ err }, 'limits are not being shared out for a moment')
-    const caughtUp = Promise.withResolvers<void>()
     const onRecords = (records: readonly BusRecord[]) => {
       for (const record of records) this.#follow(record)
       this.#progress.note(records)
     }
     charge.follow('shares', (position) => this.#progress.reached(position))
-    this.#tails.push(await bus.tail({ topic: 'shares', from: 'start', onRecords, onCaughtUp: caughtUp.resolve, onError }))
-    await caughtUp.promise
+    this.#tails.push(await openTail(bus, { topic: 'shares', from: 'start', onRecords, onError }))
     // What was asked before is asked again by whoever still needs it.
     this.#tails.push(await bus.tail({ topic: 'spending', from: 'end', onRecords: (records) => this.#hear(records), onError }))
     this.#timer = setInterval(() => this.#expire(), expireMs).unref()

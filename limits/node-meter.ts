@@ -3,6 +3,7 @@ import { decode, encode, newEvent } from '../bus/codec.ts'
 import { newEventId } from '../bus/event-id.ts'
 import { Fence } from '../bus/fence.ts'
 import type { BusRecord, EventBus, OutgoingRecord, Tail } from '../bus/port.ts'
+import { openTail } from '../bus/tail.ts'
 import type { Instant } from '../schemas/index.ts'
 import type { Account } from './account.ts'
 import { SharedMeter } from './meter.ts'
@@ -84,15 +85,12 @@ class LoggedMeter implements NodeMeter {
 
   async open(): Promise<void> {
     const { bus, log } = this.#options
-    const caughtUp = Promise.withResolvers<void>()
-    this.#tail = await bus.tail({
+    this.#tail = await openTail(bus, {
       topic: 'shares',
       from: 'start',
       onRecords: (records) => this.#hear(records),
-      onCaughtUp: caughtUp.resolve,
       onError: (err) => log.warn({ err }, 'shares of limits are not being followed for a moment'),
     })
-    await caughtUp.promise
     this.#caughtUp = true
     this.#timer = setInterval(() => this.#send(), flushMs).unref()
   }

@@ -1,6 +1,7 @@
 import { LastUsed } from '../../bounded/last-used.ts'
 import { decode } from '../../bus/codec.ts'
 import type { BusRecord, EventBus, Tail } from '../../bus/port.ts'
+import { openTail } from '../../bus/tail.ts'
 import type { Finding } from '../../schemas/index.ts'
 
 export interface RecentFindings {
@@ -35,14 +36,13 @@ export function subscribing<T>(listeners: Set<(value: T) => void>): (fn: (value:
 }
 
 /** Tails a topic from its start; resolves when caught up. What cannot be read is told and passed over. */
-export async function tailTopic(
+export function tailTopic(
   bus: EventBus,
   topic: string,
   onError: (error: unknown) => void,
   onRecord: (record: BusRecord) => void,
 ): Promise<Tail> {
-  const caughtUp = Promise.withResolvers<void>()
-  const tail = await bus.tail({
+  return openTail(bus, {
     topic,
     from: 'start',
     onRecords: (records) => {
@@ -54,9 +54,6 @@ export async function tailTopic(
         }
       }
     },
-    onCaughtUp: caughtUp.resolve,
     onError,
   })
-  await caughtUp.promise
-  return tail
 }

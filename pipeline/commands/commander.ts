@@ -3,6 +3,7 @@ import { decode, encode, newEvent } from '../../bus/codec.ts'
 import { newEventId } from '../../bus/event-id.ts'
 import { Fence } from '../../bus/fence.ts'
 import type { BusRecord, EventBus, Tail } from '../../bus/port.ts'
+import { openTail } from '../../bus/tail.ts'
 import { type Command, type CommandOutcome, CordonError, type EventId, type Instant, Order } from '../../schemas/index.ts'
 import { CommandError } from './errors.ts'
 
@@ -52,17 +53,14 @@ class LoggedCommander implements Commander {
 
   async open(): Promise<void> {
     const { bus, log } = this.#options
-    const ready = Promise.withResolvers<void>()
-    this.#tail = await bus.tail({
+    this.#tail = await openTail(bus, {
       topic: 'outcomes',
       from: 'end',
       onRecords: (records) => {
         for (const record of records) this.#hear(record)
       },
-      onCaughtUp: ready.resolve,
       onError: (err) => log.warn({ err }, 'answers to commands are not being heard for a moment'),
     })
-    await ready.promise
   }
 
   async order(order: Order, by: string): Promise<unknown> {

@@ -1,6 +1,7 @@
 import { Fence } from '../../bus/fence.ts'
 import type { BusRecord, EventBus, OutgoingRecord, Position, Tail } from '../../bus/port.ts'
 import { Progress } from '../../bus/progress.ts'
+import { openTail } from '../../bus/tail.ts'
 import type { Instant, TopicName } from '../../schemas/index.ts'
 
 export interface FencedTopicOptions {
@@ -26,15 +27,12 @@ export class FencedTopic {
   /** Resolves when it has read what is there. */
   static async open(options: FencedTopicOptions): Promise<FencedTopic> {
     const topic = new FencedTopic(options)
-    const caughtUp = Promise.withResolvers<void>()
-    topic.#tail = await options.bus.tail({
+    topic.#tail = await openTail(options.bus, {
       topic: options.topic,
       from: 'start',
       onRecords: (records) => topic.#take(records),
-      onCaughtUp: caughtUp.resolve,
       onError: options.onError,
     })
-    await caughtUp.promise
     return topic
   }
 
