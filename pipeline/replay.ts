@@ -2,8 +2,8 @@ import type { EventBus } from '../bus/port.ts'
 import { CordonError, type Finding, type Instant } from '../schemas/index.ts'
 import type { HostedDetector } from './host/hosted.ts'
 import { readInput } from './host/input.ts'
-import { createPartitionHost } from './host/partition.ts'
-import type { HostInput, PartitionHostOptions } from './host/partition-host.ts'
+import { createPartitionHost } from './host/partition/partition.ts'
+import type { HostInput, PartitionHostOptions } from './host/partition/partition-host.ts'
 
 export interface ReplayOptions extends Omit<PartitionHostOptions, 'topic' | 'partition' | 'partitions'> {
   readonly bus: EventBus

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { EventBus } from '../../bus/port.ts'
 import type { EventId, Instant } from '../../schemas/index.ts'
 import type { HostMetrics } from './host-metrics.ts'
-import type { SnapshotLog } from './snapshot-log.ts'
+import type { SnapshotLog } from './snapshot/snapshot-log.ts'
 
 /** What everything that handles a partition shares. */
 export interface HostContext {

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { DetectorLogic } from '../../detectors/contract.ts'
 import type { Finding } from '../../schemas/index.ts'
 import type { HostedDetector } from './hosted.ts'
-import type { HostCounts } from './snapshot.ts'
+import type { HostCounts } from './snapshot/snapshot.ts'
 
 /** What the gauges show when they are asked. */
 export interface HostGauges {

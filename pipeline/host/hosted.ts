@@ -2,7 +2,7 @@ import type { DetectorDefinition, DetectorLogic } from '../../detectors/contract
 import type { ObservationKind } from '../../schemas/index.ts'
 import { HostError } from './errors.ts'
 import { sha256 } from './finding-id.ts'
-import { KeyedState } from './keyed-state.ts'
+import { KeyedState } from './partition/keyed-state.ts'
 
 /** A detector with the parameters that it runs with, as the definition's `params` accepts them. */
 export interface HostedDetector {

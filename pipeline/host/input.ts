@@ -3,7 +3,7 @@ import type { BusRecord } from '../../bus/port.ts'
 import { Instant, type ObservationKind, sentHeader, type TopicName, topics } from '../../schemas/index.ts'
 import { HostError } from './errors.ts'
 import type { HostedDetector } from './hosted.ts'
-import type { HostInput } from './partition-host.ts'
+import type { HostInput } from './partition/partition-host.ts'
 
 /** @throws BusError, or HostError `UNEXPECTED_KIND`: dead-letter the record and go on */
 export function readInput(record: BusRecord): HostInput {

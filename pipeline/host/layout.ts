@@ -1,5 +1,5 @@
 import { HostError } from './errors.ts'
-import type { SnapshotLog } from './snapshot-log.ts'
+import type { SnapshotLog } from './snapshot/snapshot-log.ts'
 
 /**
  * Refuses to go on where a topic has more partitions than the state of a partition was made for: keys lie elsewhere now, and what is

@@ -1,9 +1,9 @@
 import type { PartitionState } from '../../bus/port.ts'
-import { type Hosting, restoreApplier } from '../host/appliers.ts'
 import type { HostContext } from '../host/context.ts'
-import { Lane } from '../host/lane.ts'
-import type { LogBounds } from '../host/log-bounds.ts'
-import { otherSlot } from '../host/snapshot-log.ts'
+import { type Hosting, restoreApplier } from '../host/lane/appliers.ts'
+import { Lane } from '../host/lane/lane.ts'
+import type { LogBounds } from '../host/lane/log-bounds.ts'
+import { otherSlot } from '../host/snapshot/snapshot-log.ts'
 import { RepartitionError } from './errors.ts'
 import type { Snapshots } from './snapshots.ts'
 

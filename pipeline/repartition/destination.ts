@@ -1,8 +1,8 @@
 import { partitionOf } from '../../bus/partitioner.ts'
 import type { Finding, Instant } from '../../schemas/index.ts'
-import { Blindness } from '../host/blindness.ts'
 import type { HostedDetector } from '../host/hosted.ts'
-import { noCounts, type SnapshotHead } from '../host/snapshot.ts'
+import { Blindness } from '../host/partition/blindness.ts'
+import { noCounts, type SnapshotHead } from '../host/snapshot/snapshot.ts'
 import { type Growth, originsOf } from './homes.ts'
 import type { UsableSnapshot } from './snapshots.ts'
 

@@ -1,6 +1,6 @@
 import type { Finding, Instant } from '../../schemas/index.ts'
-import type { TopicPartition } from '../host/standby.ts'
-import { stateUnseen, type Unseen } from '../host/unseen.ts'
+import { stateUnseen, type Unseen } from '../host/lane/unseen.ts'
+import type { TopicPartition } from '../host/standby/standby.ts'
 import type { Growth } from './homes.ts'
 
 interface Late {

@@ -1,8 +1,8 @@
-import type { Hosting } from '../host/appliers.ts'
+import type { Hosting } from '../host/lane/appliers.ts'
 import { limitsOf } from '../host/limits.ts'
-import { createPartitionHost } from '../host/partition.ts'
-import { SnapshotHead } from '../host/snapshot.ts'
-import type { SnapshotLog, StoredSnapshot } from '../host/snapshot-log.ts'
+import { createPartitionHost } from '../host/partition/partition.ts'
+import { SnapshotHead } from '../host/snapshot/snapshot.ts'
+import type { SnapshotLog, StoredSnapshot } from '../host/snapshot/snapshot-log.ts'
 
 export interface UsableSnapshot {
   readonly stored: StoredSnapshot

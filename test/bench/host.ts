@@ -3,7 +3,7 @@ import { extractionSweep } from '../../detectors/extraction-sweep/extraction-swe
 import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/near-duplicate-probing.ts'
 import { listed } from '../../detectors/registry.ts'
 import type { HostedDetector } from '../../pipeline/host/hosted.ts'
-import { createPartitionHost } from '../../pipeline/host/partition.ts'
+import { createPartitionHost } from '../../pipeline/host/partition/partition.ts'
 import type { Observation } from '../../schemas/index.ts'
 import { seeded } from '../attacks/random.ts'
 import { drawTraits, workloadFlows } from '../benign/egress-workload.ts'

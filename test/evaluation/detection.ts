@@ -1,6 +1,6 @@
 import type { HostedDetector } from '../../pipeline/host/hosted.ts'
-import { createPartitionHost } from '../../pipeline/host/partition.ts'
-import type { PartitionHost } from '../../pipeline/host/partition-host.ts'
+import { createPartitionHost } from '../../pipeline/host/partition/partition.ts'
+import type { PartitionHost } from '../../pipeline/host/partition/partition-host.ts'
 import type { Finding, Instant, Observation } from '../../schemas/index.ts'
 
 /** The detectors as the detector host runs them, one partition a topic, in virtual time; no log, no snapshots. */

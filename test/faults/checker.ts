@@ -1,7 +1,7 @@
 import { decode } from '../../bus/codec.ts'
 import type { EventBus } from '../../bus/port.ts'
 import { openView } from '../../bus/view.ts'
-import { isOfTheShell } from '../../pipeline/host/unseen.ts'
+import { isOfTheShell } from '../../pipeline/host/lane/unseen.ts'
 import { type Containment, type Finding, termHeader, topics } from '../../schemas/index.ts'
 import { undisturbed } from '../crash/undisturbed.ts'
 import { countMissing, type Sql } from '../end-to-end/stored.ts'

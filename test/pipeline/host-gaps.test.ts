@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { LagWatch } from '../../pipeline/host/lag-watch.ts'
-import { stateUnseen, type Unseen } from '../../pipeline/host/unseen.ts'
+import { LagWatch } from '../../pipeline/host/lane/lag-watch.ts'
+import { stateUnseen, type Unseen } from '../../pipeline/host/lane/unseen.ts'
 
 const place = { topic: 'requests', partition: 1, partitions: 4 }
 

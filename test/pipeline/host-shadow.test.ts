@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { pino } from 'pino'
-import type { Applier } from '../../pipeline/host/applier.ts'
 import type { HostContext } from '../../pipeline/host/context.ts'
-import { Shadow } from '../../pipeline/host/shadow.ts'
+import type { Applier } from '../../pipeline/host/lane/applier.ts'
+import { Shadow } from '../../pipeline/host/standby/shadow.ts'
 import { epoch } from '../contracts/observations.ts'
 
 test('a shadow that cannot apply a record begins again, and ends nothing else', async () => {

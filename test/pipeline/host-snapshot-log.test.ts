@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
-import { SnapshotLog, type StoredSnapshot } from '../../pipeline/host/snapshot-log.ts'
+import { SnapshotLog, type StoredSnapshot } from '../../pipeline/host/snapshot/snapshot-log.ts'
 import { snapshotTopic } from '../../schemas/index.ts'
 import { epoch } from '../contracts/observations.ts'
 import { MemoryBus, MemoryLog } from './memory-bus.ts'

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
-import { type Entry, KeyedState, newEntry } from '../../pipeline/host/keyed-state.ts'
-import { RecentIds } from '../../pipeline/host/recent-ids.ts'
-import { TimerHeap } from '../../pipeline/host/timer-heap.ts'
+import { type Entry, KeyedState, newEntry } from '../../pipeline/host/partition/keyed-state.ts'
+import { RecentIds } from '../../pipeline/host/partition/recent-ids.ts'
+import { TimerHeap } from '../../pipeline/host/partition/timer-heap.ts'
 
 describe('timer heap', () => {
   it('gives the earliest by time, detector and key, whatever was set, moved and taken back', () => {

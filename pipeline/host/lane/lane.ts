@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Batch, BatchControl } from '../../bus/port.ts'
+import type { Batch, BatchControl } from '../../../bus/port.ts'
+import type { HostContext } from '../context.ts'
+import { HostError } from '../errors.ts'
+import { SnapshotKeeper } from '../snapshot/snapshot-keeper.ts'
 import type { Applier } from './applier.ts'
-import type { HostContext } from './context.ts'
-import { HostError } from './errors.ts'
-import { SnapshotKeeper } from './snapshot-keeper.ts'
 import { tickWhereDue } from './tick.ts'
 
 /** Longest stretch of applying before findings go out and the event loop gets its turn, milliseconds. */

@@ -1,4 +1,4 @@
-import type { Instant } from '../../schemas/index.ts'
+import type { Instant } from '../../../schemas/index.ts'
 import type { Entry } from './keyed-state.ts'
 
 /** Orders timers by time, detector and key, so that the order of firing never depends on the order of asking. */

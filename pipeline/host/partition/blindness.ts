@@ -1,5 +1,5 @@
-import type { EventId, Evidence, Finding, Instant, Severity } from '../../schemas/index.ts'
-import { findingId } from './finding-id.ts'
+import type { EventId, Evidence, Finding, Instant, Severity } from '../../../schemas/index.ts'
+import { findingId } from '../finding-id.ts'
 import { type Due, timerOrder } from './timer-heap.ts'
 
 /** Ways in which the host saw less, or worse, than what happened. */

@@ -1,8 +1,8 @@
-import type { EventOf, Finding, Instant, Observation } from '../../schemas/index.ts'
-import type { SnapshotCut } from './cut.ts'
-import type { Limits } from './limits.ts'
+import type { EventOf, Finding, Instant, Observation } from '../../../schemas/index.ts'
+import type { Limits } from '../limits.ts'
+import type { SnapshotCut } from '../snapshot/cut.ts'
+import type { HostCounts } from '../snapshot/snapshot.ts'
 import type { Stamp } from './sender-clock.ts'
-import type { HostCounts } from './snapshot.ts'
 
 /** A snapshot as it is read, some lines at a time. */
 export type SnapshotLines = AsyncIterable<readonly string[]> | Iterable<readonly string[]>

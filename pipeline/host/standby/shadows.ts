@@ -1,11 +1,11 @@
-import type { BusRecord, Tail } from '../../bus/port.ts'
-import { type Assignment, type Heartbeat, type Instant, topics } from '../../schemas/index.ts'
-import type { Applier } from './applier.ts'
-import type { HostContext } from './context.ts'
-import type { SeenFindings } from './seen-findings.ts'
+import type { BusRecord, Tail } from '../../../bus/port.ts'
+import { type Assignment, type Heartbeat, type Instant, topics } from '../../../schemas/index.ts'
+import type { HostContext } from '../context.ts'
+import type { Applier } from '../lane/applier.ts'
+import type { SeenFindings } from '../lane/seen-findings.ts'
+import { tickWhereDue } from '../lane/tick.ts'
 import { type Restore, Shadow } from './shadow.ts'
 import { orphans, partitionsToFollow, placeKey, type TopicPartition } from './standby.ts'
-import { tickWhereDue } from './tick.ts'
 
 /** A shadow that is not wanted any more stays so long, milliseconds: a rebalance may bring its partition here, or back. */
 const lingerMs = 10_000

@@ -1,9 +1,9 @@
+import type { HostContext } from '../context.ts'
+import type { HostedDetector } from '../hosted.ts'
+import { type Limits, limitsOf } from '../limits.ts'
+import { createPartitionHost } from '../partition/partition.ts'
+import type { TopicPartition } from '../standby/standby.ts'
 import { Applier } from './applier.ts'
-import type { HostContext } from './context.ts'
-import type { HostedDetector } from './hosted.ts'
-import { type Limits, limitsOf } from './limits.ts'
-import { createPartitionHost } from './partition.ts'
-import type { TopicPartition } from './standby.ts'
 
 export interface Hosting extends Partial<Limits> {
   readonly detectors: readonly HostedDetector[]

@@ -1,6 +1,6 @@
-import type { Finding, Instant, Severity } from '../../schemas/index.ts'
-import type { Place } from './blindness.ts'
-import { findingId } from './finding-id.ts'
+import type { Finding, Instant, Severity } from '../../../schemas/index.ts'
+import { findingId } from '../finding-id.ts'
+import type { Place } from '../partition/blindness.ts'
 
 /** Gaps that only the shell can tell, since they are not in the records. */
 const kinds = {

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
-import type { BusRecord } from '../../bus/port.ts'
-import type { Instant } from '../../schemas/index.ts'
-import type { Applier } from './applier.ts'
-import type { HostContext } from './context.ts'
+import type { BusRecord } from '../../../bus/port.ts'
+import type { Instant } from '../../../schemas/index.ts'
+import type { HostContext } from '../context.ts'
+import type { Applier } from '../lane/applier.ts'
 import type { TopicPartition } from './standby.ts'
 
 /** Longest stretch of applying before the event loop gets its turn, milliseconds. */

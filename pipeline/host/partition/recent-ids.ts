@@ -1,4 +1,4 @@
-import type { EventId, Instant } from '../../schemas/index.ts'
+import type { EventId, Instant } from '../../../schemas/index.ts'
 
 /** JSON-serialisable; oldest first. */
 export interface RecentIdsState {

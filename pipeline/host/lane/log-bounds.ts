@@ -1,6 +1,6 @@
-import type { EventBus, PartitionState } from '../../bus/port.ts'
-import type { Instant } from '../../schemas/index.ts'
-import { placeKey, type TopicPartition } from './standby.ts'
+import type { EventBus, PartitionState } from '../../../bus/port.ts'
+import type { Instant } from '../../../schemas/index.ts'
+import { placeKey, type TopicPartition } from '../standby/standby.ts'
 
 /** How old the ends of the log may be, milliseconds, where somebody only wants to know about. */
 const recentMs = 2_000

@@ -1,4 +1,4 @@
-import type { EventId } from '../../schemas/index.ts'
+import type { EventId } from '../../../schemas/index.ts'
 
 /** The newest ids of a stream, between `size` and twice as many; two sets, of which the older is dropped whole. */
 export class SeenFindings {

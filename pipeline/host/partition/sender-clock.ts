@@ -1,4 +1,4 @@
-import type { Instant } from '../../schemas/index.ts'
+import type { Instant } from '../../../schemas/index.ts'
 
 /** When the log took a record, and what its sender's clock said when it was shipped; null where the sender does not say. */
 export interface Stamp {

@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { z } from 'zod'
-import type { Instant } from '../../schemas/index.ts'
-import { HostError } from './errors.ts'
-import type { Slot } from './hosted.ts'
-import { type Entry, newEntry } from './keyed-state.ts'
-import type { Limits } from './limits.ts'
+import type { Instant } from '../../../schemas/index.ts'
+import { HostError } from '../errors.ts'
+import type { Slot } from '../hosted.ts'
+import type { Limits } from '../limits.ts'
+import { type Entry, newEntry } from '../partition/keyed-state.ts'
 import { EntrySnapshot, RecentSnapshot, SnapshotHead, snapshotFormat } from './snapshot.ts'
 
 /** Longest stretch of restoring before the event loop gets its turn, milliseconds. */

@@ -1,5 +1,5 @@
-import type { EventId, Instant } from '../../schemas/index.ts'
-import type { SnapshotCut } from './cut.ts'
+import type { EventId, Instant } from '../../../schemas/index.ts'
+import type { SnapshotCut } from '../snapshot/cut.ts'
 
 /** What the host keeps for one (detector, scope key). */
 export interface Entry {

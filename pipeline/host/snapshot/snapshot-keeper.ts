@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Instant } from '../../schemas/index.ts'
-import type { Applier } from './applier.ts'
-import type { HostContext } from './context.ts'
+import type { Instant } from '../../../schemas/index.ts'
+import type { HostContext } from '../context.ts'
+import type { Applier } from '../lane/applier.ts'
 import type { SnapshotCut } from './cut.ts'
 import { otherSlot, type SnapshotSlot } from './snapshot-log.ts'
 

@@ -1,4 +1,4 @@
-import type { Instant } from '../../schemas/index.ts'
+import type { Instant } from '../../../schemas/index.ts'
 import type { Unseen } from './unseen.ts'
 
 /** A gap that goes on is stated again after so long, milliseconds. */

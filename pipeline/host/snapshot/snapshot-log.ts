@@ -3,10 +3,10 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { StringDecoder } from 'node:string_decoder'
 import { constants, createGunzip, createGzip } from 'node:zlib'
-import type { BusRecord, EventBus } from '../../bus/port.ts'
-import { type Instant, snapshotTopic } from '../../schemas/index.ts'
-import { HostError } from './errors.ts'
-import { sha256 } from './finding-id.ts'
+import type { BusRecord, EventBus } from '../../../bus/port.ts'
+import { type Instant, snapshotTopic } from '../../../schemas/index.ts'
+import { HostError } from '../errors.ts'
+import { sha256 } from '../finding-id.ts'
 
 /** Largest chunk of a compressed snapshot, bytes: half of what a broker accepts by default. */
 const chunkBytes = 524_288

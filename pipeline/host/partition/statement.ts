@@ -1,7 +1,7 @@
-import type { DetectorDefinition, FindingDraft } from '../../detectors/contract.ts'
-import { type EventId, Finding, type Instant } from '../../schemas/index.ts'
-import { HostError } from './errors.ts'
-import { findingId, sha256 } from './finding-id.ts'
+import type { DetectorDefinition, FindingDraft } from '../../../detectors/contract.ts'
+import { type EventId, Finding, type Instant } from '../../../schemas/index.ts'
+import { HostError } from '../errors.ts'
+import { findingId, sha256 } from '../finding-id.ts'
 import type { Entry } from './keyed-state.ts'
 
 /** Episodes of one key whose revisions are counted; the least recently revised is forgotten. */

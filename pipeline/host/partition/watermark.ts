@@ -1,4 +1,4 @@
-import type { Instant } from '../../schemas/index.ts'
+import type { Instant } from '../../../schemas/index.ts'
 
 export interface WatermarkLimits {
   /** An event older than the watermark by more than this is late. */

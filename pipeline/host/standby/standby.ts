@@ -1,4 +1,4 @@
-import { type Heartbeat, type Instant, isAlive } from '../../schemas/index.ts'
+import { type Heartbeat, type Instant, isAlive } from '../../../schemas/index.ts'
 
 export interface TopicPartition {
   readonly topic: string

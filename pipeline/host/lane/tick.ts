@@ -1,7 +1,7 @@
-import { encodeTick, newEvent } from '../../bus/codec.ts'
-import type { Instant } from '../../schemas/index.ts'
+import { encodeTick, newEvent } from '../../../bus/codec.ts'
+import type { Instant } from '../../../schemas/index.ts'
+import type { HostContext } from '../context.ts'
 import type { Applier } from './applier.ts'
-import type { HostContext } from './context.ts'
 
 /** Shares of `aheadMs` behind the clock: where event time has fallen so far that it is moved, and to where. */
 const staleShare = 0.9

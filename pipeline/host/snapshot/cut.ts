@@ -1,5 +1,5 @@
-import { type Entry, entryLine, type KeyedState } from './keyed-state.ts'
-import type { RecentIdsState } from './recent-ids.ts'
+import { type Entry, entryLine, type KeyedState } from '../partition/keyed-state.ts'
+import type { RecentIdsState } from '../partition/recent-ids.ts'
 import type { SnapshotHead } from './snapshot.ts'
 
 const idsPerLine = 512

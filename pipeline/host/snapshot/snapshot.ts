@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { EventId, Instant } from '../../schemas/index.ts'
-import { blindnessKinds } from './blindness.ts'
+import { EventId, Instant } from '../../../schemas/index.ts'
+import { blindnessKinds } from '../partition/blindness.ts'
 
 /** Counts raise it when equal bytes would mean something else. */
 export const snapshotFormat = 2
