@@ -89,27 +89,43 @@ function singleAt(a: number): number {
   return a < 0x800 ? a : 0x800 | (Math.imul(a, 0x9e3779b1) >>> 21)
 }
 
+/** Units that are read by table: ASCII. */
+export const plainUnits = 128
+
+/**
+ * Probability of each ASCII character by itself, after another one: what most of a text needs, and the same until the model learns.
+ *
+ * @param out `[128]`
+ */
+export function readAlone(model: CharacterModel, out: Float64Array): void {
+  for (let unit = 0; unit < plainUnits; unit++) out[unit] = aloneAfter(model, 0, 0, unit)
+}
+
+function aloneAfter({ singles, scripts, scriptTotals }: CharacterModel, script: number, next: number, unit: number): number {
+  const same = next === script ? steady : 0
+  const shift =
+    ((scripts[script * scriptCount + next] as number) + same + 0.5) / ((scriptTotals[script] as number) + steady + scriptCount / 2)
+  const count = singles[singleAt(unit)] as number
+  return (
+    (shift * ((count > discount ? count - discount : 0) + unread * (alphabet[next] as number))) / ((scriptTotals[next] as number) + unread)
+  )
+}
+
 /**
  * Probability of each code unit of a stretch of text, multiplied; at most 64 units, so that it stays a number.
  * The two units before `from` are its context where there are any.
+ *
+ * @param alone of {@link readAlone}, since the model last learned
  */
-export function likelihood(model: CharacterModel, text: string, from: number, until: number): number {
-  const { triples, pairs, singles, scripts, scriptTotals } = model
-  let a = from > 1 ? text.charCodeAt(from - 2) : 10
-  let b = from > 0 ? text.charCodeAt(from - 1) : 10
-  let script = scriptOf(b)
+export function likelihood(model: CharacterModel, alone: Float64Array, units: Uint16Array, from: number, until: number): number {
+  const { triples, pairs, singles } = model
+  let a = from > 1 ? (units[from - 2] as number) : 10
+  let b = from > 0 ? (units[from - 1] as number) : 10
   let before = pairs[pairAt(a, b)] as number
   let product = 1
   for (let i = from; i < until; i++) {
-    const c = text.charCodeAt(i)
-    const next = scriptOf(c)
-    const same = next === script ? steady : 0
-    const shift =
-      ((scripts[script * scriptCount + next] as number) + same + 0.5) / ((scriptTotals[script] as number) + steady + scriptCount / 2)
-    const alone = singles[singleAt(c)] as number
-    const p0 =
-      (shift * ((alone > discount ? alone - discount : 0) + unread * (alphabet[next] as number))) /
-      ((scriptTotals[next] as number) + unread)
+    const c = units[i] as number
+    const p0 = (b | c) < plainUnits ? (alone[c] as number) : aloneAfter(model, scriptOf(b), scriptOf(c), c)
     const pair = pairs[pairAt(b, c)] as number
     const p1 = ((pair > discount ? pair - discount : 0) + backoff * p0) / ((singles[singleAt(b)] as number) + backoff)
     const triple = triples[tripleAt(a, b, c)] as number
@@ -117,18 +133,17 @@ export function likelihood(model: CharacterModel, text: string, from: number, un
     a = b
     b = c
     before = pair
-    script = next
   }
   return product
 }
 
 /** Counts a stretch of text; the two units before it are its context. */
-export function learn(model: CharacterModel, text: string, from: number, until: number): void {
+export function learn(model: CharacterModel, units: Uint16Array, from: number, until: number): void {
   const { triples, pairs, singles, scripts, scriptTotals } = model
-  let a = from > 1 ? text.charCodeAt(from - 2) : 10
-  let b = from > 0 ? text.charCodeAt(from - 1) : 10
+  let a = from > 1 ? (units[from - 2] as number) : 10
+  let b = from > 0 ? (units[from - 1] as number) : 10
   for (let i = from; i < until; i++) {
-    const c = text.charCodeAt(i)
+    const c = units[i] as number
     const script = scriptOf(b)
     const at = script * scriptCount + scriptOf(c)
     if ((scripts[at] as number) < 65_535) {

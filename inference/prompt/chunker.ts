@@ -3,6 +3,8 @@ import { CharacterClass, characters } from './characters.ts'
 /** Secret numbers of one model and epoch: without them nobody knows where a text is cut, or what a piece hashes to. */
 export interface ChunkKey {
   readonly letter: number
+  /** Hashes of the letters below 256, which most texts have no others of. */
+  readonly letters: Int32Array
   readonly cut: number
   readonly level: number
   readonly hash: Int32Array
@@ -11,7 +13,16 @@ export interface ChunkKey {
 /** @param bytes 32 secret bytes */
 export function chunkKeyOf(bytes: Uint8Array): ChunkKey {
   const words = Int32Array.from(new Int32Array(new Uint8Array(bytes).buffer, 0, 8))
-  return { letter: words[0] as number, cut: (words[1] as number) | 1, level: (words[2] as number) | 1, hash: words.slice(4, 8) }
+  const letter = words[0] as number
+  const { folded } = characters()
+  const letters = Int32Array.from({ length: 256 }, (_, unit) => letterHash(folded[unit] as number, letter))
+  return { letter, letters, cut: (words[1] as number) | 1, level: (words[2] as number) | 1, hash: words.slice(4, 8) }
+}
+
+function letterHash(plain: number, key: number): number {
+  let h = Math.imul(plain ^ key, 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 15), 0xc2b2ae35)
+  return h ^ (h >>> 13)
 }
 
 /** Pieces of a text, in order, as columns; reused from one text to the next. */
@@ -44,14 +55,14 @@ const messageLevel = 5
 const maxLevel = 7
 
 /**
- * Cuts `text[from, until)` into pieces and adds them. A cut depends on the word before it alone, so an inserted
+ * Cuts the code units `[from, until)` of a text into pieces and adds them. A cut depends on the word before it alone, so an inserted
  * character moves no cut but its own. A word hashes as the sum of its letters, white space not at all: case, accents,
  * letters in another order and spaces change no hash, and so hide nothing; the exact hash tells such texts apart.
  * Pieces hash with HalfSipHash-1-3 over their words (Aumasson and Bernstein 2012), a pseudorandom function under the key.
  */
-export function cut(text: string, from: number, until: number, key: ChunkKey, pieces: Pieces): void {
+export function cut(units: Uint16Array, from: number, until: number, key: ChunkKey, pieces: Pieces): void {
   const { classes, folded } = characters()
-  const { letter, cut: cutting, level: levelling } = key
+  const { letter, letters, cut: cutting, level: levelling } = key
   const k0 = key.hash[0] as number
   const k1 = key.hash[1] as number
   let v0 = k0
@@ -67,22 +78,20 @@ export function cut(text: string, from: number, until: number, key: ChunkKey, pi
     let length = 0
     let any = false
     while (at < until) {
-      const unit = text.charCodeAt(at)
+      const unit = units[at] as number
       const kind = classes[unit] as number
       if (kind === CharacterClass.ignored) {
         at++
         continue
       }
       if (kind === CharacterClass.space || (kind === CharacterClass.single && length > 0) || length === longestWord) break
-      let h = Math.imul((folded[unit] as number) ^ letter, 0x85ebca6b)
-      h = Math.imul(h ^ (h >>> 15), 0xc2b2ae35)
-      word = (word + (h ^ (h >>> 13))) | 0
+      word = (word + (unit < 256 ? (letters[unit] as number) : letterHash(folded[unit] as number, letter))) | 0
       length++
       at++
       any = true
       if (kind === CharacterClass.single) break
     }
-    while (at < until && (classes[text.charCodeAt(at)] as number) <= CharacterClass.space) at++
+    while (at < until && (classes[units[at] as number] as number) <= CharacterClass.space) at++
     if (any) {
       word = (word + length) | 0
       v3 ^= word

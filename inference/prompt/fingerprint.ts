@@ -3,11 +3,12 @@ import { LastUsed } from '../../bounded/last-used.ts'
 import type { PromptEvent } from '../../schemas/index.ts'
 import { FingerprintError } from '../fingerprint/errors.ts'
 import { deriveKey } from '../fingerprint/keystream.ts'
-import { type CharacterModel, copyOf, likelihood } from './character-model.ts'
+import { type CharacterModel, copyOf, likelihood, plainUnits, readAlone } from './character-model.ts'
 import { type ChunkKey, chunkKeyOf, cut, Pieces } from './chunker.ts'
 import { Lessons } from './lessons.ts'
 import { priorModel } from './prior.ts'
 import { SketchWriter } from './sketch.ts'
+import { Units } from './units.ts'
 
 /** The part of a prompt's event that is made from its text; see `PromptEvent` for each field. */
 export type PromptFingerprint = Pick<PromptEvent, 'epoch' | 'exact' | 'system' | 'bytes' | 'messages' | 'chunks' | 'surprise' | 'learned'>
@@ -61,6 +62,8 @@ export function openPromptFingerprinter({ key, epoch, models = 32, now = Date.no
   const pieces = new Pieces(readAtMost / 4)
   const bits = new Float64Array(pieces.capacity)
   const sketch = new SketchWriter()
+  const alone = new Float64Array(plainUnits)
+  const copies = new Units()
 
   const stateOf = (model: string): ModelState => {
     const known = states.get(model)
@@ -80,20 +83,22 @@ export function openPromptFingerprinter({ key, epoch, models = 32, now = Date.no
       const { text, system } = joined(messages)
       const { characters, lessons } = state
       pieces.count = 0
-      cutAll(messages, text.length, state.key, text, pieces)
+      const units = copies.of(text)
+      cutAll(messages, text.length, state.key, units, pieces)
       let sum = 0
-      let units = 0
+      let length = 0
+      readAlone(characters, alone)
       for (let i = 0; i < pieces.count; i++) {
         const from = pieces.from[i] as number
         const until = pieces.until[i] as number
-        const piece = -Math.log2(likelihood(characters, text, from, Math.min(until, from + 64)))
+        const piece = -Math.log2(likelihood(characters, alone, units, from, Math.min(until, from + 64)))
         bits[i] = piece
         sum += piece
-        units += until - from
+        length += until - from
       }
       const exact = hashOf(messages.map(({ role, text: said }) => `${role}\0${said}`).join('\0\0'))
       const { learned } = characters
-      lessons.teach(characters, text, pieces, principal, exact, now())
+      lessons.teach(characters, units, pieces, principal, exact, now())
       return {
         epoch,
         exact,
@@ -101,7 +106,7 @@ export function openPromptFingerprinter({ key, epoch, models = 32, now = Date.no
         bytes: Buffer.byteLength(text) - Math.max(0, messages.length - 1),
         messages: messages.length,
         chunks: sketch.write(pieces, bits),
-        surprise: units === 0 ? 0 : Math.round((100 * sum) / units) / 100,
+        surprise: length === 0 ? 0 : Math.round((100 * sum) / length) / 100,
         learned,
       }
     },
@@ -116,14 +121,14 @@ function joined(messages: readonly PromptMessage[]): { text: string; system: str
 }
 
 /** Cuts message by message, so that no chunk spans two; of a text that is too long, its start and its end. */
-function cutAll(messages: readonly PromptMessage[], length: number, key: ChunkKey, text: string, pieces: Pieces): void {
+function cutAll(messages: readonly PromptMessage[], length: number, key: ChunkKey, units: Uint16Array, pieces: Pieces): void {
   const skipFrom = length > readAtMost ? readFirst : length
   const skipUntil = length > readAtMost ? length - (readAtMost - readFirst) : length
   let from = 0
   for (const message of messages) {
     const until = from + message.text.length
-    cut(text, from, Math.min(until, skipFrom), key, pieces)
-    if (until > skipUntil) cut(text, Math.max(from, skipUntil), until, key, pieces)
+    cut(units, from, Math.min(until, skipFrom), key, pieces)
+    if (until > skipUntil) cut(units, Math.max(from, skipUntil), until, key, pieces)
     from = until + 1
   }
 }

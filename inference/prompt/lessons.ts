@@ -19,7 +19,7 @@ export class Lessons {
   readonly #taught = new Map<string, number>()
   #hourEnds = 0
 
-  teach(model: CharacterModel, text: string, pieces: Pieces, principal: string, exact: string, now: number): void {
+  teach(model: CharacterModel, units: Uint16Array, pieces: Pieces, principal: string, exact: string, now: number): void {
     if (pieces.count === 0) return
     if (now >= this.#hourEnds || now < this.#hourEnds - hour) {
       this.#taught.clear()
@@ -30,13 +30,13 @@ export class Lessons {
     const mark = Number.parseInt(exact.slice(0, 8), 16) | 0
     if (!isNew(this.#exact, mark)) return
     this.#taught.set(principal, taught + 1)
-    let units = 0
-    for (let i = 0; i < pieces.count && units < unitsAPrompt; i++) {
+    let read = 0
+    for (let i = 0; i < pieces.count && read < unitsAPrompt; i++) {
       if (!isNew(this.#pieces, pieces.hashes[i] as number)) continue
       const from = pieces.from[i] as number
       const until = pieces.until[i] as number
-      learn(model, text, from, until)
-      units += until - from
+      learn(model, units, from, until)
+      read += until - from
     }
     model.learned++
   }

@@ -1,4 +1,5 @@
 import { type CharacterModel, emptyModel, learn } from './character-model.ts'
+import { unitsOf } from './units.ts'
 
 let prior: CharacterModel | undefined
 
@@ -26,7 +27,7 @@ const currencies = 'USD EUR GBP JPY CNY INR BRL RUB KRW TRY PLN SEK CHF MXN ZAR'
 
 function build(): CharacterModel {
   const model = emptyModel()
-  for (const text of [...locales.map(namesIn), page.repeat(2), page]) learn(model, text, 0, text.length)
+  for (const text of [...locales.map(namesIn), page.repeat(2), page]) learn(model, unitsOf(text), 0, text.length)
   return model
 }
 
