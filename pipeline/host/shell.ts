@@ -9,12 +9,12 @@ import { topicsObserved } from './input.ts'
 import type { Applier } from './lane/applier.ts'
 import { type Hosting, restoreApplier } from './lane/appliers.ts'
 import { Lane } from './lane/lane.ts'
+import { type AssignedPartition, Lanes } from './lane/lanes.ts'
 import { LogBounds } from './lane/log-bounds.ts'
 import { SeenFindings } from './lane/seen-findings.ts'
 import { checkLayout } from './layout.ts'
 import { type Limits, limitsOf } from './limits.ts'
 import { createPartitionHost } from './partition/partition.ts'
-import type { HostCounts } from './snapshot/snapshot.ts'
 import { SnapshotLog } from './snapshot/snapshot-log.ts'
 import { Shadows } from './standby/shadows.ts'
 import { placeKey, type TopicPartition } from './standby/standby.ts'
@@ -50,21 +50,6 @@ export interface DetectorHostOptions extends Partial<Limits> {
   readonly neighbours?: () => readonly Heartbeat[]
 }
 
-interface AssignedPartition {
-  readonly topic: string
-  readonly partition: number
-  /** The next offset to be applied, and one past the newest known. */
-  readonly offset: number
-  readonly end: number
-  readonly lag: number
-  readonly watermark: Instant | null
-  readonly nextWake: Instant | null
-  readonly keys: Readonly<Record<string, number>>
-  readonly counts: Readonly<HostCounts>
-  /** Where the newest snapshot stands, and how old it is. */
-  readonly snapshot: { readonly offset: number; readonly ageMs: number }
-}
-
 interface DetectorHostState {
   /** Those that are ours. */
   readonly partitions: readonly AssignedPartition[]
@@ -97,11 +82,12 @@ export async function startDetectorHost(options: DetectorHostOptions): Promise<D
 class RunningHost implements DetectorHost {
   readonly #options: DetectorHostOptions
   readonly #topics: readonly string[]
+  readonly #detectors: readonly string[]
   readonly #hosting: Hosting
   readonly #context: HostContext
   readonly #bounds: LogBounds
   readonly #shadows: Shadows | null
-  readonly #lanes = new Map<string, Lane>()
+  readonly #lanes = new Lanes()
   readonly #faults = new Map<string, number>()
   #consumer: Consumer | null = null
   #timer: NodeJS.Timeout | null = null
@@ -111,15 +97,16 @@ class RunningHost implements DetectorHost {
     this.#options = options
     this.#hosting = { ...options, onFault: (detector, error) => this.#report(detector, error) }
     this.#topics = options.topics ?? topicsObserved(options.detectors)
+    this.#detectors = options.detectors.map(({ definition }) => definition.id)
     const { bus, clock, log, group = 'detect', standby = null } = options
     // Fails now, rather than at the first assignment.
     createPartitionHost(options.detectors, { topic: '', partition: 0 })
     const seen = standby === null ? null : new SeenFindings()
     const metrics = new HostMetrics(options.registry, {
-      keys: () => this.#keys(),
-      lag: () => this.#owned(),
+      keys: () => this.#lanes.keys(this.#detectors),
+      lag: () => this.#lanes.partitions(clock()),
       snapshotAge: () => {
-        const age = this.#oldestSnapshotMs()
+        const age = this.#lanes.oldestSnapshotMs(clock())
         return age === null ? null : age / 1_000
       },
     })
@@ -166,7 +153,7 @@ class RunningHost implements DetectorHost {
       onRevoked: (topic, partition) => this.#revoke({ topic, partition }),
       onBatch: async (batch, control) => {
         // A batch without an assignment is one that was being fetched when the partition was taken away.
-        await this.#lanes.get(placeKey(batch))?.process(batch, control)
+        await this.#lanes.get(batch)?.process(batch, control)
       },
       onError: (error) => log.warn({ err: error, group }, 'the detector host tries again'),
     })
@@ -176,24 +163,22 @@ class RunningHost implements DetectorHost {
   }
 
   state(): DetectorHostState {
-    const partitions = this.#owned()
+    const now = this.#options.clock()
+    const partitions = this.#lanes.partitions(now)
     const lag = partitions.reduce((sum, partition) => sum + partition.lag, 0)
-    return { partitions, lag, keys: this.#keys(), oldestSnapshotMs: this.#oldestSnapshotMs() }
+    return { partitions, lag, keys: this.#lanes.keys(this.#detectors), oldestSnapshotMs: this.#lanes.oldestSnapshotMs(now) }
   }
 
   assignments(): Assignment[] {
-    const owned = [...this.#lanes.values()].map(({ work: { topic, partition, host, end, lagMs } }) => {
-      return { topic, partition, standby: false, offset: host.next, end, lagMs }
-    })
-    return [...owned, ...(this.#shadows?.assignments() ?? [])]
+    return [...this.#lanes.assignments(), ...(this.#shadows?.assignments() ?? [])]
   }
 
   async close(): Promise<void> {
     this.#closing = true
     if (this.#timer !== null) clearInterval(this.#timer)
-    await Promise.all([...this.#lanes.values()].map((lane) => lane.look()))
+    await Promise.all(Array.from(this.#lanes, (lane) => lane.look()))
     await this.#consumer?.close()
-    for (const lane of this.#lanes.values()) await lane.finish()
+    for (const lane of this.#lanes) await lane.finish()
     this.#lanes.clear()
     await this.#shadows?.close()
   }
@@ -225,7 +210,7 @@ class RunningHost implements DetectorHost {
       work.oweUnseen({ kind: 'retention', firstOffset: applied, lastOffset: start - 1, from, until, worstMs: null })
       log.warn({ topic, partition, from: applied, until: start }, 'records were removed before they were applied: retention is too short')
     }
-    this.#lanes.set(placeKey(place), lane)
+    this.#lanes.add(lane)
     void lane.look()
     log.info({ topic, partition, from: work.host.next, end, shadow: sound }, 'partition assigned')
     return Math.max(work.host.next, start)
@@ -233,17 +218,12 @@ class RunningHost implements DetectorHost {
 
   /** What is here of a partition already: of following its owner, or of an assignment that was not the last. */
   async #take(place: TopicPartition): Promise<Applier | null> {
-    const key = placeKey(place)
-    const lane = this.#lanes.get(key)
-    if (lane === undefined) return this.#shadows?.take(place) ?? null
-    this.#lanes.delete(key)
-    return lane.rest()
+    const lane = this.#lanes.take(place)
+    return lane === undefined ? (this.#shadows?.take(place) ?? null) : lane.rest()
   }
 
   async #revoke(place: TopicPartition): Promise<void> {
-    const key = placeKey(place)
-    const lane = this.#lanes.get(key)
-    this.#lanes.delete(key)
+    const lane = this.#lanes.take(place)
     if (lane === undefined) return
     if (this.#shadows === null || (this.#closing && !this.#followed(place))) return lane.finish()
     const work = await lane.rest()
@@ -276,52 +256,20 @@ class RunningHost implements DetectorHost {
 
   /** Each part looks by itself, so that one that waits for the bus holds up no other. */
   async #look(): Promise<void> {
-    for (const lane of this.#lanes.values()) void lane.look()
+    for (const lane of this.#lanes) void lane.look()
     try {
       const ends = await this.#bounds.recent()
-      for (const work of [...[...this.#lanes.values()].map((lane) => lane.work), ...(this.#shadows?.works() ?? [])]) {
+      for (const work of [...Array.from(this.#lanes, (lane) => lane.work), ...(this.#shadows?.works() ?? [])]) {
         work.heard(ends.get(placeKey(work))?.end ?? 0)
       }
       const places = [...ends.values()].map(({ topic, partition }) => ({
         topic,
         partition,
-        ours: this.#lanes.has(placeKey({ topic, partition })),
+        ours: this.#lanes.has({ topic, partition }),
       }))
       if (!this.#closing) await this.#shadows?.look(places)
     } catch (error) {
       this.#options.log.warn({ err: error }, 'the ends of the log are not known; trying again')
     }
-  }
-
-  #owned(): AssignedPartition[] {
-    const now = this.#options.clock()
-    return [...this.#lanes.values()].map(({ work: { topic, partition, host, end }, snapshots: { saved } }) => ({
-      topic,
-      partition,
-      offset: host.next,
-      end,
-      lag: Math.max(0, end - host.next),
-      watermark: host.watermark,
-      nextWake: host.nextWake,
-      keys: host.keys(),
-      counts: { ...host.counts },
-      snapshot: { offset: saved.offset, ageMs: now - saved.at },
-    }))
-  }
-
-  #keys(): Record<string, number> {
-    const keys: Record<string, number> = Object.fromEntries(this.#options.detectors.map(({ definition }) => [definition.id, 0]))
-    for (const { work } of this.#lanes.values()) {
-      for (const [detector, held] of Object.entries(work.host.keys())) keys[detector] = (keys[detector] ?? 0) + held
-    }
-    return keys
-  }
-
-  #oldestSnapshotMs(): number | null {
-    const now = this.#options.clock()
-    const ages = [...this.#lanes.values()]
-      .filter(({ work, snapshots }) => work.host.next > snapshots.saved.offset)
-      .map(({ snapshots }) => now - snapshots.saved.at)
-    return ages.length === 0 ? null : Math.max(...ages)
   }
 }
