@@ -1,5 +1,5 @@
 import type { BusError } from '../errors.ts'
-import type { Item } from './publisher.ts'
+import type { Item } from './parcel.ts'
 
 const longestPauseMs = 1_000
 

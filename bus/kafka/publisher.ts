@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Message } from 'kafkajs'
 import { BusError } from '../errors.ts'
 import { checkOutgoing } from '../outgoing.ts'
 import { partitionOf } from '../partitioner.ts'
@@ -8,33 +7,8 @@ import type { Brokers } from './brokers.ts'
 import { toBusError } from './failures.ts'
 import { Lane } from './lane.ts'
 import { toMessage } from './messages.ts'
+import { basesOf, type Item, type Job, type Parcel, type ProduceAnswer, pack, parcelsOf, sizeOf, topicDataOf } from './parcel.ts'
 import type { Topics } from './topics.ts'
-
-/** One record on its way. */
-export interface Item {
-  readonly job: Job
-  readonly place: number
-  readonly message: Message
-  readonly bytes: number
-}
-
-/** One call of publish. */
-interface Job {
-  readonly positions: Position[]
-  readonly lanes: Set<Lane>
-  /** By the monotonic clock. */
-  readonly until: number
-  missing: number
-  over: boolean
-  readonly resolve: (positions: readonly Position[]) => void
-  readonly reject: (error: unknown) => void
-}
-
-/** Some of a lane's records, in one request. */
-interface Parcel {
-  readonly lane: Lane
-  readonly items: readonly Item[]
-}
 
 export interface PublisherOptions {
   readonly brokers: Brokers
@@ -45,9 +19,7 @@ export interface PublisherOptions {
   readonly publishMs: number
 }
 
-/** Bytes of one request, of one partition in it (the broker refuses batches above 2 MiB), and of all that waits. */
-const requestBytes = 8_388_608
-const batchBytes = 1_048_576
+/** Bytes of all that waits. */
 const fullBytes = 67_108_864
 const checkMs = 250
 /** Before leaders are asked for again: they are not replaced sooner. */
@@ -144,23 +116,8 @@ export class Publisher {
       if (node === null) lost = true
       else if (!this.#busy.has(node)) byNode.set(node, [...(byNode.get(node) ?? []), lane])
     }
-    for (const [node, lanes] of byNode) void this.#serve(node, this.#pack(lanes))
+    for (const [node, lanes] of byNode) void this.#serve(node, pack(lanes))
     if (lost) this.#look()
-  }
-
-  /** What fits one request. A lane whose last request failed goes alone, so that others do not fail with it. */
-  #pack(lanes: readonly Lane[]): Parcel[] {
-    const [first] = lanes
-    const together = first?.alone === true ? [first] : lanes.filter((lane) => !lane.alone)
-    const parcels: Parcel[] = []
-    let room = requestBytes
-    for (const lane of together) {
-      if (room <= 0) break
-      const items = lane.take(Math.min(room, batchBytes))
-      room -= items.reduce((sum, item) => sum + item.bytes, 0)
-      parcels.push({ lane, items })
-    }
-    return parcels
   }
 
   async #serve(node: string, parcels: readonly Parcel[]): Promise<void> {
@@ -199,8 +156,6 @@ export class Publisher {
     const items = parcels.flatMap(({ lane, items: each }) => each.map((item) => ({ lane, item })))
     const byJob = [...Map.groupBy(items, ({ item }) => item.job)]
     for (const [index, [, parts]] of byJob.entries()) {
-      const parcelsOf = (some: typeof parts): Parcel[] =>
-        [...Map.groupBy(some, ({ lane }) => lane)].map(([lane, each]) => ({ lane, items: each.map(({ item }) => item) }))
       try {
         await this.#produce(node, parcelsOf(parts))
       } catch (error) {
@@ -214,26 +169,11 @@ export class Publisher {
 
   async #produce(node: string, parcels: readonly Parcel[]): Promise<void> {
     const { brokers, requestMs } = this.#options
-    const topicData = [...Map.groupBy(parcels, ({ lane }) => lane.name)].map(([topic, each]) => ({
-      topic,
-      partitions: each.map(({ lane, items }) => ({
-        partition: lane.partition,
-        firstSequence: 0,
-        messages: items.map(({ message }) => message),
-      })),
-    }))
+    const topicData = topicDataOf(parcels)
     // A broker that waits for the others' copies says so before it is taken for one that hangs.
     const timeout = Math.round(0.8 * requestMs)
     const answer: ProduceAnswer = await brokers.ask(node, requestMs, (broker) => broker.produce({ acks: -1, timeout, topicData }))
-    const bases = new Map(
-      answer.topics.flatMap(({ topicName, partitions }) =>
-        partitions.map(({ partition, baseOffset }) => [`${topicName}/${partition}`, Number(baseOffset)] as const),
-      ),
-    )
-    const silent = parcels.find(({ lane }) => !bases.has(`${lane.name}/${lane.partition}`))
-    if (silent !== undefined) throw new Error(`the broker said nothing of ${silent.lane.name}/${silent.lane.partition}`)
-    for (const { lane, items } of parcels) {
-      const base = bases.get(`${lane.name}/${lane.partition}`) ?? Number.NaN
+    for (const [{ lane, items }, base] of basesOf(parcels, answer)) {
       items.forEach(({ job, place, bytes }, index) => {
         this.#bytes -= bytes
         job.positions[place] = { topic: lane.topic, partition: lane.partition, offset: base + index }
@@ -321,17 +261,4 @@ export class Publisher {
     this.#settle()
     await this.#idle.promise
   }
-}
-
-interface ProduceAnswer {
-  readonly topics: readonly {
-    readonly topicName: string
-    readonly partitions: readonly { readonly partition: number; readonly baseOffset: string }[]
-  }[]
-}
-
-function sizeOf(record: OutgoingRecord): number {
-  let bytes = 64 + 3 * (record.key?.length ?? 0) + (record.value?.length ?? 0)
-  for (const name in record.headers) bytes += 8 + name.length + (record.headers[name]?.length ?? 0)
-  return bytes
 }
