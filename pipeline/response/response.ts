@@ -3,7 +3,6 @@ import type { Batch, BatchControl, BusRecord, Position } from '../../bus/port.ts
 import { type ContainmentRequest, planRequest } from '../../responders/containment-request.ts'
 import { ResponderError } from '../../responders/errors.ts'
 import { judge, type Situation } from '../../responders/guard/guard.ts'
-import type { ClosedIncident } from '../../responders/incidents/incidents.ts'
 import { holds } from '../../responders/leases/lease.ts'
 import { choose, planActions } from '../../responders/playbooks/choose.ts'
 import type { ContainmentResponder } from '../../responders/responder.ts'
@@ -23,6 +22,7 @@ import { type ExecutionOptions, perform } from './execution.ts'
 import { personPrefix } from './lease-keeper.ts'
 import { emptyMemory, type Memory } from './memory.ts'
 import { ResponseMetrics } from './metrics.ts'
+import { Notes } from './notes.ts'
 import { readFinding } from './reader.ts'
 import { restore } from './restore.ts'
 import { Turn } from './turn.ts'
@@ -44,6 +44,7 @@ export class Response {
   readonly #options: ResponseWorkerOptions
   readonly #execution: ExecutionOptions
   #memory: Memory
+  #notes: Notes
   /** Whether the memory is of this charge; until then nothing is decided on it. */
   #remembers = false
   readonly #turn = new Turn()
@@ -64,12 +65,13 @@ export class Response {
       leases: () => this.#activeLeases(),
       waiting: () => this.waiting().length,
     })
+    this.#notes = new Notes(options, this.#metrics, this.#memory)
     options.charge.onDrop(() => {
       this.#remembers = false
     })
     this.#unsubscribe = options.ports.leases.onChange((lease) => {
       if (lease.state !== 'released' || !this.inCharge) return
-      this.#inTurn(async () => this.#noteEnded(lease)).catch((error: unknown) => this.noteTrouble(error))
+      this.#inTurn(async () => this.#notes.released(lease)).catch((error: unknown) => this.noteTrouble(error))
     })
   }
 
@@ -88,10 +90,11 @@ export class Response {
       await restore({ bus, log, now: clock(), incidents: charge.incidents, risks: charge.risks }, memory)
       if (charge.term() !== term) throw notInCharge()
       this.#memory = memory
+      this.#notes = new Notes(this.#options, this.#metrics, memory)
       this.#remembers = true
     })
     await this.#inTurn(async () => {
-      for (const lease of ports.leases.list()) this.#noteEnded(lease)
+      for (const lease of ports.leases.list()) this.#notes.released(lease)
     })
     return outcomes
   }
@@ -128,7 +131,7 @@ export class Response {
   decline(id: string, by: string): Promise<Action | null> {
     return this.#inTurn(async () => {
       const waiting = this.#waitingAction(id)
-      return waiting === null ? null : this.#record({ ...waiting, state: 'would-have', note: `Declined by ${by}.` })
+      return waiting === null ? null : this.#notes.action({ ...waiting, state: 'would-have', note: `Declined by ${by}.` })
     })
   }
 
@@ -172,7 +175,7 @@ export class Response {
   tick(): Promise<void> {
     return this.#inTurn(async () => {
       const now = this.#options.clock()
-      for (const closed of this.#memory.book.tick(now)) this.#noteClosed(closed)
+      for (const closed of this.#memory.book.tick(now)) this.#notes.closed(closed)
       for (const principal of this.#memory.risks.sweep(now)) this.#memory.journal.forgetRisk(principal)
     })
   }
@@ -242,11 +245,11 @@ export class Response {
     if (isGap(finding) || finding.severity === 'info') return []
     for (const risk of this.#memory.risks.note(finding, now)) this.#memory.journal.risk(risk)
     const { incident, change, closed } = this.#memory.book.fold(finding, now, ({ id }) => this.#throughOf(id, partition) >= offset)
-    for (const one of closed) this.#noteClosed(one)
+    for (const one of closed) this.#notes.closed(one)
     if (change !== 'known') {
       const newest = Math.max(offset, this.#throughOf(incident.id, partition))
       this.#memory.through.set(incident.id, { ...this.#memory.through.get(incident.id), [partition]: newest })
-      this.#noteIncident(incident)
+      this.#notes.incident(incident)
     }
     const { playbook } = this.#options
     const rule = choose(playbook, finding, incident.repetitions)
@@ -270,7 +273,7 @@ export class Response {
     }
     const verdict = judge(action, situation, guard)
     if (verdict.decision === 'allow') await this.#carryOut(action)
-    else this.#record({ ...action, state: verdict.decision, note: verdict.reason })
+    else this.#notes.action({ ...action, state: verdict.decision, note: verdict.reason })
   }
 
   /** Rejects only when the worker closes or is replaced: the finding is delivered again then. */
@@ -280,51 +283,11 @@ export class Response {
     try {
       const outcome = await perform(action, this.#responder(action), ports, this.#closing.signal, this.#execution)
       const note = [action.note, outcome.note].filter((part) => part !== '').join(' ')
-      if (outcome.ok) this.#noteExecuted(action, clock())
-      this.#record({ ...action, state: outcome.ok ? 'executed' : 'failed', note })
+      if (outcome.ok) this.#notes.executed(action, clock())
+      this.#notes.action({ ...action, state: outcome.ok ? 'executed' : 'failed', note })
     } finally {
       this.#memory.ledger.end(action.id)
     }
-  }
-
-  #noteExecuted(action: Action, now: Instant): void {
-    this.#memory.ledger.noteExecuted(now)
-    if (action.decidedAt !== null) this.#metrics.executed(now - action.decidedAt)
-    if (action.incident === null || action.effect === 'notify') return
-    this.#memory.book.contain(action.incident, leaseId(action.target, action.responder), action.until)
-    const incident = this.#memory.book.get(action.incident)
-    if (incident !== undefined) this.#noteIncident(incident)
-  }
-
-  #record(action: Action): Action {
-    this.#memory.ledger.put(action)
-    this.#memory.journal.action(action)
-    this.#metrics.action(action.responder, action.state)
-    const { id, incident, responder, target, state, note } = action
-    this.#options.log.info({ action: id, incident, responder, target, state, note }, 'action')
-    return action
-  }
-
-  #noteIncident(incident: Incident, contained = this.#memory.book.wasContained(incident.id)): void {
-    const through = this.#memory.through.get(incident.id) ?? {}
-    this.#memory.journal.incident({ incident, through, contained })
-  }
-
-  #noteClosed({ incident, contained }: ClosedIncident): void {
-    this.#noteIncident(incident, contained)
-    this.#memory.through.delete(incident.id)
-  }
-
-  /** Somebody released a lease: what led to it is undone, except what cannot be. */
-  #noteEnded(lease: Containment): void {
-    if (lease.state !== 'released' || lease.endedAt === null) return
-    const note = `Released by ${lease.endedBy}.`
-    for (const action of this.#memory.ledger.ofLease(lease.id)) {
-      const lasts = this.#options.responders.find(({ id }) => id === action.responder)?.once === true
-      if (action.state !== 'executed' || action.plannedAt > lease.endedAt || lasts) continue
-      this.#record({ ...action, state: 'reverted', note })
-    }
-    for (const incident of this.#memory.book.release(lease.id)) this.#noteIncident(incident)
   }
 
   #waitingAction(id: string): Action | null {
