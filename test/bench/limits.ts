@@ -8,7 +8,14 @@ import { Cluster, type ClusterOptions } from '../limits/cluster.ts'
 
 export interface LimitsBench {
   /** 4 nodes × 200 clients under one cost ceiling, messages of 5 to 500 ms, percent of the ceiling; below 0 it was not all used. */
-  readonly overshootPercent: { readonly even: number; readonly nodeKilled: number; readonly allOnOneNode: number; readonly skewed: number }
+  readonly overshootPercent: {
+    readonly even: number
+    readonly nodeKilled: number
+    /** A node begins anew every 1.5 s, from when the ceiling is used up. */
+    readonly nodeCrashesAgainAndAgain: number
+    readonly allOnOneNode: number
+    readonly skewed: number
+  }
   /** The same clients, by a counter that each call reads before it runs and adds to afterwards. */
   readonly checkThenActPercent: number
   /** Of one reservation and its settling, with three limits on each call. */
@@ -33,6 +40,7 @@ export function benchLimits(calls: number): LimitsBench {
     overshootPercent: {
       even: percent({}),
       nodeKilled: percent({ kill: { node: 1, atMs: 10_000 } }),
+      nodeCrashesAgainAndAgain: percent({ crashes: { node: 1, fromMs: 60_000, everyMs: 1_500 } }),
       allOnOneNode: percent({ nodeOf: () => 0 }),
       skewed: percent({ nodeOf: (client) => (client % 20 === 0 ? 1 + (client % 3) : 0) }),
     },

@@ -20,6 +20,7 @@ import { benchEnforcement } from './enforcement.ts'
 import { benchFingerprint } from './fingerprint.ts'
 import { benchHost } from './host.ts'
 import { benchLimits } from './limits.ts'
+import { benchLimitNodes } from './limits-nodes.ts'
 import { benchNode } from './node.ts'
 import { benchResponse } from './response.ts'
 import { benchRuntime } from './runtime.ts'
@@ -82,7 +83,7 @@ const sections: Readonly<Record<string, () => Promise<unknown>>> = {
       : {}),
   }),
   response: () => onEmbedded((bus) => benchResponse(bus, readPlaybook(null), { probes: scale(500), burst: scale(1_000) })),
-  limits: async () => benchLimits(scale(200_000)),
+  limits: async () => ({ ...benchLimits(scale(200_000)), processes: flags.kafka === true ? await benchLimitNodes(short) : null }),
   enforcement: () => benchEnforcement(short ? 15 : 30),
   distributed: async () => (flags.kafka === true ? benchDistributed(short) : null),
 }
