@@ -1,8 +1,8 @@
-import { project } from './geometry.ts'
-import { hadamard } from './hadamard.ts'
+import { hadamardAt } from './hadamard.ts'
 import { type Keystream, keystream } from './keystream.ts'
 import { orthonormalise } from './orthonormal.ts'
 import type { ReferenceProfile } from './profile.ts'
+import { Projection } from './projection.ts'
 import { expand, type Reduction } from './reduction.ts'
 
 /** Keyed coordinates of the remainder outside the principal subspace. */
@@ -43,8 +43,9 @@ export function openSketcher(
   const random = (purpose: string) => keystream(key, `${purpose}\0${profile.id}\0${epoch}`)
   const rotation = Float64Array.from({ length: principal * principal }, normalsOf(random('rotation')))
   orthonormalise(rotation, principal, principal)
+  const turned = new Projection(rotation, principal)
   const remainder = openRemainder(width, random('remainder'))
-  const shadow = shadowOf(remainder, reduction, directions, principal)
+  const shadow = new Projection(shadowOf(remainder, reduction, directions, principal), principal)
   const total = principal + remainderDimensions
   const hashBands = openBands(total, profile.nearScale * cellShare, random('bands'))
 
@@ -57,9 +58,9 @@ export function openSketcher(
   const steps = new DataView(new ArrayBuffer(2 * total))
   const bytes = Buffer.from(steps.buffer)
   const sketch = (centred: Float64Array, coordinates: Float64Array) => {
-    project(rotation, coordinates, principal, own)
+    turned.apply(coordinates, own)
     remainder(centred, rest)
-    project(shadow, coordinates, principal, cast)
+    shadow.apply(coordinates, cast)
     for (let r = 0; r < remainderDimensions; r++) rest[r] = (rest[r] as number) - (cast[r] as number)
     for (let i = 0; i < total; i++) {
       const step = Math.round((values[i] as number) / scale)
@@ -82,21 +83,21 @@ function normalsOf(stream: Keystream): () => number {
 function openRemainder(width: number, stream: Keystream): (x: Float64Array, out: Float64Array) => void {
   const size = Math.min(mostBuckets, Math.max(2 ** Math.ceil(Math.log2(width)), remainderDimensions))
   const signs = Float64Array.from({ length: width }, () => (stream.uint32() & 1 ? 1 : -1) / Math.sqrt(remainderDimensions))
-  const rows = Int32Array.from({ length: size }, (_, i) => i)
+  const all = Int32Array.from({ length: size }, (_, i) => i)
   for (let i = 0; i < remainderDimensions; i++) {
     const j = i + (stream.uint32() % (size - i))
-    const chosen = rows[j] as number
-    rows[j] = rows[i] as number
-    rows[i] = chosen
+    const chosen = all[j] as number
+    all[j] = all[i] as number
+    all[i] = chosen
   }
+  const rows = all.slice(0, remainderDimensions)
   const buckets = width > size ? Int32Array.from({ length: width }, () => stream.uint32() % size) : null
   const buffer = new Float64Array(size)
   return (x, out) => {
     if (buckets === null) for (let i = 0; i < width; i++) buffer[i] = (x[i] as number) * (signs[i] as number)
     buffer.fill(0, buckets === null ? width : 0)
     if (buckets !== null) gather(x, signs, buckets, buffer)
-    hadamard(buffer)
-    for (let r = 0; r < remainderDimensions; r++) out[r] = buffer[rows[r] as number] as number
+    hadamardAt(buffer, rows, out)
   }
 }
 
@@ -130,24 +131,15 @@ function openBands(dimensions: number, cell: number, stream: Keystream): (values
   const count = bandCount * projectionsPerBand
   const directions = Float32Array.from({ length: count * dimensions }, () => stream.normal() / cell)
   const offsets = Float64Array.from({ length: count }, () => stream.uint32() / 2 ** 32)
+  const projection = new Projection(directions, dimensions, offsets)
+  const sums = new Float64Array(count)
   const out = Buffer.alloc(4 * bandCount)
-  // Three sums at once, as in project.
   return (values) => {
+    projection.apply(values, sums)
     for (let band = 0; band < bandCount; band++) {
-      const p = band * projectionsPerBand
-      const a = p * dimensions
-      const b = a + dimensions
-      const c = b + dimensions
-      let sa = offsets[p] as number
-      let sb = offsets[p + 1] as number
-      let sc = offsets[p + 2] as number
-      for (let i = 0; i < dimensions; i++) {
-        const value = values[i] as number
-        sa += (directions[a + i] as number) * value
-        sb += (directions[b + i] as number) * value
-        sc += (directions[c + i] as number) * value
-      }
-      out.writeUInt32LE(mixed(mixed(mixed(0x811c9dc5 ^ band, sa), sb), sc) >>> 0, 4 * band)
+      let hash = 0x811c9dc5 ^ band
+      for (let p = band * projectionsPerBand; p < (band + 1) * projectionsPerBand; p++) hash = mixed(hash, sums[p] as number)
+      out.writeUInt32LE(hash >>> 0, 4 * band)
     }
     return out.toString('base64')
   }
