@@ -70,7 +70,7 @@ function inPairs(images: Images): Client {
   const { random } = images
   const middle = images.any()
   const grey = new Float32Array(pixels).fill(0.5)
-  let direction = grey
+  let direction: Float32Array = grey
   let sign = -1
   return () => {
     sign = -sign
