@@ -25,14 +25,14 @@ describe('three nodes under one cost ceiling', { timeout: 300_000 }, () => {
   }
 
   test('it is not overspent, and what stays unused is less than a call for each node', async () => {
-    const run = await nodes.run({ name: 'even', clientsEach, quietMs: 6_000 })
+    const run = await nodes.run({ name: 'even', clientsEach, quietMs: 4_000 })
     assertNotOverspent(run)
     // 3 calls of 1.2, and what is kept for a fourth node: 4.2 of 240.
     assert.ok(run.overshootPercent >= -2, `${-run.overshootPercent} % unused`)
   })
 
   test('nor where a node is killed half-way, and begins anew', async () => {
-    const run = await nodes.run({ name: 'killed', clientsEach, quietMs: 6_000, midway: () => nodes.restart('node-2') })
+    const run = await nodes.run({ name: 'killed', clientsEach, quietMs: 4_000, midway: () => nodes.restart('node-2') })
     assertNotOverspent(run)
     assert.ok(run.actedSeconds !== null && (run.failed[0] ?? 0) > 0, 'it was killed while it served')
     // Its 20 calls had 24 set aside, and it had its share of at most a 48th.
@@ -40,7 +40,7 @@ describe('three nodes under one cost ceiling', { timeout: 300_000 }, () => {
   })
 
   test('nor where the process that shares it out is killed half-way, and begins anew', async () => {
-    const run = await nodes.run({ name: 'allocator', clientsEach, quietMs: 9_000, midway: () => nodes.restart('respond-1') })
+    const run = await nodes.run({ name: 'allocator', clientsEach, quietMs: 8_000, midway: () => nodes.restart('respond-1') })
     assertNotOverspent(run)
     assert.ok(run.actedSeconds !== null, 'it was killed')
     assert.ok(run.overshootPercent >= -2, `${-run.overshootPercent} % unused`)
