@@ -1,7 +1,4 @@
-import { egressAnomaly } from '../../detectors/egress-anomaly/egress-anomaly.ts'
-import { extractionSweep } from '../../detectors/extraction-sweep/extraction-sweep.ts'
-import { nearDuplicateProbing } from '../../detectors/near-duplicate-probing/near-duplicate-probing.ts'
-import { listed } from '../../detectors/registry.ts'
+import { detectors } from '../../detectors/registry.ts'
 import type { HostedDetector } from '../../pipeline/host/hosted.ts'
 import { createPartitionHost } from '../../pipeline/host/partition/partition.ts'
 import type { Observation } from '../../schemas/index.ts'
@@ -31,7 +28,7 @@ export interface HostBenchOptions {
   readonly seed?: number
 }
 
-/** Events through the core of the detector host, by detector; `none` is the host alone. */
+/** Events through the core of the detector host, by detector; `none` is the host alone, and the last all that read fingerprints. */
 export async function benchHost({ events = 20_000, principals = 1_000, seed = 1 }: HostBenchOptions = {}): Promise<HostBench[]> {
   const random = seeded(seed)
   const requests = Array.from({ length: events }, (_, n) =>
@@ -40,17 +37,18 @@ export async function benchHost({ events = 20_000, principals = 1_000, seed = 1 
   const traffic = await VictimTraffic.open()
   const queries = await traffic.ordinary(4_096 + Math.min(events, 6_000), random, () => `p${random.below(principals)}`)
   await traffic.close()
-  return [
+  const results = [
     await measure('none', [], [], requests),
-    await measure(egressAnomaly.id, [{ definition: listed(egressAnomaly), params: {} }], [], flows(events, seed)),
-    await measure(extractionSweep.id, [{ definition: listed(extractionSweep), params: {} }], queries.slice(0, 4_096), queries.slice(4_096)),
-    await measure(
-      nearDuplicateProbing.id,
-      [{ definition: listed(nearDuplicateProbing), params: {} }],
-      queries.slice(0, 4_096),
-      queries.slice(4_096),
-    ),
+    await measure('egress-anomaly', hosting('egress-anomaly'), [], flows(events, seed)),
   ]
+  const reading = detectors.filter(({ observes }) => observes.includes('fingerprint')).map(({ id }) => id)
+  for (const id of reading) results.push(await measure(id, hosting(id), queries.slice(0, 4_096), queries.slice(4_096)))
+  results.push(await measure('all of fingerprints', hosting(...reading), queries.slice(0, 4_096), queries.slice(4_096)))
+  return results
+}
+
+function hosting(...ids: readonly string[]): HostedDetector[] {
+  return detectors.filter(({ id }) => ids.includes(id)).map((definition) => ({ definition, params: {} }))
 }
 
 /** Fifty workloads, each from its own beginning. */
