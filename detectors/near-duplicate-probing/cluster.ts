@@ -20,11 +20,18 @@ const maxPrincipals = 64
 /** Patterns that are geometry; the others are circumstances. */
 export const structural = patterns.filter((pattern) => pattern !== 'boundary' && pattern !== 'strange')
 
+/** Those that say how the queries lie, whatever was answered. */
+const shapes = structural.filter((pattern) => pattern !== 'search' && pattern !== 'steered')
+
 /** Log-likelihood ratio of an attack, all patterns together. */
 export function scoreOf(cluster: Cluster): number {
-  const { evidence } = cluster
-  let geometry = 0
-  for (const pattern of structural) geometry += evidence[pattern]
+  // That the answers were read is known once, whichever shows it. Where the model is undecided they tell much and vary by themselves.
+  return unsteered(cluster) + Math.max(0, cluster.evidence.steered - cluster.evidence.search)
+}
+
+function unsteered({ evidence }: Cluster): number {
+  let geometry = evidence.search
+  for (const pattern of shapes) geometry += evidence[pattern]
   // An undecided or odd input seen often is one coincidence, not many: it adds to what the geometry says, in proportion.
   // Noise about an undecided input is also what a bisection comes to when noise is added to its queries.
   const most = 0.5 + 0.6 * geometry + 2.1 * evidence.bisection
@@ -69,12 +76,12 @@ function weighed(state: State, cluster: Cluster, found: Link, query: Seen, param
   if (!trail.includes(found.parent)) apart.placeParent(found.parent)
   const past = cluster.count % pastEvery === 0 && cluster.count >= pastLength ? seen(state.memory, cluster.members.slice(-pastLength)) : []
   const own = found.own.filter((each) => each.point.cluster !== cluster.id)
-  const features = featuresOf({ query, parent: found.parent, own, trail, apart, past }, scale)
+  const features = featuresOf({ ...found, own, query, trail, apart, past, reach: query.point.reference / scale }, scale)
   decay(cluster, query.point.at, params.halfLifeMs)
-  const before = scoreOf(cluster)
+  const before = unsteered(cluster)
   const said = learn(cluster, features)
-  searched(cluster, query.point, found.parent.point, features.corner)
-  const gained = Math.max(said, scoreOf(cluster) - before)
+  searched(cluster, query.point, found.parent.point, features)
+  const gained = Math.max(said, unsteered(cluster) - before)
   cluster.quiet = gained > sign ? 0 : cluster.quiet + 1
   return gained
 }
@@ -108,7 +115,7 @@ function clusterOf(state: State, parent: Seen, params: Params): Cluster {
     lastAt: point.at,
     members: [point.seq],
     count: 1,
-    evidence: { bisection: 0, antithetic: 0, sparse: 0, walk: 0, search: 0, creep: 0, boundary: 0, strange: 0 },
+    evidence: { bisection: 0, antithetic: 0, sparse: 0, walk: 0, search: 0, steered: 0, creep: 0, boundary: 0, strange: 0 },
     search: begin(point),
     quiet: 0,
     principals: [],
@@ -130,11 +137,14 @@ function decay(cluster: Cluster, now: number, halfLife: number): void {
   fade(cluster.search, factor)
 }
 
-function searched(cluster: Cluster, added: Point, parent: Point, corner: Features['corner']): void {
+function searched(cluster: Cluster, added: Point, parent: Point, features: Features): void {
   const { search } = cluster
-  follow(search, added, parent, cluster.count, corner)
+  follow(search, added, parent, cluster.count, features)
   cluster.evidence.search = Math.min(ceilings.search, searchEvidence(search))
 }
+
+/** Nats of steering to which chance hardly comes: a camera's frames follow the answers for a while, and say nothing of it. */
+const surely = 3
 
 /** Returns what the link says for itself, though the cluster may have known as much as it can. */
 function learn(cluster: Cluster, features: Features): number {
@@ -144,7 +154,7 @@ function learn(cluster: Cluster, features: Features): number {
   for (const pattern of summed) {
     const value = sums[pattern]
     evidence[pattern] = clip(evidence[pattern] + value, 0, ceilings[pattern])
-    gained += Math.max(0, value)
+    if (pattern !== 'steered' || evidence.steered >= surely) gained += Math.max(0, value)
   }
   evidence.boundary = levels.boundary
   evidence.strange = levels.strange
@@ -185,12 +195,15 @@ export function suspects({ principals, revisions }: Cluster): Cluster['principal
   return principals.filter((each) => each.named || each.evidence >= least)
 }
 
+/** Nats that a query takes back which says nothing: a camera's say a little now and then, an attack's more often. */
+const forgiven = 0.1
+
 function credit(cluster: Cluster, point: Point, gained: number): void {
   const at = cluster.principals.findIndex((each) => each.name === point.principal)
   const known = cluster.principals[at] ?? { name: point.principal, organization: point.organization, queries: 0, evidence: 0, named: false }
   if (at >= 0) cluster.principals.splice(at, 1)
   known.queries++
-  known.evidence += gained
+  known.evidence = gained > 0 ? known.evidence + gained : Math.max(0, known.evidence - forgiven)
   cluster.principals.push(known)
   if (cluster.principals.length > maxPrincipals) cluster.principals.shift()
 }

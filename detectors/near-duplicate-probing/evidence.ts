@@ -11,10 +11,10 @@ export interface Weights {
   readonly levels: { readonly boundary: number; readonly strange: number }
 }
 
-export const summed = ['bisection', 'antithetic', 'sparse', 'walk', 'creep'] as const satisfies readonly Pattern[]
+export const summed = ['bisection', 'antithetic', 'sparse', 'walk', 'steered', 'creep'] as const satisfies readonly Pattern[]
 
 /** Standard scores below which being opposite says nothing: re-encoding goes to and fro a little too. */
-const leastOpposite = 2.8
+const leastOpposite = 2.6
 
 /** The most that one pattern can say by itself. */
 export const ceilings: Record<Pattern, number> = {
@@ -23,22 +23,34 @@ export const ceilings: Record<Pattern, number> = {
   sparse: 12,
   walk: 12,
   search: 16,
+  steered: 12,
   creep: 8,
   boundary: 9,
   strange: 9,
 }
 
 export function weigh(features: Features): Weights {
+  const levels = { boundary: boundary(features), strange: strange(features) }
+  if (features.loose) return { sums: { ...nothing, steered: steered(features) }, levels }
   return {
     sums: {
       bisection: bisection(features),
-      antithetic: features.relative < 0.6 ? clip((features.opposite - leastOpposite) * 1.5, 0, 4) : 0,
+      antithetic: antithetic(features),
       sparse: sparse(features),
       walk: walk(features),
+      steered: steered(features),
       creep: creep(features),
     },
-    levels: { boundary: boundary(features), strange: strange(features) },
+    levels,
   }
+}
+
+const nothing = { bisection: 0, antithetic: 0, sparse: 0, walk: 0, steered: 0, creep: 0 }
+
+/** Pairs follow each other, so that whoever goes on without any takes evidence away. A few pixels that blink are at times opposite too. */
+function antithetic({ opposite, relative, kurtosis, repeats }: Features): number {
+  if (relative >= 0.6 || kurtosis <= 1.9 || repeats) return 0
+  return clip((opposite - leastOpposite) * 2.5, -0.25, 3)
 }
 
 /** A binary search asks in the middle, again and again; a fade or a slider passes in equal steps. */
@@ -54,11 +66,11 @@ function bisection({ between: { fit, balance }, shrinkage }: Features): number {
 
 /**
  * One input value changed, and by as much as another was from the same point. Ordinary small changes touch many
- * values and take evidence away; a pen never goes back to try another pixel.
+ * values and take evidence away, and so do pixels that blink; a pen never goes back to try another pixel.
  */
-function sparse({ kurtosis, relative, principalShare, corner }: Features): number {
+function sparse({ kurtosis, relative, principalShare, corner, repeats }: Features): number {
   if (relative > 0.5) return 0
-  if (kurtosis > 2.1) return -0.6
+  if (kurtosis > 2.1 || repeats) return -0.6
   const tried = corner.siblings > 0 && corner.even
   if (kurtosis < 1.3 && principalShare < 0.15) return tried ? 2 : 0.6
   return kurtosis < 1.6 ? (tried ? 0.8 : 0.2) : 0
@@ -84,6 +96,11 @@ function chain({ back, onward }: Features['corner'], principalShare: number): nu
   if (principalShare >= 0.075 || back === 0) return 0
   if (Math.abs(back) < 0.15 && Math.abs(onward) < 0.15) return 1
   return back > 0.35 || onward > 0.25 ? -0.8 : 0
+}
+
+/** Less than the likelihood ratio, since a camera is looked at thousands of times. */
+function steered({ steered: score }: Features): number {
+  return score === 0 ? 0 : clip(score - 0.8, -2, 2)
 }
 
 /** The middle of many noisy queries moves off the subspace in which ordinary change happens. */

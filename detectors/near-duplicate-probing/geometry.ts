@@ -11,6 +11,8 @@ export interface Link {
   readonly parent: Seen
   /** The principal's own last queries, oldest first. */
   readonly own: readonly Seen[]
+  /** No near-duplicate of its parent, so that the step says nothing by itself. */
+  readonly loose: boolean
 }
 
 /** A link and its surroundings, oldest first. */
@@ -21,6 +23,8 @@ export interface Scene extends Link {
   readonly apart: Distances
   /** Every so often, many members, for what shows only in the long run; else empty. */
   readonly past: readonly Seen[]
+  /** Distance from the query to the nearest reference input, in steps. */
+  readonly reach: number
 }
 
 /** A query between two earlier ones that the model read differently. */
@@ -84,49 +88,7 @@ function preference(fit: number, balance: number): number {
 }
 
 /** Below this many steps rounding bends the directions. */
-const leastLength = 12
-
-/**
- * Standard scores by which the query is opposite to one of the last few, seen from the centre of the others:
- * gradient estimates probe in antithetic pairs. Independent noise gives 0 ± 1.
- */
-export function antithetic({ query, trail, apart }: Scene): number {
-  let best = 0
-  for (let k = Math.max(0, trail.length - 2); k < trail.length; k++) {
-    const other = trail[k] as Seen
-    const gap = apart.squared(query, other)
-    if (gap < leastLength * leastLength) continue
-    const rest = around(query, other, trail, 4 * gap, apart)
-    if (rest.length < 3) continue
-    const middle = new Middle(rest, apart)
-    const opposite = -middle.cosine(query, other) / spread(query.vector.length)
-    if (opposite <= best) continue
-    // A lamp that flickers or a camera that swings goes to and fro along one line: no search.
-    if (rest.some((each) => Math.abs(middle.cosine(query, each)) > 0.7)) continue
-    // The search noise is isotropic; what ordinary change does to and fro is mostly inside the principal subspace.
-    if (Math.max(middle.share(query), middle.share(other)) < searchShare) best = opposite
-  }
-  return best
-}
-
-const mostAround = 8
-
-/** The last members within a distance of the query, but one. */
-function around(query: Seen, but: Seen, trail: readonly Seen[], squared: number, apart: Distances): readonly Seen[] {
-  const found: Seen[] = []
-  for (let i = trail.length - 1; i >= 0 && found.length < mostAround; i--) {
-    const each = trail[i] as Seen
-    if (each !== but && apart.squared(each, query) < squared) found.push(each)
-  }
-  return found
-}
-
-const searchShare = 0.15
-
-/** Standard deviation of the cosine of independent isotropic differences: all but their remainder is negligible. */
-function spread(dimensions: number): number {
-  return 1 / Math.sqrt(Math.max(16, dimensions * (2 / 3)))
-}
+export const leastLength = 12
 
 /**
  * Kurtosis of the change from the parent in the remainder: 3 for a change that is spread over many input values, 3 − 2/s for one
@@ -145,6 +107,19 @@ export function sparsity({ query, parent, apart }: Scene): number {
     fourth += square * square
   }
   return second > 0 ? (remainderDimensions * fourth) / (second * second) : 3
+}
+
+/** Whoever tries one value after the other has done with it after so many queries: up, down, and a step. */
+const soon = 4
+
+/** Whether a change from the parent was made before along the same line: pixels that blink do so again and again. */
+export function repeats({ query, parent, trail, apart }: Scene): boolean {
+  for (let i = 0; i < trail.length - soon; i++) {
+    const each = trail[i] as Seen
+    const from = withSeq(trail, each.point.parent)
+    if (from && Math.abs(apart.cosine(query, parent, each, from)) > 0.8) return true
+  }
+  return false
 }
 
 /** The angles at the parent between the query and what else was tried from there. */

@@ -15,7 +15,7 @@ const leastDoubt = 1.4
 
 /**
  * Finds what a query is a near-duplicate of: the nearest remembered query if it is near for this part of the
- * input space, or else the nearest of the principal's own if the query lies on a segment between two of them.
+ * input space, or else the nearest of the principal's own if the query lies on a segment between two of them, or not far away.
  *
  * @param share of the distance to the nearest reference input
  * @param scale input units of one step
@@ -26,16 +26,38 @@ export function link(state: State, query: Seen, bands: Uint32Array, share: numbe
   const radius = (share * point.reference) / scale
   const sought = { vector: query.vector, bands, principal: point.principal, radius }
   const nearest = memory.nearest(sought, fronts(state), (id) => comparedOf(state, id))
-  if (!nearest && point.doubt < leastDoubt) return undefined
+  if (!nearest) return afar(memory, query, scale)
   const own = seen(memory, memory.recent(point.principal))
-  const parent = nearest ? memory.entry(nearest.point.seq) : nearestOf(query, own)
+  const parent = memory.entry(nearest.point.seq)
   if (!parent) return undefined
   step(query, parent)
-  const found = { query, parent, own }
-  if (!nearest) return insideSegment(found, own, []).fit > segmentFit ? found : undefined
+  const found = { query, parent, own, loose: false }
   if (point.doubt >= leastDoubt && point.step > leastBisected * radius && membersOf(state, parent.point.cluster).length < oldMembers)
     withEnd(memory, found)
   return found
+}
+
+/**
+ * Changes that are drawn anew around one input lie further from each other than near-duplicates do, but nearer than ordinary
+ * inputs: within this share of the distance to the nearest reference input.
+ */
+const looseShare = 0.7
+/** Whose inputs are stranger is far from all reference inputs, and so his own are near to each other whatever they are. */
+const mostStrange = 6
+
+/** Links a query to the nearest of the principal's own that is no near-duplicate: on a segment between two of them, or loosely. */
+function afar(memory: Memory, query: Seen, scale: number): Link | undefined {
+  const { point } = query
+  const doubtful = point.doubt >= leastDoubt
+  const reach = point.strangeness < mostStrange ? (looseShare * point.reference) / scale : 0
+  if (!doubtful && reach === 0) return undefined
+  const own = seen(memory, memory.recent(point.principal))
+  const parent = nearestOf(query, own, doubtful ? Number.POSITIVE_INFINITY : reach * reach)
+  if (!parent) return undefined
+  step(query, parent)
+  const found = { query, parent, own, loose: false }
+  if (doubtful && insideSegment(found, own, []).fit > segmentFit) return found
+  return point.step < reach ? { ...found, loose: true } : undefined
 }
 
 /** Shorter steps than this share of the radius come at the end of a bisection, when it is known. */
@@ -68,7 +90,7 @@ function membersOf({ clusters }: State, id: number): readonly number[] {
 }
 
 /** Adds, whoever sent it, the far end of the segment that the query and its parent may be on, unless the principal's own shows it. */
-function withEnd(memory: Memory, found: { query: Seen; parent: Seen; own: Seen[] }): void {
+function withEnd(memory: Memory, found: Link & { own: Seen[] }): void {
   if (insideSegment(found, found.own, []).fit > strangersFit) return
   const end = memory.across(found.query.vector, found.parent.point, strangersFit)
   const entry = end && memory.entry(end.seq)
@@ -99,9 +121,10 @@ export function seen(memory: Memory, seqs: readonly number[]): Seen[] {
   return found
 }
 
-function nearestOf({ vector }: Seen, own: readonly Seen[]): Seen | undefined {
+/** @param squared within which it must lie, in steps² */
+function nearestOf({ vector }: Seen, own: readonly Seen[], squared: number): Seen | undefined {
   let best: Seen | undefined
-  let least = Number.POSITIVE_INFINITY
+  let least = squared
   for (const each of own) {
     let sum = 0
     for (let i = 0; i < vector.length && sum < least; i++) {

@@ -13,10 +13,10 @@ import { State } from './state.ts'
 
 export const nearDuplicateProbing = defineDetector({
   id: 'near-duplicate-probing',
-  version: 3,
-  stateVersion: 4,
+  version: 4,
+  stateVersion: 5,
   summary:
-    'Queries that are similar but not identical, from whoever they come, and that move as an attack does: bisecting to a decision boundary, probing in opposite pairs, changing one input value at a time, staying where the model is undecided.',
+    'Queries that are similar but not identical, from whoever they come, and that move as an attack does: bisecting to a decision boundary, probing in opposite pairs, changing one input value at a time, following the answers, staying where the model is undecided.',
   threats: ['AML.T0043.001', 'AML.T0042', 'AML.T0040'],
   observes: ['fingerprint'],
   params: Params,

@@ -1,23 +1,29 @@
+import { antithetic } from './antithetic.ts'
 import {
   alternates,
-  antithetic,
   type Between,
   type Corner,
   cornerOf,
   driftOf,
   insideSegment,
   noiseShare,
+  repeats,
   type Scene,
   type Shift,
   shiftOf,
   sparsity,
 } from './geometry.ts'
 import type { Point, Seen } from './point.ts'
+import { steered } from './steering.ts'
 
 /** What one link says. All are measured on the query and its surroundings at that moment. */
 export interface Features {
+  /** The parent is no near-duplicate: steps between the two say nothing. */
+  readonly loose: boolean
   /** Distance to the parent against the distance to the nearest reference input. */
   readonly relative: number
+  /** Squared distance to the parent against that to the next nearest of the last members: near 1 it might as well have been that one. */
+  readonly nearness: number
   readonly between: Between
   /** The step against the one that led to the parent. */
   readonly shrinkage: number
@@ -25,6 +31,8 @@ export interface Features {
   readonly opposite: number
   /** Near 1 when one input value changed. */
   readonly kurtosis: number
+  /** What changed has changed before, a while ago. */
+  readonly repeats: boolean
   /** Share of the change inside the principal subspace; sensor noise has little. */
   readonly principalShare: number
   readonly corner: Corner
@@ -43,6 +51,8 @@ export interface Features {
   readonly flips: number
   /** About 1 for noise around one scene, more for a walk. */
   readonly drift: number
+  /** Standard scores by which the answers foretell the query. */
+  readonly steered: number
   /** Over many members, now and then. */
   readonly shift: Shift | null
 }
@@ -53,17 +63,25 @@ const nearCount = 12
 /** So soon a bisection under noise, or a walk, has come to nothing but noise. */
 const newest = 6
 
+/** Kurtosis of a change in one input value, or hardly more. */
+const mostSparse = 1.6
+
 /** @param scale input units of one step */
 export function featuresOf(scene: Scene, scale: number): Features {
   const { query, parent } = scene
   const near = nearMembers(scene, (nearShare * query.point.reference) / scale)
   const points = near.map((each) => each.point)
+  const kurtosis = sparsity(scene)
+  const opposite = antithetic(scene)
   return {
+    loose: scene.loose,
     relative: (query.point.step * scale) / Math.max(query.point.reference, 1e-9),
+    nearness: nearnessOf(scene),
     between: insideSegment(scene, scene.trail, scene.own),
     shrinkage: parent.point.step > 0 ? query.point.step / parent.point.step : 1,
-    opposite: antithetic(scene),
-    kurtosis: sparsity(scene),
+    opposite,
+    kurtosis,
+    repeats: (kurtosis < mostSparse || opposite > 0) && repeats(scene),
     principalShare: query.point.share,
     corner: cornerOf(scene),
     alternates: alternates(scene),
@@ -74,8 +92,15 @@ export function featuresOf(scene: Scene, scale: number): Features {
     strangeness: mean(points, (point) => point.strangeness),
     flips: changes(points),
     drift: driftOf(near, scene.apart),
+    steered: steered(scene),
     shift: scene.past.length > 0 ? shiftOf(scene.past) : null,
   }
+}
+
+function nearnessOf({ query, parent, trail, apart }: Scene): number {
+  let next = Number.POSITIVE_INFINITY
+  for (const each of trail) if (each !== parent) next = Math.min(next, apart.squared(each, query))
+  return apart.squared(query, parent) / Math.max(1, next)
 }
 
 /** The last members within a distance of the query, and the query. */

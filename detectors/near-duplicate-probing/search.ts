@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { type Corner, noiseShare } from './geometry.ts'
+import { noiseShare } from './geometry.ts'
+import type { Features } from './patterns.ts'
 import type { Point } from './point.ts'
 
 /**
@@ -58,13 +59,15 @@ export function begin(first: Point): Search {
 }
 
 /** @param size queries in the cluster before this one */
-export function follow(search: Search, added: Point, parent: Point, size: number, corner: Corner): void {
+export function follow(search: Search, added: Point, parent: Point, size: number, features: Features): void {
+  const { corner, nearness, loose } = features
   const noise = corner.mean > (added.share < noiseShare ? mostAlikeNoise : mostAlike)
-  if (size > 1 && !(noise && parent.seq === search.incumbent)) foretell(search, parent.seq, Math.min(size, mostChoices))
+  const blurred = (noise || loose) && parent.seq === search.incumbent
+  if (size > 1 && !blurred) foretell(search, parent.seq, Math.min(size, mostChoices), nearness)
   const lead = added.label === search.base ? added.margin : -added.margin
   if (lead < search.lead) {
     // Another scene may come with a lesser lead: what follows it is near to it, as to any hub. A search was led there.
-    search.stayed = parent.seq === search.incumbent ? 0 : mostStays
+    search.stayed = parent.seq === search.incumbent && !loose ? 0 : mostStays
     search.lead = lead
     search.incumbent = added.seq
   }
@@ -75,7 +78,7 @@ export function follow(search: Search, added: Point, parent: Point, size: number
   search.hubChildren = parent.children
 }
 
-function foretell(search: Search, parent: number, choices: number): void {
+function foretell(search: Search, parent: number, choices: number, nearness: number): void {
   const hit = Math.log(rightly)
   const miss = Math.log((1 - rightly) / (choices - 1))
   const said = (foretold: number) => (foretold === parent ? hit : miss)
@@ -84,7 +87,13 @@ function foretell(search: Search, parent: number, choices: number): void {
   // In hindsight any point is a hub: a few queries from one incumbent tell of a search, more of them only that it is a hub.
   const hub = parent === search.incumbent && ++search.stayed > mostStays ? parent : search.hub
   search.overHub = Math.max(floor, search.overHub + own - said(hub))
-  search.overChance = Math.max(floor, search.overChance + own + Math.log(choices))
+  search.overChance = Math.max(floor, search.overChance + own + Math.log(choices) + (own === hit ? clarity(nearness) : 0))
+}
+
+/** Nats that a neighbour is worth which is much nearer than the next: among scattered ones it would hardly be. */
+function clarity(nearness: number): number {
+  if (nearness < 0.65) return 0.7
+  return nearness < 0.8 ? 0.2 : -0.4
 }
 
 /** Nats for a greedy search against the likeliest honest series. */

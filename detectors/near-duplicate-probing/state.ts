@@ -3,7 +3,7 @@ import { MemoryState } from './memory.ts'
 import { Search } from './search.ts'
 
 /** Evidence by pattern, in nats of log-likelihood ratio. */
-export const patterns = ['bisection', 'antithetic', 'sparse', 'walk', 'search', 'creep', 'boundary', 'strange'] as const
+export const patterns = ['bisection', 'antithetic', 'sparse', 'walk', 'search', 'steered', 'creep', 'boundary', 'strange'] as const
 export type Pattern = (typeof patterns)[number]
 
 export const Cluster = z.object({
