@@ -116,4 +116,18 @@ describe('near-duplicate probing follows the answers', () => {
       }
     }
   })
+
+  test('and no still image, two of whose pixels blink in many shades', async () => {
+    for (let client = 0; client < 8; client++) {
+      const random = seeded(1_400 + client)
+      const scene = image(random.below(images.count))
+      const blinking = new Set([random.below(pixels), random.below(pixels)])
+      const driver = new Driver()
+      const frames = Array.from({ length: 100 }, () =>
+        scene.map((value, i) => (blinking.has(i) && random.next() < 0.3 ? random.between(0.3, 1) : value)),
+      )
+      for (const { fingerprint } of await victim.observe(frames))
+        assert.deepEqual(driver.feed('camera', fingerprint), [], `client ${client}`)
+    }
+  })
 })
