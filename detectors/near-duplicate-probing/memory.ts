@@ -24,6 +24,8 @@ const leastDimensions = 8
 const earlyDimensions = 8
 /** How often a point of a cluster survives the eviction hand, so that heavy traffic does not wash a slow attack away. */
 const lives = 3
+/** The hand comes to a point once in `capacity` additions, and forgets it at the latest when it comes so often. */
+const rounds = lives + 1
 /** Queries kept in order for each principal: an attack's path begins far from where it ends. */
 const recentPerPrincipal = 12
 
@@ -36,7 +38,10 @@ export class Memory {
   readonly #points: Point[] = []
   readonly #entries: Seen[] = []
   readonly #spared: number[] = []
-  readonly #slotOf = new Map<number, number>()
+  /** Slots by sequence number modulo its length, which no two remembered points share: see {@link rounds}. */
+  readonly #slotAt: Int32Array
+  /** By slot; −1 for none. */
+  readonly #seqs: Float64Array
   readonly #exact = new Map<string, number>()
   readonly #recent = new Map<string, number[]>()
   #dimensions: number
@@ -59,6 +64,8 @@ export class Memory {
     this.#dimensions = dimensions
     this.#vectors = new Int16Array(capacity * dimensions)
     this.#labels = new Int32Array(capacity)
+    this.#slotAt = new Int32Array(2 ** Math.ceil(Math.log2(rounds * capacity + 1)))
+    this.#seqs = new Float64Array(capacity).fill(-1)
     this.#early = new Int16Array(capacity * earlyDimensions)
     this.#index = new BandIndex(capacity)
     this.#asked = new Float64Array(capacity)
@@ -79,8 +86,8 @@ export class Memory {
   }
 
   get(seq: number): Point | undefined {
-    const slot = this.#slotOf.get(seq)
-    return slot === undefined ? undefined : this.#points[slot]
+    const slot = this.#slot(seq)
+    return slot < 0 ? undefined : this.#points[slot]
   }
 
   /** Sequence numbers of a principal's last queries, oldest first. */
@@ -90,14 +97,19 @@ export class Memory {
 
   /** A remembered point with its sketch, or undefined when it is forgotten. */
   entry(seq: number): Seen | undefined {
-    const slot = this.#slotOf.get(seq)
-    return slot === undefined ? undefined : this.#entries[slot]
+    const slot = this.#slot(seq)
+    return slot < 0 ? undefined : this.#entries[slot]
   }
 
   /** The sketch of a remembered point; a view, valid until the next `add`. */
   vector(seq: number): Int16Array | undefined {
-    const slot = this.#slotOf.get(seq)
-    return slot === undefined ? undefined : this.#vectors.subarray(slot * this.#dimensions, (slot + 1) * this.#dimensions)
+    return this.entry(seq)?.vector
+  }
+
+  /** Where a point is; −1 when it is forgotten. */
+  #slot(seq: number): number {
+    const slot = this.#slotAt[seq & (this.#slotAt.length - 1)] as number
+    return this.#seqs[slot] === seq ? slot : -1
   }
 
   /** False when the sketch has another length than those remembered: it cannot be compared. */
@@ -129,6 +141,7 @@ export class Memory {
     this.#compareAll(vector, near)
     const count = this.#index.candidates(bands, this.#candidates)
     for (let i = 0; i < count; i++) this.#compare(vector, this.#candidates[i] as number)
+    if (this.#found < 0) return undefined
     const cluster = this.#points[this.#found]?.cluster ?? 0
     if (cluster > 0) this.#compareAll(vector, membersOf(cluster))
     const point = this.#points[this.#found]
@@ -136,7 +149,7 @@ export class Memory {
   }
 
   #compareAll(vector: Int16Array, seqs: readonly number[]): void {
-    for (let i = 0; i < seqs.length; i++) this.#compare(vector, this.#slotOf.get(seqs[i] as number) ?? -1)
+    for (let i = 0; i < seqs.length; i++) this.#compare(vector, this.#slot(seqs[i] as number))
   }
 
   /** A partial distance: most points are out after the first coordinates. */
@@ -230,16 +243,15 @@ export class Memory {
     return squared
   }
 
-  /** Remembers a point; returns the one that had to go. */
-  add(point: Omit<Point, 'seq'>, vector: Int16Array, bands: Uint32Array): { added: Point; evicted: Point | undefined } {
+  /** Keeps a point, and gives it its number; returns the one that had to go. */
+  add(added: Point, vector: Int16Array, bands: Uint32Array): { added: Point; evicted: Point | undefined } {
     const slot = this.#freeSlot()
     const evicted = this.#points[slot]
     if (evicted) {
-      this.#slotOf.delete(evicted.seq)
       if (this.#exact.get(evicted.exact) === slot) this.#exact.delete(evicted.exact)
       this.#forget(evicted)
     }
-    const added = { ...point, seq: ++this.#seq }
+    added.seq = ++this.#seq
     this.#place(slot, added, vector, bands)
     this.#remember(added)
     return { added, evicted }
@@ -269,7 +281,8 @@ export class Memory {
     this.#labels[slot] = point.label
     for (let i = 0; i < earlyDimensions; i++) this.#early[slot * earlyDimensions + i] = vector[i] as number
     this.#index.set(slot, bands)
-    this.#slotOf.set(point.seq, slot)
+    this.#seqs[slot] = point.seq
+    this.#slotAt[point.seq & (this.#slotAt.length - 1)] = slot
     this.#exact.set(point.exact, slot)
   }
 

@@ -23,6 +23,7 @@ const images = loadMnist('test')
 const image = (i: number) => images.images.subarray(i * pixels, (i + 1) * pixels)
 
 const blank = {
+  seq: 0,
   event: '',
   at: 0,
   organization: null,
