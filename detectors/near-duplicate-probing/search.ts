@@ -92,8 +92,8 @@ function foretell(search: Search, parent: number, choices: number, nearness: num
 
 /** Nats that a neighbour is worth which is much nearer than the next: among scattered ones it would hardly be. */
 function clarity(nearness: number): number {
-  if (nearness < 0.65) return 0.7
-  return nearness < 0.8 ? 0.2 : -0.4
+  if (nearness < 0.65) return 0.4
+  return nearness < 0.8 ? 0.1 : -0.4
 }
 
 /** Nats for a greedy search against the likeliest honest series. */
