@@ -24,6 +24,8 @@ export interface Features {
   readonly relative: number
   /** Squared distance to the parent against that to the next nearest of the last members: near 1 it might as well have been that one. */
   readonly nearness: number
+  /** The parent is where this principal was last: several may go on with series of their own side by side. */
+  readonly goesOn: boolean
   readonly between: Between
   /** The step against the one that led to the parent. */
   readonly shrinkage: number
@@ -77,6 +79,7 @@ export function featuresOf(scene: Scene, scale: number): Features {
     loose: scene.loose,
     relative: (query.point.step * scale) / Math.max(query.point.reference, 1e-9),
     nearness: nearnessOf(scene),
+    goesOn: parent === scene.trail.findLast((each) => each.point.principal === query.point.principal),
     between: insideSegment(scene, scene.trail, scene.own),
     shrinkage: parent.point.step > 0 ? query.point.step / parent.point.step : 1,
     opposite,

@@ -60,10 +60,10 @@ export function begin(first: Point): Search {
 
 /** @param size queries in the cluster before this one */
 export function follow(search: Search, added: Point, parent: Point, size: number, features: Features): void {
-  const { corner, nearness, loose } = features
+  const { corner, loose } = features
   const noise = corner.mean > (added.share < noiseShare ? mostAlikeNoise : mostAlike)
   const blurred = (noise || loose) && parent.seq === search.incumbent
-  if (size > 1 && !blurred) foretell(search, parent.seq, Math.min(size, mostChoices), nearness)
+  if (size > 1 && !blurred) foretell(search, parent.seq, Math.min(size, mostChoices), features)
   const lead = added.label === search.base ? added.margin : -added.margin
   if (lead < search.lead) {
     // Another scene may come with a lesser lead: what follows it is near to it, as to any hub. A search was led there.
@@ -78,12 +78,12 @@ export function follow(search: Search, added: Point, parent: Point, size: number
   search.hubChildren = parent.children
 }
 
-function foretell(search: Search, parent: number, choices: number, nearness: number): void {
+function foretell(search: Search, parent: number, choices: number, { nearness, goesOn }: Features): void {
   const hit = Math.log(rightly)
   const miss = Math.log((1 - rightly) / (choices - 1))
   const said = (foretold: number) => (foretold === parent ? hit : miss)
   const own = said(search.incumbent)
-  search.overChain = Math.max(floor, search.overChain + own - said(search.last))
+  search.overChain = Math.max(floor, search.overChain + own - (goesOn ? hit : said(search.last)))
   // In hindsight any point is a hub: a few queries from one incumbent tell of a search, more of them only that it is a hub.
   const hub = parent === search.incumbent && ++search.stayed > mostStays ? parent : search.hub
   search.overHub = Math.max(floor, search.overHub + own - said(hub))

@@ -205,6 +205,26 @@ describe('near-duplicate probing is silent on', () => {
     }
   })
 
+  test('ten who draw side by side, each of whom goes on from his own last stroke', async () => {
+    const kind = benignKinds.find(({ name }) => name === 'drawing')
+    assert.ok(kind)
+    for (const seed of [961, 966, 969, 973]) {
+      const random = seeded(seed)
+      const seen: Fingerprint[][] = []
+      for (let client = 0; client < 10; client++) {
+        const strokes = kind.requests(() => image(random.below(images.count)), random)
+        seen.push((await victim.observe(strokes)).map(({ fingerprint }) => fingerprint))
+      }
+      const driver = new Driver()
+      const longest = Math.max(...seen.map(({ length }) => length))
+      for (let i = 0; i < longest; i++)
+        for (const [client, strokes] of seen.entries()) {
+          const stroke = strokes[i]
+          if (stroke) assert.deepEqual(driver.feed(`client-${client}`, stroke), [], `seed ${seed}`)
+        }
+    }
+  })
+
   test('images of one odd texture, each sent again with noise', async () => {
     for (let client = 0; client < 12; client++) {
       const driver = new Driver()
