@@ -216,11 +216,17 @@ export type Fingerprint = Omit<
   | 'keyCreatedAt'
 >
 
+/** An input's fingerprint but for what the model says; takes one row of probabilities, once or more. */
+export type Impression = (output: Float32Array) => Fingerprint
+
 export interface Fingerprinter {
   /**
+   * The part that needs no answer, nearly all of it, so that it can be had while the model is at work. Keeps nothing of the input.
+   *
    * @param input one item in the model's input range, row-major, e.g. 784 values
-   * @param output one row of probabilities
    */
+  begin(input: Float32Array): Impression
+  /** Both parts at once. */
   fingerprint(input: Float32Array, output: Float32Array): Fingerprint
 }
 

@@ -284,6 +284,6 @@ function nearScaleOf(profile: ReferenceProfile, byClass: readonly (readonly Cali
   const nearest = nearestReference(profile)
   const others = byClass.flatMap((own) => own.slice(referencesPerClass, 2 * referencesPerClass))
   if (others.length === 0) return (profile.range[1] - profile.range[0]) * Math.sqrt(profile.width) * 0.1
-  const distances = Float64Array.from(others, (each) => nearest(each.coordinates, each.residual, each.label)).sort()
+  const distances = Float64Array.from(others, (each) => nearest(each.coordinates, each.residual)).sort()
   return distances[distances.length >> 1] ?? 1
 }

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { type Fingerprint, type Fingerprinter, summarise } from '../port.ts'
+import { type Fingerprinter, type Impression, summarise } from '../port.ts'
 import { FingerprintError } from './errors.ts'
 import { mahalanobis, project, residualOf, workingDirections } from './geometry.ts'
 import { deriveKey } from './keystream.ts'
@@ -21,9 +21,9 @@ export interface FingerprinterOptions {
 /**
  * Opens a fingerprinter for one model version.
  *
- * Not safe for overlapping calls (it reuses buffers), which synchronous JavaScript cannot make anyway.
+ * Buffers are reused within a call, and not from one to the next: inputs may be begun before earlier ones have their answers.
  *
- * @throws FingerprintError `PROFILE_MALFORMED`, `PROFILE_UNSUPPORTED`, `KEY_LENGTH`; from `fingerprint`, `INPUT_LENGTH`, `INPUT_NOT_FINITE`
+ * @throws FingerprintError `PROFILE_MALFORMED`, `PROFILE_UNSUPPORTED`, `KEY_LENGTH`; from `begin`, `INPUT_LENGTH`, `INPUT_NOT_FINITE`
  */
 export function openFingerprinter({ profile: bytes, key, epoch }: FingerprinterOptions): Fingerprinter {
   if (key.length !== 32) throw new FingerprintError('KEY_LENGTH', `A fingerprint key has 32 bytes; this one has ${key.length}.`)
@@ -37,7 +37,7 @@ export function openFingerprinter({ profile: bytes, key, epoch }: FingerprinterO
   const pooled = reduction.cells === null ? centred : new Float64Array(reduction.reduced)
   const coordinates = new Float64Array(profile.principal)
 
-  const fingerprint = (input: Float32Array, output: Float32Array): Fingerprint => {
+  const begin = (input: Float32Array): Impression => {
     if (input.length !== profile.width)
       throw new FingerprintError('INPUT_LENGTH', `The profile describes inputs of ${profile.width} values; this one has ${input.length}.`)
     const squared = centre(input, profile.mean, centred)
@@ -46,27 +46,33 @@ export function openFingerprinter({ profile: bytes, key, epoch }: FingerprinterO
     if (!Number.isFinite(squared))
       throw new FingerprintError('INPUT_NOT_FINITE', 'The input has values that are no numbers, or too large to measure.')
     const residual = residualOf(squared, coordinates)
-    const summary = summarise(output)
     const { sketch, bands } = sketcher.sketch(centred, coordinates)
-    return {
-      profile: profile.id,
-      epoch,
-      exact: exactHash(exactKey, input),
-      sketch,
-      scale: sketcher.scale,
-      bands,
-      residual: brief(residual),
-      ...tailsOf(profile, coordinates, residual, summary.label, summary.confidence),
-      referenceDistance: brief(referenceDistance(coordinates, residual, summary.label)),
-      output: {
-        label: summary.label,
-        confidence: Math.round(summary.confidence * 1e7) / 1e7,
-        margin: Math.round(summary.margin * 1e7) / 1e7,
-        entropy: brief(summary.entropy),
-      },
+    const exact = exactHash(exactKey, input)
+    const distance = brief(referenceDistance(coordinates, residual))
+    // Other inputs come before the answer does.
+    const own = coordinates.slice()
+    return (output) => {
+      const summary = summarise(output)
+      return {
+        profile: profile.id,
+        epoch,
+        exact,
+        sketch,
+        scale: sketcher.scale,
+        bands,
+        residual: brief(residual),
+        ...tailsOf(profile, own, residual, summary.label, summary.confidence),
+        referenceDistance: distance,
+        output: {
+          label: summary.label,
+          confidence: Math.round(summary.confidence * 1e7) / 1e7,
+          margin: Math.round(summary.margin * 1e7) / 1e7,
+          entropy: brief(summary.entropy),
+        },
+      }
     }
   }
-  return { fingerprint }
+  return { begin, fingerprint: (input, output) => begin(input)(output) }
 }
 
 /** Writes `input − mean` and returns its squared length. */

@@ -17,17 +17,33 @@ interface References {
  * Distance to the nearest reference input. What two inputs have outside the principal subspace is close to
  * orthogonal unless one was made from the other, so d² = |coordinates' difference|² + residual² + residual².
  */
-export function nearestReference(profile: ReferenceProfile): (coordinates: Float64Array, residual: number, label: number) => number {
-  const { classStart } = profile
+export function nearestReference(profile: ReferenceProfile): (coordinates: Float64Array, residual: number) => number {
+  const { classStart, classes } = profile
   const references = referencesOf(profile)
-  return (coordinates, residual, label) => {
-    // The class predicted first: its references are near, and a near one early prunes the rest.
-    let best = scan(references, coordinates, classStart[label] ?? 0, classStart[label + 1] ?? 0, Number.POSITIVE_INFINITY)
+  const means = classes.map(({ mean }) => mean)
+  return (coordinates, residual) => {
+    // The class in whose middle it is: its references are near, and a near one early prunes the rest.
+    const first = nearestOf(means, coordinates)
+    let best = scan(references, coordinates, classStart[first] ?? 0, classStart[first + 1] ?? 0, Number.POSITIVE_INFINITY)
     for (let other = 0; other + 1 < classStart.length; other++) {
-      if (other !== label) best = scan(references, coordinates, classStart[other] ?? 0, classStart[other + 1] ?? 0, best)
+      if (other !== first) best = scan(references, coordinates, classStart[other] ?? 0, classStart[other + 1] ?? 0, best)
     }
     return Number.isFinite(best) ? Math.sqrt(best + residual * residual) : 0
   }
+}
+
+function nearestOf(means: readonly Float32Array[], x: Float64Array): number {
+  let [nearest, least] = [0, Number.POSITIVE_INFINITY]
+  for (let label = 0; label < means.length; label++) {
+    const mean = means[label] as Float32Array
+    let sum = 0
+    for (let i = 0; i < x.length && sum < least; i++) {
+      const difference = (x[i] as number) - (mean[i] as number)
+      sum += difference * difference
+    }
+    if (sum < least) [nearest, least] = [label, sum]
+  }
+  return nearest
 }
 
 /** The least squared distance of those from `from` on, or `bound` where none is nearer. */

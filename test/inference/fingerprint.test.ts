@@ -66,6 +66,18 @@ describe('fingerprint', () => {
     })
   }
 
+  test('is the same when other inputs come, and its own is written over, before the answer does', () => {
+    const prints = open()
+    const inputs = [0, 1, 2].map((i) => image(i).slice())
+    const begun = inputs.map((input) => prints.begin(input))
+    for (const input of inputs) input.fill(0)
+    const late = begun.toReversed().map((impression) => impression(answer))
+    assert.deepEqual(
+      late.toReversed(),
+      [0, 1, 2].map((i) => open().fingerprint(image(i), answer)),
+    )
+  })
+
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
     test(`makes none of an input with ${value}: its distances would be no numbers`, () => {
       const input = image(0).slice()

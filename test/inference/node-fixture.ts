@@ -7,7 +7,7 @@ import { decode, encode, newEvent } from '../../bus/codec.ts'
 import { openView } from '../../bus/view.ts'
 import { configurations } from '../../inference/configuration.ts'
 import { type Emitter, openEmitter } from '../../inference/emitter/emitter.ts'
-import type { Fingerprint, InferCall, Inference, ModelInfo, TensorRuntime, TextRuntime } from '../../inference/port.ts'
+import type { Fingerprint, Fingerprinter, InferCall, Inference, ModelInfo, TensorRuntime, TextRuntime } from '../../inference/port.ts'
 import { summarise } from '../../inference/port.ts'
 import { createNode, type InferenceNode } from '../../inference/server/node.ts'
 import type { NodeOptions } from '../../inference/server/options.ts'
@@ -114,6 +114,11 @@ export function tinyFingerprint(input: Float32Array, output: Float32Array): Fing
   }
 }
 
+/** A fingerprinter that does all of its work when the answer is there. */
+export function fingerprinterBy(fingerprint: Fingerprinter['fingerprint']): Fingerprinter {
+  return { fingerprint, begin: (input) => (output) => fingerprint(input, output) }
+}
+
 export interface Fixture {
   readonly node: InferenceNode
   readonly bus: MemoryBus
@@ -156,7 +161,7 @@ export async function openFixture(options: Partial<NodeOptions> = {}, place: Pla
     text: noText,
     configurationOf: configurations({}),
     tracing: passThrough,
-    fingerprinterOf: () => ({ fingerprint: tinyFingerprint }),
+    fingerprinterOf: () => fingerprinterBy(tinyFingerprint),
     keys: keys.registry,
     authenticator: callersByKey(keys.registry, registry),
     containments,

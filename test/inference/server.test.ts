@@ -258,15 +258,18 @@ test('requests without a key are recorded at a bounded rate', async () => {
   assert.doesNotMatch((await fixture.node.app.inject({ url: '/metrics' })).body, /unrecorded/)
 })
 
-test('a fingerprint that fails costs no answer', async () => {
-  await fixture.close()
-  const fingerprint = () => {
+test('a fingerprint that fails costs no answer, whether at the input or at the answer', async () => {
+  const cannot = () => {
     throw new Error('cannot')
   }
-  fixture = await openFixture({ fingerprinterOf: () => ({ fingerprint }) })
-  const { key } = await fixture.keys.create({ principal: 'alice' })
-  assert.equal((await infer(inferBody(), { authorization: `Bearer ${key}` })).statusCode, 200)
-  assert.equal((await fixture.eventsOf('requests')).length, 1)
+  for (const begin of [cannot, () => cannot]) {
+    await fixture.close()
+    fixture = await openFixture({ fingerprinterOf: () => ({ begin, fingerprint: cannot }) })
+    const { key } = await fixture.keys.create({ principal: 'alice' })
+    assert.equal((await infer(inferBody(), { authorization: `Bearer ${key}` })).statusCode, 200)
+    assert.equal((await fixture.eventsOf('requests')).length, 1)
+    assert.match((await fixture.node.app.inject({ url: '/metrics' })).body, /cordon_fingerprint_failures_total 1/)
+  }
 })
 
 test('a telemetry event says how the node is', async () => {

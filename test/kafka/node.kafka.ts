@@ -17,7 +17,7 @@ import { passThrough } from '../../inference/server/tracing.ts'
 import { type Acknowledgement, type Containment, leaseId, sentHeader, topics } from '../../schemas/index.ts'
 import { quantile } from '../bench/quantile.ts'
 import { until } from '../bus/until.ts'
-import { inferBody, noText, silent, TinyRuntime, tinyFingerprint } from '../inference/node-fixture.ts'
+import { fingerprinterBy, inferBody, noText, silent, TinyRuntime, tinyFingerprint } from '../inference/node-fixture.ts'
 import { callersByKey, openTestKeys } from '../inference/test-keys.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 
@@ -76,7 +76,7 @@ async function openNode(mode: ControlLost): Promise<Running> {
     text: noText,
     configurationOf: configurations({}),
     tracing: passThrough,
-    fingerprinterOf: () => ({ fingerprint: tinyFingerprint }),
+    fingerprinterOf: () => fingerprinterBy(tinyFingerprint),
     keys: known,
     authenticator: callersByKey(known, registry),
     ...{ containments, models, emitter, registry, clock: Date.now, log: silent },

@@ -13,7 +13,16 @@ import type { NodeLimits } from '../options.ts'
 import type { Service, Slot } from '../service.ts'
 import { answerOf } from './answer.ts'
 import { type InferRequest, readInferRequest } from './infer-request.ts'
-import { confidenceOf, fingerprint, floatsOf, type Probabilities, probabilitiesOutput, readProbabilities } from './watch.ts'
+import {
+  confidenceOf,
+  fingerprintsOf,
+  floatsOf,
+  type Impressions,
+  look,
+  type Probabilities,
+  probabilitiesOutput,
+  readProbabilities,
+} from './watch.ts'
 
 export interface OipParts {
   readonly service: Service
@@ -56,8 +65,11 @@ export async function infer(parts: OipParts, exchange: Exchange, model: ModelInf
   try {
     const fingerprinter = fingerprinterOf(model.name, model.version)
     const asked = { exchange, model, request, question: questionOf(request, model, slot, fingerprinter !== undefined) }
-    const inference = await run(parts, asked, slot)
-    watch(parts, asked, inference, fingerprinter)
+    const running = run(parts, asked, slot)
+    // The model is at work by now, elsewhere: what this takes is not added to the answer's time.
+    const impressions = fingerprinter === undefined ? undefined : look(parts, fingerprinter, request, model)
+    const inference = await running
+    watch(parts, asked, inference, impressions)
     service.keepAway(exchange)
     return { ...answer(parts, asked, inference), headers: slot.headers }
   } catch (error) {
@@ -96,17 +108,17 @@ async function run({ service, runtime }: OipParts, { exchange, model, request, q
 }
 
 /** Only a model that is watched, or names its classes, has its answer read: an upstream's is bytes until then. */
-function watch(parts: OipParts, asked: Asked, inference: Inference, fingerprinter: Fingerprinter | undefined): void {
+function watch(parts: OipParts, asked: Asked, inference: Inference, impressions: Impressions | undefined): void {
   const { exchange, model, request, question } = asked
   const output = probabilitiesOutput(model)
-  const classifier = fingerprinter !== undefined || model.labels.length > 0
+  const classifier = impressions !== undefined || model.labels.length > 0
   if (!classifier || output === undefined || !question.outputs.includes(output)) return
   const asText = request.outputs.some(({ name, classes }) => name === output && classes > 0)
   // What an upstream answers with as text has no number for every class.
   if (asText && inference.raw !== null && !question.own) return
   const probabilities = readProbabilities(model, inference, output, request.items)
   exchange.confidence = confidenceOf(probabilities)
-  if (fingerprinter !== undefined) fingerprint(parts, fingerprinter, request, probabilities, exchange)
+  if (impressions !== undefined) exchange.fingerprints = fingerprintsOf(parts, impressions, probabilities, model)
 }
 
 function answer({ service, configurationOf }: OipParts, asked: Asked, inference: Inference): Omit<InferAnswer, 'headers'> {

@@ -1,7 +1,6 @@
 import type { Logger } from 'pino'
 import { InferenceError } from '../../errors.ts'
-import type { Fingerprint, Fingerprinter, Inference, ModelInfo, Tensor, TensorData } from '../../port.ts'
-import type { Exchange } from '../exchange.ts'
+import type { Fingerprint, Fingerprinter, Impression, Inference, ModelInfo, Tensor, TensorData } from '../../port.ts'
 import type { NodeMetrics } from '../metrics.ts'
 import type { InferRequest } from './infer-request.ts'
 
@@ -60,29 +59,42 @@ export interface Watch {
   readonly log: Logger
 }
 
-/** Fingerprints come from what the model said, not from what the client is shown; one that fails costs no answer. */
-export function fingerprint(
-  { metrics, log }: Watch,
-  fingerprinter: Fingerprinter,
-  { inputs, items }: InferRequest,
-  { data, classes }: Probabilities,
-  exchange: Exchange,
-): void {
+/** One of each item; undefined for those that leave none. */
+export type Impressions = readonly (Impression | undefined)[]
+
+/** Looks at the inputs, while the model is at work on them. */
+export function look(watch: Watch, fingerprinter: Fingerprinter, { inputs, items }: InferRequest, model: ModelInfo): Impressions {
   const given = inputs[0]?.data
   const input = given === undefined ? null : floatsOf(given)
-  if (input === null) return
+  if (input === null) return []
   const width = input.length / items
-  const fingerprints: Fingerprint[] = []
-  for (let item = 0; item < items; item++) {
+  return Array.from({ length: items }, (_, item) =>
+    unlessItFails(watch, model, () => fingerprinter.begin(input.subarray(item * width, (item + 1) * width))),
+  )
+}
+
+/** Fingerprints come from what the model said, not from what the client is shown. */
+export function fingerprintsOf(
+  watch: Watch,
+  impressions: Impressions,
+  { data, classes }: Probabilities,
+  model: ModelInfo,
+): readonly Fingerprint[] {
+  return impressions.flatMap((impression, item) => {
     const row = data.subarray(item * classes, (item + 1) * classes)
-    try {
-      fingerprints.push(fingerprinter.fingerprint(input.subarray(item * width, (item + 1) * width), row))
-    } catch (error) {
-      metrics.fingerprintFailed()
-      log.error({ err: error, model: exchange.model }, 'node: an input left no fingerprint')
-    }
+    return (impression && unlessItFails(watch, model, () => impression(row))) ?? []
+  })
+}
+
+/** What leaves no fingerprint costs no answer. */
+function unlessItFails<T>({ metrics, log }: Watch, { name: model }: ModelInfo, work: () => T): T | undefined {
+  try {
+    return work()
+  } catch (error) {
+    metrics.fingerprintFailed()
+    log.error({ err: error, model }, 'node: an input left no fingerprint')
+    return undefined
   }
-  exchange.fingerprints = fingerprints
 }
 
 /** Reused from request to request: a fingerprint keeps nothing of its input. */

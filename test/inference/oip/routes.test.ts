@@ -3,7 +3,7 @@ import { afterEach, test } from 'node:test'
 import { InferenceError } from '../../../inference/errors.ts'
 import { decodeAnswer, encodeAnswer, encodeRequest } from '../../../inference/oip/codec.ts'
 import type { InferCall, Inference, ModelInfo, ModelStatistics, Tensor, TensorRuntime } from '../../../inference/port.ts'
-import { type Fixture, openFixture, tinyFingerprint } from '../node-fixture.ts'
+import { type Fixture, fingerprinterBy, openFixture, tinyFingerprint } from '../node-fixture.ts'
 
 /** Two inputs and three outputs: probabilities [p, 1 − p] of what is in `left`, how long `words` are, and a large float. */
 function pairModel(change: Partial<ModelInfo> = {}): ModelInfo {
@@ -100,7 +100,7 @@ let alice: Record<string, string>
 async function open(options: { upstream?: boolean; watched?: boolean; model?: Partial<ModelInfo> } = {}): Promise<void> {
   const { upstream = false, watched = false, model = {} } = options
   runtime = new PairRuntime(pairModel({ digest: upstream ? null : 'sha256:1', ...model }), upstream)
-  const fingerprinterOf = () => (watched ? { fingerprint: pairFingerprint } : undefined)
+  const fingerprinterOf = () => (watched ? fingerprinterBy(pairFingerprint) : undefined)
   fixture = await openFixture({ runtime, fingerprinterOf, pools: [{ name: 'a', models: ['pair'], concurrency: 8 }] })
   alice = { authorization: `Bearer ${(await fixture.keys.create({ principal: 'alice' })).key}` }
 }
