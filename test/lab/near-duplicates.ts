@@ -8,6 +8,7 @@ import { noisy } from '../benign/image.ts'
 import { Driver } from './driver.ts'
 import { searchSuites } from './random-search.ts'
 import { type AttackSuite, attackSuites } from './suites.ts'
+import { unpairedSuites } from './unpaired-searches.ts'
 import { openVictim, type Victim } from './victim.ts'
 
 // `node test/lab/near-duplicates.ts [--split held-back] [--seeds 20] [--clients 50] [--budget 300] [--accounts 10]
@@ -39,7 +40,8 @@ const background = await prefilled(victim)
 const leastPath = 5
 const rows: Record<string, unknown>[] = []
 
-if (options.attacks) for (const suite of [...attackSuites, ...searchSuites]) if (wanted(suite.name)) report(await attackRow(suite))
+if (options.attacks)
+  for (const suite of [...attackSuites, ...searchSuites, ...unpairedSuites]) if (wanted(suite.name)) report(await attackRow(suite))
 if (options.benign) for (const kind of benignKinds) if (wanted(kind.name)) report(await benignRow(kind))
 if (options.json) process.stdout.write(`${JSON.stringify(rows)}\n`)
 await victim.close()
@@ -146,7 +148,7 @@ function boundOf({ name }: AttackSuite): number {
 }
 
 function leadingOf({ evidence }: FindingDraft): string {
-  const names = ['bisection', 'antithetic', 'sparse', 'walk', 'search', 'creep', 'boundary', 'strange']
+  const names = ['bisection', 'antithetic', 'sparse', 'walk', 'search', 'steered', 'creep', 'boundary', 'strange']
   return names.reduce((best, each) => (Number(evidence[each]) > Number(evidence[best]) ? each : best))
 }
 
