@@ -268,7 +268,7 @@ test('a fingerprint that fails costs no answer, whether at the input or at the a
     const { key } = await fixture.keys.create({ principal: 'alice' })
     assert.equal((await infer(inferBody(), { authorization: `Bearer ${key}` })).statusCode, 200)
     assert.equal((await fixture.eventsOf('requests')).length, 1)
-    assert.match((await fixture.node.app.inject({ url: '/metrics' })).body, /cordon_fingerprint_failures_total 1/)
+    assert.match(await fixture.registry.metrics(), /cordon_fingerprint_failures_total 1/)
   }
 })
 
