@@ -51,7 +51,8 @@ export function benchLimits(calls: number): LimitsBench {
 
 /**
  * What gateways do that keep a budget in a shared counter: read it, let the call run, add what it cost when it is done.
- * Every call that runs meanwhile passes, and what a node adds reaches the counter by batches.
+ * Every call that runs meanwhile passes, and what a node adds reaches the counter by batches. LiteLLM's own reports say the same of
+ * its budgets: "combined cost can exceed" the budget "by a multiple of request concurrency" (BerriAI/litellm issues 34732 and 40095).
  */
 function checkThenAct(): number {
   const random = seeded(1)

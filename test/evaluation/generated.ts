@@ -75,19 +75,21 @@ export function measureCost({ seen, victim }: Scene): Table {
     const about = { n, at: start + n * 100, caller: callerOf(`stranger-${n % 200}`), hardening: 'none', answered: true } as const
     return fingerprintEvent(about, victim.version, fingerprint)
   })
-  const spent = (names: readonly string[]) => {
+  const once = (names: readonly string[]) => {
     const detection = new Detection(detectors.filter(({ id }) => names.includes(id)).map((definition) => ({ definition, params: {} })))
     const before = process.cpuUsage()
     for (const event of events) detection.observe(event)
     const { user, system } = process.cpuUsage(before)
     return (user + system) / events.length
   }
+  // The first passes are of code that is not compiled yet; and whatever else the machine does makes a pass dearer, never cheaper.
+  const spent = (names: readonly string[]) => Math.min(...Array.from({ length: 6 }, () => once(names)))
   const reading = detectors.filter(({ observes }) => observes.includes('fingerprint')).map(({ id }) => id)
   const total = spent(reading)
   const rows = reading.map((id) => ({ cells: [id, round(spent([id]))], checks: [] }))
   return {
     title: 'Cost of the detectors',
-    note: `CPU of this process over ${events.length} ordinary fingerprints of 200 accounts, the host's own included in every row; a busy machine makes it more.`,
+    note: `CPU of this process over ${events.length} ordinary fingerprints of 200 accounts, the host's own included in every row: the least of six passes.`,
     columns: ['detector', 'CPU µs an event'],
     rows: [...rows, { cells: ['all together', round(total)], checks: [atMost('≤ 25 CPU-seconds a million events', total, 25)] }],
   }
