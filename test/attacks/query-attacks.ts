@@ -32,7 +32,7 @@ export interface QueryAttack {
   readonly run: (oracle: Oracle, setting: QuerySetting) => Promise<AttackResult>
 }
 
-/** Attacks that no detector here was tuned on. */
+/** Attacks beside those of the lab. */
 export const queryAttacks: readonly QueryAttack[] = [
   attack('geoda', 'label', 'l2', (oracle, { target, other, ...rest }) =>
     geoda(oracle, target, { ...rest, ...geodaSteps(rest), start: other }),
