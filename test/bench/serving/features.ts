@@ -44,7 +44,7 @@ export interface Around {
 
 export interface Doors {
   /** Those of the node's options that the features are made of. */
-  readonly options: Partial<NodeOptions>
+  readonly options: Partial<NodeOptions> & Pick<NodeOptions, 'authenticator'>
   /** A token, where callers bring one in place of their key. */
   readonly bearer: string | undefined
   /** How clients connect; undefined over plain HTTP. */
@@ -65,7 +65,7 @@ export async function openDoors(features: readonly Feature[], around: Around): P
     certificates: openCertificates(wires === undefined ? [] : [rule]),
     failures: new Failures({ perMinute: 60, maxSources: 10_000, linesPerMinute: 60 }),
   })
-  const options: Partial<NodeOptions> = {
+  const options: Doors['options'] = {
     authenticator,
     configurationOf,
     prompts: openPromptFingerprinter({ key: new Uint8Array(32), epoch: 0 }),

@@ -132,7 +132,6 @@ async function openVariant({ name, without = [], bus: kind, tracing = false, fea
     tracing: tracing ? openTraces(registry, served) : passThrough,
     fingerprinterOf: (model) => (model === 'digits' ? fingerprinter : undefined),
     keys: keys.registry,
-    authenticator: without.includes('keys') ? anybody : callersByKey(keys.registry, registry),
     containments: await openView(bus, 'containments'),
     models: await openView(bus, 'models'),
     clock: Date.now,
@@ -140,7 +139,7 @@ async function openVariant({ name, without = [], bus: kind, tracing = false, fea
     addressKey: new Uint8Array(32),
     prices: { perItem: 0.0001 },
     limits: { maxInFlight: 4_096, maxConnections: 8_192 },
-    ...doors?.options,
+    ...(doors?.options ?? { authenticator: without.includes('keys') ? anybody : callersByKey(keys.registry, registry) }),
   })
   const { port } = await node.start({ host: '127.0.0.1', port: 0 })
   // Who sends a bearer is known by that, and not by a certificate.
