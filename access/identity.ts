@@ -16,7 +16,7 @@ export interface Identity {
   readonly keyId: string | null
   readonly roles: readonly string[]
   readonly capabilities: readonly Capability[]
-  /** When the credential was made; null where nobody says. */
+  /** Since when its owner can be known by it: when the key was made, not a token of it; null where nobody says. */
   readonly createdAt: Instant | null
   readonly expiresAt: Instant | null
   /** When the caller last proved a second factor; null where it did not. */

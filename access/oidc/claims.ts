@@ -26,10 +26,12 @@ export function identityOf(payload: JWTPayload, settings: IssuerSettings, now: I
     principal,
     organization,
     method: 'oidc',
-    keyId: nameOf(alias, payload.azp ?? payload.client_id ?? payload.appid),
+    // Whatever the provider calls the client: Keycloak, Auth0 and Entra; RFC 9068; Entra's first version; Okta.
+    keyId: nameOf(alias, payload.azp ?? payload.client_id ?? payload['appid'] ?? payload['cid']),
     roles: roles.map((role) => `${settings.rolePrefix}${role}`),
     capabilities: Capability.options.filter((capability) => settings.capabilities[capability]?.some((by) => gives(by, roles, given))),
-    createdAt: Math.round(iat * 1_000),
+    // When the token was issued says nothing of how long its owner has been known: every caller would be a newcomer every hour.
+    createdAt: null,
     expiresAt: Math.round(Math.min(exp * 1_000, iat * 1_000 + settings.maxTokenAgeMs)),
     secondFactorAt: provedAt === null ? null : Math.min(provedAt, now),
   }

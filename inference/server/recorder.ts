@@ -56,7 +56,7 @@ export class Recorder {
     exchange.cost = costOf(exchange, this.#options)
     this.#requests++
     this.#metrics.observe(exchange)
-    if (exchange.keyId === null && !this.#mayRecordAnonymous()) return
+    if (exchange.identity === null && !this.#mayRecordAnonymous()) return
     const id = exchange.id ?? newEventId(exchange.arrivedAt)
     const client = this.#pseudonym('address', plainAddress(peer.address))
     exchange.id = id

@@ -276,9 +276,15 @@ for (const [what, settings, claims, expected] of [
     { roles: ['ops'] },
     { capabilities: ['administration'] },
   ],
+  [
+    'of a client by any of its names, and since when its owner is known is not said',
+    {},
+    { cid: 'app' },
+    { keyId: 'idp:app', createdAt: null },
+  ],
   ['with none', { capabilities: { inference: ['scope:infer'] } }, { scope: 'inference infer2' }, { capabilities: [] }],
 ] as const)
-  test(`roles ${what}`, async () => {
+  test(`a caller ${what}`, async () => {
     const answer = await given(settings as Partial<IssuerSettings>).authenticate(from(await provider.sign(claims)), clock.now)
     assert.ok(answer.ok)
     for (const [name, value] of Object.entries(expected))

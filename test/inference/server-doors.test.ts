@@ -72,6 +72,12 @@ describe('who calls', () => {
       }))
   }
 
+  it('leaves an event of each request, also where no client or key has a name', () =>
+    within({ ...knows({ ok: true, identity: alice }), limits: { anonymousEvents: 2 } }, async (fixture) => {
+      for (let i = 0; i < 5; i++) assert.equal((await infer(fixture)).statusCode, 200)
+      assert.equal((await fixture.eventsOf('requests')).length, 5)
+    }))
+
   it('is told to wait after too many attempts, and when the provider is away', async () => {
     await within(knows({ ok: false, reason: 'too-many-failures', retryMs: 30_000 }), async (fixture) => {
       const told = await infer(fixture)
