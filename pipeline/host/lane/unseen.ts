@@ -1,6 +1,5 @@
 import type { Finding, Instant, Severity } from '../../../schemas/index.ts'
-import { findingId } from '../finding-id.ts'
-import type { Place } from '../partition/blindness.ts'
+import { blindnessDetector, blindnessFinding, type Place } from '../blindness-finding.ts'
 
 /** Gaps that only the shell can tell, since they are not in the records. */
 const kinds = {
@@ -10,7 +9,7 @@ const kinds = {
 
 /** Whether a finding is one that no replay of the log gives: what was late or removed is not in the records. */
 export function isOfTheShell({ detector: by, evidence }: Pick<Finding, 'detector' | 'evidence'>): boolean {
-  return by === detector && typeof evidence.kind === 'string' && Object.hasOwn(kinds, evidence.kind)
+  return by === blindnessDetector && typeof evidence.kind === 'string' && Object.hasOwn(kinds, evidence.kind)
 }
 
 /** Records that were not seen, or not in time: all from the first offset to the last. */
@@ -25,37 +24,20 @@ export interface Unseen {
   readonly worstMs: number | null
 }
 
-const detector = 'blindness'
-const version = 1
-
 /**
  * The finding that states a gap. Its id follows from where the gap begins, and its revision from how long it is: whoever
  * states it after a crash states it under the same id, and the longer account counts.
  */
-export function stateUnseen({ topic, partition, partitions }: Place, gap: Unseen): Finding {
+export function stateUnseen(place: Place, gap: Unseen): Finding {
   const { kind, firstOffset, lastOffset, from, until, worstMs } = gap
-  const scope = `${topic}/${partition}/${kind}`
   const count = lastOffset - firstOffset + 1
-  return {
-    id: findingId(detector, version, scope, `${topic}/${partition}@${firstOffset}`),
+  return blindnessFinding(place, {
+    kind,
+    ...kinds[kind],
+    opened: `${place.topic}/${place.partition}@${firstOffset}`,
     revision: count - 1,
     time: until,
-    detector,
-    version,
-    scope,
-    ...kinds[kind],
-    confidence: 0,
-    threats: [],
-    principals: [],
-    organizations: [],
-    model: null,
-    workload: null,
-    pool: null,
     evidence: {
-      kind,
-      topic,
-      partition,
-      partitions,
       count,
       firstOffset,
       lastOffset,
@@ -67,6 +49,5 @@ export function stateUnseen({ topic, partition, partitions }: Place, gap: Unseen
     },
     window: { from, until },
     eventsSeen: 0,
-    decidedBy: null,
-  }
+  })
 }

@@ -1,5 +1,5 @@
 import type { EventId, Evidence, Finding, Instant, Severity } from '../../../schemas/index.ts'
-import { findingId } from '../finding-id.ts'
+import { blindnessDetector, blindnessFinding, type Place } from '../blindness-finding.ts'
 import { type Due, timerOrder } from './timer-heap.ts'
 
 /** Ways in which the host saw less, or worse, than what happened. */
@@ -13,14 +13,6 @@ export const blindnessKinds = {
 } as const satisfies Record<string, { severity: Severity; title: string }>
 
 export type BlindnessKind = keyof typeof blindnessKinds
-
-/** Where a host stands. */
-export interface Place {
-  readonly topic: string
-  readonly partition: number
-  /** Partitions that the topic has: with a key's hash they tell whether it can lie in this one. */
-  readonly partitions: number
-}
 
 /** JSON-serialisable. A gap being counted, stated when its minute is over. */
 export interface Gap {
@@ -64,8 +56,6 @@ export interface Sighting {
   readonly skew?: { readonly source: string; readonly ms: number }
 }
 
-const detector = 'blindness'
-const version = 1
 const minute = 60_000
 /** Names of one sort that a gap carries. */
 const mostNames = 32
@@ -73,9 +63,7 @@ const mostNames = 32
 const longestName = 128
 
 /**
- * States gaps as findings, at most one of each kind a minute of event time, with exact counts. They name no
- * principal, workload, model or pool but in their evidence and have confidence 0, so nothing can be contained
- * because of them.
+ * States gaps as findings, at most one of each kind a minute of event time, with exact counts.
  */
 export class Blindness {
   readonly #place: Place
@@ -109,7 +97,7 @@ export class Blindness {
     if (this.#gaps.size === 0) return undefined
     let first: (Due & { readonly gap: Gap }) | undefined
     for (const gap of this.#gaps.values()) {
-      const due = { at: gap.from + minute, detector, key: gap.kind, gap }
+      const due = { at: gap.from + minute, detector: blindnessDetector, key: gap.kind, gap }
       if (first === undefined || timerOrder(due, first) < 0) first = due
     }
     return first
@@ -118,31 +106,14 @@ export class Blindness {
   /** @param total how often this kind has occurred since the partition began */
   state(gap: Gap, time: Instant, total: number): Finding {
     this.#gaps.delete(gap.kind)
-    const { topic, partition, partitions } = this.#place
-    const scope = `${topic}/${partition}/${gap.kind}`
-    const { severity, title } = blindnessKinds[gap.kind]
     const { count, firstOffset, lastOffset, earliest, latest, principals, keys } = gap
-    return {
-      id: findingId(detector, version, scope, gap.opened),
+    return blindnessFinding(this.#place, {
+      kind: gap.kind,
+      ...blindnessKinds[gap.kind],
+      opened: gap.opened,
       revision: 0,
       time,
-      detector,
-      version,
-      scope,
-      severity,
-      confidence: 0,
-      threats: [],
-      principals: [],
-      organizations: [],
-      model: null,
-      workload: null,
-      pool: null,
-      title,
       evidence: {
-        kind: gap.kind,
-        topic,
-        partition,
-        partitions,
         count,
         total,
         firstOffset,
@@ -158,8 +129,7 @@ export class Blindness {
       },
       window: { from: gap.from, until: gap.until },
       eventsSeen: count,
-      decidedBy: null,
-    }
+    })
   }
 
   /** The partition's time starts again at `at`, earlier than it was: what was counted is counted on from there. */
