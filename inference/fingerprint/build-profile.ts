@@ -1,11 +1,12 @@
 import { FingerprintError } from './errors.ts'
 import { doubtOf } from './fingerprint.ts'
-import { inverseCholesky, mahalanobis, project, residualOf, workingDirections } from './geometry.ts'
+import { inverseCholesky, mahalanobis, residualOf, workingDirections } from './geometry.ts'
 import { keystream } from './keystream.ts'
 import { nearestReference } from './nearest-reference.ts'
 import { logNormal, mostOrdinary, oddness } from './ordinary.ts'
 import { type Principal, principalDirections } from './principal.ts'
 import { type ClassProfile, encodeProfile, type ReferenceProfile } from './profile.ts'
+import { Projection } from './projection.ts'
 import { blockFor, type Reduction, reduce, reductionOf } from './reduction.ts'
 import { tailTable } from './tail.ts'
 
@@ -124,6 +125,7 @@ function pool(inputs: Samples, items: readonly number[], reduction: Reduction): 
 
 /** Distance of each pooled input from the subspace. */
 function residualsOf(pooled: Float32Array, { mean, directions }: Principal, width: number): Float64Array {
+  const projection = new Projection(directions, width)
   const [centred, along] = [new Float64Array(width), new Float64Array(directions.length / width)]
   return Float64Array.from({ length: pooled.length / width }, (_, item) => {
     let squared = 0
@@ -132,7 +134,7 @@ function residualsOf(pooled: Float32Array, { mean, directions }: Principal, widt
       centred[i] = value
       squared += value * value
     }
-    project(directions, centred, width, along)
+    projection.apply(centred, along)
     return residualOf(squared, along)
   })
 }
@@ -213,7 +215,7 @@ function calibrate(
   reduction: Reduction,
 ): Calibrated[] {
   const { width } = geometry
-  const directions = workingDirections(geometry)
+  const projection = new Projection(workingDirections(geometry), reduction.reduced)
   const [centred, pooled] = [new Float64Array(width), new Float64Array(reduction.reduced)]
   return Array.from({ length: calibration.count }, (_, item) => {
     const input = calibration.at(item)
@@ -225,7 +227,7 @@ function calibrate(
     }
     const coordinates = new Float64Array(geometry.principal)
     reduce(reduction, centred, pooled)
-    project(directions, pooled, reduction.reduced, coordinates)
+    projection.apply(pooled, coordinates)
     const row = outputs.subarray(item * classes, (item + 1) * classes)
     const label = row.indexOf(Math.max(...row))
     return { coordinates, residual: residualOf(squared, coordinates), label, doubt: doubtOf(row[label] ?? 0) }

@@ -1,10 +1,11 @@
 import { createHmac } from 'node:crypto'
 import { type Fingerprinter, type Impression, summarise } from '../port.ts'
 import { FingerprintError } from './errors.ts'
-import { mahalanobis, project, residualOf, workingDirections } from './geometry.ts'
+import { mahalanobis, residualOf, workingDirections } from './geometry.ts'
 import { deriveKey } from './keystream.ts'
 import { nearestReference } from './nearest-reference.ts'
 import { decodeProfile, type ReferenceProfile } from './profile.ts'
+import { Projection } from './projection.ts'
 import { reduce, reductionOf } from './reduction.ts'
 import { openSketcher } from './sketch.ts'
 import { upperTail } from './tail.ts'
@@ -30,6 +31,7 @@ export function openFingerprinter({ profile: bytes, key, epoch }: FingerprinterO
   const profile = decodeProfile(bytes)
   const directions = workingDirections(profile)
   const reduction = reductionOf(profile.shape, profile.block)
+  const principal = new Projection(directions, reduction.reduced)
   const sketcher = openSketcher(profile, reduction, directions, { key, epoch })
   const referenceDistance = nearestReference(profile)
   const exactKey = deriveKey(key, `exact\0${epoch}`)
@@ -42,7 +44,7 @@ export function openFingerprinter({ profile: bytes, key, epoch }: FingerprinterO
       throw new FingerprintError('INPUT_LENGTH', `The profile describes inputs of ${profile.width} values; this one has ${input.length}.`)
     const squared = centre(input, profile.mean, centred)
     if (pooled !== centred) reduce(reduction, centred, pooled)
-    project(directions, pooled, reduction.reduced, coordinates)
+    principal.apply(pooled, coordinates)
     if (!Number.isFinite(squared))
       throw new FingerprintError('INPUT_NOT_FINITE', 'The input has values that are no numbers, or too large to measure.')
     const residual = residualOf(squared, coordinates)

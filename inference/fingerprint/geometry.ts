@@ -14,37 +14,6 @@ export function workingDirections(profile: Pick<ReferenceProfile, 'directions' |
   return rows
 }
 
-/**
- * Coordinates of a centred input on the directions. Four rows at once: the additions of one row wait for each other.
- *
- * @param directions `[count, width]`, count a multiple of 4
- * @param x centred input, `[width]`
- * @param out `[count]`
- */
-export function project(directions: Float64Array, x: Float64Array, width: number, out: Float64Array): void {
-  for (let r = 0; r < out.length; r += 4) {
-    const a = r * width
-    const b = a + width
-    const c = b + width
-    const d = c + width
-    let sa = 0
-    let sb = 0
-    let sc = 0
-    let sd = 0
-    for (let i = 0; i < width; i++) {
-      const value = x[i] as number
-      sa += (directions[a + i] as number) * value
-      sb += (directions[b + i] as number) * value
-      sc += (directions[c + i] as number) * value
-      sd += (directions[d + i] as number) * value
-    }
-    out[r] = sa
-    out[r + 1] = sb
-    out[r + 2] = sc
-    out[r + 3] = sd
-  }
-}
-
 /** Length of a vector from the principal subspace, from its squared length and its coordinates there. */
 export function residualOf(squaredLength: number, coordinates: Float64Array): number {
   let rest = squaredLength

@@ -1,5 +1,5 @@
-import { project } from './geometry.ts'
 import { orthonormalise } from './orthonormal.ts'
+import { Projection } from './projection.ts'
 
 export interface Principal {
   readonly mean: Float64Array
@@ -39,9 +39,10 @@ function iterateInputs(inputs: Float32Array, items: number, width: number, direc
   const [centred, along, next] = [new Float64Array(width), new Float64Array(count), new Float64Array(directions.length)]
   for (let iteration = 0; iteration < iterations.inputs; iteration++) {
     next.fill(0)
+    const projection = new Projection(directions, width)
     for (let item = 0; item < items; item++) {
       for (let i = 0; i < width; i++) centred[i] = (inputs[item * width + i] as number) - (mean[i] as number)
-      project(directions, centred, width, along)
+      projection.apply(centred, along)
       for (let r = 0; r < count; r++) {
         const factor = (along[r] as number) / items
         for (let i = 0; i < width; i++) next[r * width + i] = (next[r * width + i] as number) + factor * (centred[i] as number)
