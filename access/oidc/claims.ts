@@ -27,7 +27,7 @@ export function identityOf(payload: JWTPayload, settings: IssuerSettings, now: I
     organization,
     method: 'oidc',
     // Whatever the provider calls the client: Keycloak, Auth0 and Entra; RFC 9068; Entra's first version; Okta.
-    keyId: nameOf(alias, payload.azp ?? payload.client_id ?? payload['appid'] ?? payload['cid']),
+    keyId: nameOf(alias, payload.azp ?? payload.client_id ?? payload.appid ?? payload.cid),
     roles: roles.map((role) => `${settings.rolePrefix}${role}`),
     capabilities: Capability.options.filter((capability) => settings.capabilities[capability]?.some((by) => gives(by, roles, given))),
     // When the token was issued says nothing of how long its owner has been known: every caller would be a newcomer every hour.
