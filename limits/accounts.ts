@@ -31,6 +31,8 @@ export class Accounts {
   readonly #options: AccountsOptions
   readonly #rules: readonly Compiled[]
   readonly #byKey = new Map<string, Account>()
+  /** One for all evictions, as in `LastUsed`: whatever it passed is deleted, or set anew behind it. */
+  readonly #eldest = this.#byKey.entries()
   /** Only a short way to `#byKey`: whatever is in it may be forgotten. */
   #byPayer = new Map<string, readonly Account[]>()
   #serial = 0
@@ -95,10 +97,12 @@ export class Accounts {
   }
 
   #evict(now: Instant): void {
-    let looked = 0
-    for (const [key, account] of this.#byKey) {
+    for (let looked = 1; ; looked++) {
+      const { value, done } = this.#eldest.next()
+      if (done === true) return
+      const [key, account] = value
       this.#byKey.delete(key)
-      if (++looked < longestSearch && now - account.touched < inUseMs) {
+      if (looked < longestSearch && now - account.touched < inUseMs) {
         this.#byKey.set(key, account)
         continue
       }

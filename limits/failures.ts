@@ -1,31 +1,27 @@
+import { LastUsed } from '../bounded/last-used.ts'
 import type { Instant } from '../schemas/index.ts'
 
 interface Run {
-  count: number
-  since: Instant
+  readonly count: number
+  readonly since: Instant
 }
 
 /** Failed calls of each principal, lately. Bounded: who failed longest ago goes first. */
 export class Failures {
-  readonly #most: number
-  readonly #byPrincipal = new Map<string, Run>()
+  readonly #byPrincipal: LastUsed<string, Run>
 
   constructor(most: number) {
-    this.#most = most
+    this.#byPrincipal = new LastUsed(most)
   }
 
   note(principal: string, windowMs: number, now: Instant): void {
-    const run = this.#byPrincipal.get(principal)
-    this.#byPrincipal.delete(principal)
-    if (run !== undefined && now - run.since < windowMs) this.#byPrincipal.set(principal, { ...run, count: run.count + 1 })
-    else this.#byPrincipal.set(principal, { count: 1, since: now })
-    if (this.#byPrincipal.size <= this.#most) return
-    const oldest = this.#byPrincipal.keys().next()
-    if (oldest.done !== true) this.#byPrincipal.delete(oldest.value)
+    const run = this.#byPrincipal.peek(principal)
+    const goesOn = run !== undefined && now - run.since < windowMs
+    this.#byPrincipal.set(principal, goesOn ? { count: run.count + 1, since: run.since } : { count: 1, since: now })
   }
 
   of(principal: string, windowMs: number, now: Instant): number {
-    const run = this.#byPrincipal.get(principal)
+    const run = this.#byPrincipal.peek(principal)
     return run !== undefined && now - run.since < windowMs ? run.count : 0
   }
 }

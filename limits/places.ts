@@ -1,3 +1,4 @@
+import { LastUsed } from '../bounded/last-used.ts'
 import type { Instant } from '../schemas/index.ts'
 
 /** Sources that are kept in mind of one principal; the one that was used least lately goes first. */
@@ -6,8 +7,8 @@ const mostSources = 16
 interface Known {
   /** When the principal was seen first. */
   readonly since: Instant
-  /** By source: when it was seen first. The one that was used last is last. */
-  readonly sources: Map<string, Instant>
+  /** By source: when it was seen first. */
+  readonly sources: LastUsed<string, Instant>
 }
 
 /**
@@ -16,32 +17,26 @@ interface Known {
  */
 export class Places {
   readonly #settleMs: number
-  readonly #most: number
-  readonly #byPrincipal = new Map<string, Known>()
+  readonly #byPrincipal: LastUsed<string, Known>
 
   /** @param most principals that are kept in mind; the one that called least lately goes first */
   constructor(settleMs: number, most: number) {
     this.#settleMs = settleMs
-    this.#most = most
+    this.#byPrincipal = new LastUsed(most)
   }
 
   /** @param source an address, or a network whose addresses one subscriber has */
   isNew(principal: string, source: string, now: Instant): boolean {
-    const known = this.#byPrincipal.get(principal) ?? { since: now, sources: new Map<string, Instant>() }
-    renew(this.#byPrincipal, principal, known, this.#most)
-    const first = known.sources.get(source) ?? now
-    renew(known.sources, source, first, mostSources)
+    let known = this.#byPrincipal.get(principal)
+    if (known === undefined) {
+      known = { since: now, sources: new LastUsed(mostSources) }
+      this.#byPrincipal.set(principal, known)
+    }
+    let first = known.sources.get(source)
+    if (first === undefined) {
+      first = now
+      known.sources.set(source, first)
+    }
     return now - known.since >= this.#settleMs && now - first < this.#settleMs
-  }
-}
-
-/** Puts the entry last; where that makes one too many, the first goes. */
-function renew<V>(map: Map<string, V>, key: string, value: V, most: number): void {
-  map.delete(key)
-  map.set(key, value)
-  if (map.size <= most) return
-  for (const oldest of map.keys()) {
-    map.delete(oldest)
-    return
   }
 }

@@ -1,3 +1,4 @@
+import { LastUsed } from '../../bounded/last-used.ts'
 import type { Instant } from '../../schemas/index.ts'
 import type { Quota } from './options.ts'
 
@@ -54,12 +55,11 @@ export function giveBack(bucket: Bucket, items: number): void {
 
 /** Buckets by key, at most `most` of them; the ones unused for longest go first, and those had time to fill. */
 export class Buckets {
-  readonly #most: number
-  readonly #byKey = new Map<string, Bucket>()
+  readonly #byKey: LastUsed<string, Bucket>
   readonly #make: (now: Instant) => Bucket
 
   constructor(most: number, make: (now: Instant) => Bucket) {
-    this.#most = most
+    this.#byKey = new LastUsed(most)
     this.#make = make
   }
 
@@ -68,15 +68,10 @@ export class Buckets {
   }
 
   of(key: string, now: Instant): Bucket {
-    const bucket = this.#byKey.get(key) ?? this.#make(now)
-    this.#byKey.delete(key)
+    const known = this.#byKey.get(key)
+    if (known !== undefined) return known
+    const bucket = this.#make(now)
     this.#byKey.set(key, bucket)
-    if (this.#byKey.size > this.#most) for (const oldest of this.#byKey.keys()) return this.#drop(oldest, bucket)
     return bucket
-  }
-
-  #drop(key: string, used: Bucket): Bucket {
-    this.#byKey.delete(key)
-    return used
   }
 }
