@@ -15,6 +15,8 @@ export interface Payer {
   readonly principal: string
   readonly organization: string | null
   readonly keyId: string | null
+  /** Many call by that key: it is the client of an identity provider that they came through. */
+  readonly sharedKey: boolean
   readonly model: string
   /** Of the credential; null where nobody says. */
   readonly keyCreatedAt: Instant | null

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Instant } from '../schemas/index.ts'
+import { type Instant, Name } from '../schemas/index.ts'
 import type { Payer, Usage } from './port.ts'
 
 const day = 86_400_000
@@ -23,7 +23,9 @@ export const LimitRule = z
     over: z
       .enum(['principal', 'key', 'organization', 'model', 'everyone'])
       .default('principal')
-      .describe('each of which has an allowance of its own; `everyone` is one for all'),
+      .describe(
+        'each of which has an allowance of its own; `everyone` is one for all. The key of who comes by an identity provider is its client and the person together',
+      ),
     match: z
       .strictObject({
         principal: Pattern.describe('* is any text'),
@@ -93,10 +95,20 @@ export function windowAt({ windowMs, calendar }: Pick<LimitRule, 'windowMs' | 'c
 /** Whose allowance a call takes from; null where the rule does not apply to it. */
 export function subjectOf({ over }: LimitRule, payer: Payer): string | null {
   if (over === 'principal') return payer.principal
-  // Who calls without a key of ours, such as with a bearer token, is counted as themselves.
-  if (over === 'key') return payer.keyId ?? payer.principal
+  if (over === 'key') return keyOf(payer)
   if (over === 'organization') return payer.organization
   return over === 'model' ? payer.model : 'everyone'
+}
+
+/**
+ * What one caller alone calls by: of a client that many call by, the client and the caller, as `client++caller`. No name that an issuer's
+ * claims become has `++` in it, so nobody can be taken for another. Who has no key, or one that no name can hold so, is counted as
+ * themselves.
+ */
+function keyOf({ principal, keyId, sharedKey }: Payer): string {
+  if (keyId === null || !sharedKey) return keyId ?? principal
+  const pair = `${keyId}++${principal}`
+  return Name.safeParse(pair).success ? pair : principal
 }
 
 /** Whether patterns let a payer through, made ready once. */

@@ -32,6 +32,6 @@ function costsNothing(model: ModelConfiguration | undefined, pool: PoolConfigura
 }
 
 function concerns(rule: LimitRule, model: string): boolean {
-  const anyone = { principal: '', organization: '', keyId: null, keyCreatedAt: null, risk: 0, newPlace: false }
+  const anyone = { principal: '', organization: '', keyId: null, sharedKey: false, keyCreatedAt: null, risk: 0, newPlace: false }
   return matcherOf({ ...rule, match: { ...rule.match, principal: '*', organization: '*' } })({ ...anyone, model })
 }

@@ -30,9 +30,17 @@ export async function reserve(
   exchange: Exchange,
   now: Instant,
 ): Promise<Readonly<Record<string, string>>> {
-  const { principal, organization, keyId, keyCreatedAt, model, address } = exchange
-  const risk = riskOf(principal, now)
-  const payer = { principal, organization, keyId, keyCreatedAt, model: model ?? '', risk, newPlace: isNewPlace(principal, address, now) }
+  const { principal, organization, keyId, keyCreatedAt, model, address, identity } = exchange
+  const payer = {
+    principal,
+    organization,
+    keyId,
+    sharedKey: identity?.method === 'oidc',
+    model: model ?? '',
+    keyCreatedAt,
+    risk: riskOf(principal, now),
+    newPlace: isNewPlace(principal, address, now),
+  }
   const most = mostOf(exchange)
   let reservation = meter.reserve(payer, most, now)
   if (!reservation.ok) reservation = (await meter.agree?.(payer, most, now)) ?? reservation

@@ -99,7 +99,7 @@ function microsOf(calls: number, principals: number): number {
   const payers = Array.from(
     { length: principals },
     (_, i): Payer => ({
-      ...{ principal: `principal-${i}`, organization: `org-${i % 50}`, keyId: null, model: 'digits' },
+      ...{ principal: `principal-${i}`, organization: `org-${i % 50}`, keyId: null, sharedKey: false, model: 'digits' },
       ...{ keyCreatedAt: null, risk: 0, newPlace: false },
     }),
   )

@@ -3,7 +3,9 @@ import { describe, it } from 'node:test'
 import type { Authentication, Identity } from '../../access/identity.ts'
 import type { AuditEntry } from '../../audit/port.ts'
 import type { NodeOptions } from '../../inference/server/options.ts'
-import type { Reservation, Usage } from '../../limits/port.ts'
+import { SharedMeter } from '../../limits/meter.ts'
+import type { Payer, Reservation, Usage } from '../../limits/port.ts'
+import { LimitRule } from '../../limits/rules.ts'
 import type { PolicyDecision } from '../../policy/port.ts'
 import { type Fixture, inferBody, openFixture } from './node-fixture.ts'
 
@@ -160,6 +162,41 @@ describe('how much', () => {
       })
       assert.deepEqual(failures, ['alice'])
     })
+  })
+})
+
+describe('how much each key may take', () => {
+  const callers = { web: 'idp:web', batch: 'idp:batch' }
+  const rules = [LimitRule.parse({ name: 'calls', over: 'key', amount: 2, windowMs: 1_000 })]
+
+  /** What each call was answered: `calls` are a caller and the client by which they come. */
+  async function answers(method: Identity['method'], calls: readonly [principal: string, client: keyof typeof callers][]) {
+    const statuses: number[] = []
+    let next = alice
+    const meter = new SharedMeter({ rules, instance: 'a~1', nodes: 1, whenAway: 'refuse' })
+    const metering = {
+      // All within one window.
+      meter: { reserve: (payer: Payer, most: Usage) => meter.reserve(payer, most, 0) },
+      ...{ mostOf: () => ({ requests: 1, tokens: 0, cost: 0 }), riskOf: () => 0, isNewPlace: () => false, failed: () => {} },
+    }
+    const authenticator = { authenticate: () => ({ ok: true, identity: next }) as const, isGood: () => true }
+    await within({ authenticator, metering }, async (fixture) => {
+      for (const [principal, client] of calls) {
+        next = { ...alice, principal, method, keyId: callers[client] }
+        statuses.push((await infer(fixture)).statusCode)
+      }
+    })
+    return statuses
+  }
+
+  it('is each caller’s own by a client of an identity provider, and another by another client', async () => {
+    const calls = ['alice', 'alice', 'alice', 'bob'].map((name): [string, 'web'] => [`idp:${name}`, 'web'])
+    assert.deepEqual(await answers('oidc', [...calls, ['idp:alice', 'batch']]), [200, 200, 429, 200, 200])
+  })
+
+  it('is shared by all that call with one key of ours', async () => {
+    const calls: [string, 'web'][] = ['alice', 'bob', 'carol'].map((name) => [name, 'web'])
+    assert.deepEqual(await answers('key', calls), [200, 200, 429])
   })
 })
 

@@ -3,7 +3,8 @@ import { LimitRule } from '../../limits/rules.ts'
 
 /** A caller of whom nothing is suspicious. */
 export function payer(over: Partial<Payer> = {}): Payer {
-  return { principal: 'alice', organization: null, keyId: null, model: 'digits', keyCreatedAt: null, risk: 0, newPlace: false, ...over }
+  const nothing = { organization: null, keyId: null, sharedKey: false, keyCreatedAt: null, risk: 0, newPlace: false }
+  return { principal: 'alice', model: 'digits', ...nothing, ...over }
 }
 
 /** A cost ceiling for each principal and hour, unless said otherwise. */

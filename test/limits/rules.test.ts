@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { nameOf } from '../../access/oidc/claims.ts'
 import { factorOf, LimitRule, matcherOf, subjectOf, windowAt } from '../../limits/rules.ts'
 import { payer, rule } from './payers.ts'
 
@@ -50,6 +52,50 @@ describe('whose allowance it is', () => {
   }
   test('who has no organization is not counted by one', () => assert.equal(subjectOf(rule({ over: 'organization' }), payer()), null))
   test('who has no key of ours is counted as themselves', () => assert.equal(subjectOf(rule({ over: 'key' }), payer()), 'alice'))
+
+  describe('of who comes by a client of an identity provider', () => {
+    const limit = rule({ over: 'key' })
+    const byClient = (client: string, sub: string) => {
+      const [keyId, principal] = [nameOf('idp', client), nameOf('idp', sub)]
+      assert.ok(principal !== null)
+      return subjectOf(limit, payer({ keyId, principal, sharedKey: true }))
+    }
+
+    test('is that client and the caller', () => assert.equal(byClient('web', 'alice'), 'idp:web++idp:alice'))
+
+    test('is nobody else’s, whatever clients and callers are called', () => {
+      const text = fc.string({ unit: fc.constantFrom('a', ':', '+', '|', 'idp:', '2', 'B'), minLength: 1, maxLength: 12 })
+      const pair = fc.tuple(text, text)
+      fc.assert(
+        fc.property(pair, pair, ([client, sub], [otherClient, otherSub]) => {
+          const same = client === otherClient && sub === otherSub
+          assert.equal(byClient(client, sub) === byClient(otherClient, otherSub), same)
+          // Nor that of a caller whose token names no client.
+          assert.notEqual(byClient(client, sub), nameOf('idp', otherSub))
+        }),
+        {
+          seed: 1,
+          numRuns: 2_000,
+          examples: [
+            [
+              ['a+', 'b'],
+              ['a', '+b'],
+            ],
+            [
+              ['a', 'idp:b'],
+              ['a:idp', 'b'],
+            ],
+          ],
+        },
+      )
+    })
+
+    test('is themselves where both together are longer than a name may be', () => {
+      const longest = 'x'.repeat(128 - 'idp:web++idp:'.length)
+      assert.equal(byClient('web', longest), `idp:web++idp:${longest}`)
+      assert.equal(byClient('web', `${longest}x`), `idp:${longest}x`)
+    })
+  })
 })
 
 describe('to whom it applies', () => {
