@@ -37,7 +37,10 @@ export type Order =
       readonly outputs: readonly number[]
     }
   | { readonly type: 'dispose'; readonly id: number; readonly key: string }
+  /** When everything before it is done. */
   | { readonly type: 'end' }
+  /** At once: what is under way loses its device, and fails. Understood on WebGPU alone. */
+  | { readonly type: 'lose' }
 
 export type Report =
   | { readonly type: 'opened'; readonly backend: OpenedBackend }

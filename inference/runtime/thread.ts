@@ -50,7 +50,7 @@ export class ModelThread {
       // A thread that is in native code ends when that returns, if ever: nothing waits for it.
       giveUp(new Error(`a batch ran for more than ${maxRunMs} ms`))
       worker.unref()
-      void worker.terminate()
+      this.#end()
     })
     this.gone = gone.then((error) => {
       this.#dead = true
@@ -100,12 +100,22 @@ export class ModelThread {
   async close(): Promise<void> {
     const order: Order = { type: 'end' }
     this.#worker.postMessage(order, [])
-    const timer = setTimeout(() => void this.#worker.terminate(), endMs)
+    const timer = setTimeout(() => this.#end(), endMs)
     await this.gone
     clearTimeout(timer)
   }
 
-  #ask(orderOf: (id: number) => Exclude<Order, { type: 'end' }>, buffers: ArrayBuffer[]): Promise<Report> {
+  /**
+   * Dawn ends the whole process where a thread is terminated that waits for it (node-addon-api 902 has one of the reasons). But whoever
+   * waits for a device does not hold the thread up: it hears that the device is to go, and then nothing keeps it.
+   */
+  #end(): void {
+    const order: Order = { type: 'lose' }
+    if (this.backend.name === 'webgpu') this.#worker.postMessage(order, [])
+    else void this.#worker.terminate()
+  }
+
+  #ask(orderOf: (id: number) => Exclude<Order, { type: 'end' | 'lose' }>, buffers: ArrayBuffer[]): Promise<Report> {
     return new Promise((resolve, reject) => {
       if (this.#dead) return reject(lost(new Error('it has ended')))
       const order = orderOf(this.#next++)

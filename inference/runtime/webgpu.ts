@@ -29,6 +29,15 @@ export async function offerWebGpu(real: boolean): Promise<void> {
   Object.defineProperty(globalThis.navigator, 'gpu', { value: gpu, configurable: true })
 }
 
+/** Takes its device from a backend on WebGPU: whatever waits for it fails. */
+export function loseDevice(backend: object): void {
+  if ('device' in backend && isDevice(backend.device)) backend.device.destroy()
+}
+
+function isDevice(device: unknown): device is { destroy(): void } {
+  return typeof device === 'object' && device !== null && 'destroy' in device && typeof device.destroy === 'function'
+}
+
 function isDawn(module: unknown): module is Dawn {
   return typeof module === 'object' && module !== null && 'create' in module && typeof module.create === 'function' && 'globals' in module
 }

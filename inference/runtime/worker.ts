@@ -5,6 +5,7 @@ import { type ModelContent, readVersion } from '../registry.ts'
 import { type BackendChoice, openBackend } from './backend.ts'
 import { loadNetwork, type Network } from './network.ts'
 import { buffersOf, type Held, type Order, type Report } from './protocol.ts'
+import { loseDevice } from './webgpu.ts'
 
 // The thread of one pool: reads, builds and runs models, one thing at a time, in the order asked for. What waits is known on the
 // other side alone.
@@ -17,6 +18,7 @@ const networks = new Map<string, Network>()
 let turn = Promise.resolve()
 
 port.on('message', (order: Order) => {
+  if (order.type === 'lose') return lose()
   // Files are read while models run; building and running take their turn.
   if (order.type === 'load') void load(order)
   else turn = turn.then(() => perform(order))
@@ -62,7 +64,7 @@ async function build({ id, key, info, maxItems }: Extract<Order, { type: 'load' 
   }
 }
 
-async function perform(order: Exclude<Order, { type: 'load' }>): Promise<void> {
+async function perform(order: Exclude<Order, { type: 'load' | 'lose' }>): Promise<void> {
   if (order.type === 'run') return run(order)
   if (order.type === 'dispose') {
     networks.get(order.key)?.dispose()
@@ -71,6 +73,12 @@ async function perform(order: Exclude<Order, { type: 'load' }>): Promise<void> {
     return
   }
   for (const network of networks.values()) network.dispose()
+  port?.close()
+}
+
+/** Nothing waits for the device any more, so the thread comes to its end. */
+function lose(): void {
+  loseDevice(tf.backend())
   port?.close()
 }
 

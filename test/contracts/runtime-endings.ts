@@ -5,10 +5,10 @@ import { valueOf } from './metric-value.ts'
 import { ask, double, row, tensor, type Using, until } from './runtime-ask.ts'
 
 /** Requests that nobody waits for any more, and threads that end. */
-export function endings(using: Using): void {
+export function endings(using: Using, end: (thread: Worker) => void): void {
   deadlines(using)
   leaving(using)
-  deaths(using)
+  deaths(using, end)
 }
 
 function deadlines(using: Using): void {
@@ -44,7 +44,7 @@ function leaving(using: Using): void {
   })
 }
 
-function deaths(using: Using): void {
+function deaths(using: Using, end: (thread: Worker) => void): void {
   test('a thread that ends fails its requests, is away for a while, and comes back with its models', async () => {
     let thread: Worker | undefined
     process.once('worker', (started) => {
@@ -57,7 +57,7 @@ function deaths(using: Using): void {
     await using({ pools, backoff: { firstMs: 50, mostMs: 50 } }, async (runtime, registry) => {
       assert.equal(await double(runtime, '2'), 42)
       const waiting = Promise.allSettled([double(runtime, '2'), double(runtime, '1')])
-      void thread?.terminate()
+      if (thread !== undefined) end(thread)
       for (const result of await waiting) assert.equal(result.status === 'rejected' && result.reason.code, 'INFERENCE_FAILED')
       assert.deepEqual([runtime.ready('a'), runtime.ready('b'), runtime.depth('a')], [false, true, 0])
       await assert.rejects(double(runtime, '2'), { code: 'POOL_AWAY' })

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import type { Worker } from 'node:worker_threads'
 import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import type { Tensor } from '../../inference/port.ts'
@@ -13,8 +14,12 @@ import { ask, double, row, tensor, type Using, until } from './runtime-ask.ts'
 import { endings } from './runtime-endings.ts'
 import { languageModel } from './runtime-language.ts'
 
-/** Models of other formats, several tensors, memory, deadlines, and threads that end. */
-export function modelContract(open: OpenRuntime): void {
+/**
+ * Models of other formats, several tensors, memory, deadlines, and threads that end.
+ *
+ * @param end ends a thread as if it had died
+ */
+export function modelContract(open: OpenRuntime, end = (thread: Worker) => void thread.terminate()): void {
   let modelsDir: string
   before(async () => {
     modelsDir = await mkdtemp(join(tmpdir(), 'cordon-contract-'))
@@ -35,7 +40,7 @@ export function modelContract(open: OpenRuntime): void {
   tensors(using)
   batching(using)
   memory(using, () => modelsDir)
-  endings(using)
+  endings(using, end)
   languageModel(using)
 }
 
