@@ -101,7 +101,10 @@ class Repartition {
       if (!faults.has(detector)) log.error({ err: error, detector }, 'a detector failed')
       faults.add(detector)
     }
-    this.#hosting = { ...options, onFault }
+    const onUnapplied: Hosting['onUnapplied'] = (at, error) => {
+      log.error({ err: error, ...at }, 'the detector host failed on a record and passed over it; this is a defect')
+    }
+    this.#hosting = { ...options, onFault, onUnapplied }
     this.#snapshots = new Snapshots(this.#context.snapshots, this.#hosting)
   }
 

@@ -18,7 +18,19 @@ export interface Meter {
 }
 
 /** Kinds of input that the host counts by topic: `cordon_host_<kind>_total`. */
-const counted = ['events', 'ticks', 'duplicates', 'late', 'unverifiable', 'clamped', 'skewed', 'evicted', 'expired', 'restated'] as const
+const counted = [
+  'events',
+  'ticks',
+  'duplicates',
+  'late',
+  'unverifiable',
+  'clamped',
+  'skewed',
+  'evicted',
+  'expired',
+  'restated',
+  'unapplied',
+] as const
 
 /** The metrics of the host, and the only place that knows of them: detectors are wrapped from outside. */
 export class HostMetrics {

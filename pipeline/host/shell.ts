@@ -89,13 +89,18 @@ class RunningHost implements DetectorHost {
   readonly #shadows: Shadows | null
   readonly #lanes = new Lanes()
   readonly #faults = new Map<string, number>()
+  #unapplied = 0
   #consumer: Consumer | null = null
   #timer: NodeJS.Timeout | null = null
   #closing = false
 
   constructor(options: DetectorHostOptions) {
     this.#options = options
-    this.#hosting = { ...options, onFault: (detector, error) => this.#report(detector, error) }
+    this.#hosting = {
+      ...options,
+      onFault: (detector, error) => this.#report(detector, error),
+      onUnapplied: (at, error) => this.#reportUnapplied(at, error),
+    }
     this.#topics = options.topics ?? topicsObserved(options.detectors)
     this.#detectors = options.detectors.map(({ definition }) => definition.id)
     const { bus, clock, log, group = 'detect', standby = null } = options
@@ -251,7 +256,14 @@ class RunningHost implements DetectorHost {
     const seen = (this.#faults.get(detector) ?? 0) + 1
     this.#faults.set(detector, seen)
     this.#context.metrics.failed(detector)
-    if (seen <= 10 || seen % 1_000 === 0) this.#options.log.error({ err: error, detector, seen }, 'a detector failed')
+    if (isSaid(seen)) this.#options.log.error({ err: error, detector, seen }, 'a detector failed')
+  }
+
+  #reportUnapplied(at: TopicPartition & { readonly offset: number }, error: unknown): void {
+    const seen = ++this.#unapplied
+    const text =
+      'the detector host failed on a record and passed over it; this is a defect, and `cordon query unseen` says whom it concerns'
+    if (isSaid(seen)) this.#options.log.error({ err: error, ...at, seen }, text)
   }
 
   /** Each part looks by itself, so that one that waits for the bus holds up no other. */
@@ -272,4 +284,9 @@ class RunningHost implements DetectorHost {
       this.#options.log.warn({ err: error }, 'the ends of the log are not known; trying again')
     }
   }
+}
+
+/** Of failures the first ten are logged, and every thousandth. */
+function isSaid(seen: number): boolean {
+  return seen <= 10 || seen % 1_000 === 0
 }

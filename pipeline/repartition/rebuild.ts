@@ -118,7 +118,8 @@ class Rebuild {
   #newHost(partition: number): PartitionHost {
     const { topic, growth, hosting } = this.#what
     const onFault = (detector: string, _key: string | null, error: unknown) => hosting.onFault(detector, error)
-    return createPartitionHost(hosting.detectors, { ...limitsOf(hosting), topic, partition, partitions: growth.to, onFault })
+    const onUnapplied = (offset: number, error: unknown) => hosting.onUnapplied({ topic, partition, offset }, error)
+    return createPartitionHost(hosting.detectors, { ...limitsOf(hosting), topic, partition, partitions: growth.to, onFault, onUnapplied })
   }
 
   /** What was written since the old snapshots, wherever the partition's keys may have been written to. */

@@ -548,6 +548,7 @@ describe('its snapshots', () => {
     const blank = new Snapshots(new SnapshotLog(new MemoryBus(new MemoryLog([snapshotTopic])), 'detect', () => epoch), {
       detectors: toys.requests ?? [],
       onFault: () => {},
+      onUnapplied: () => {},
       ...limits,
     }).blank('requests', 2)
     const hosts = [0, 1].map((partition) => {

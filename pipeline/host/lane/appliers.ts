@@ -9,6 +9,8 @@ export interface Hosting extends Partial<Limits> {
   readonly detectors: readonly HostedDetector[]
   /** Told of each failure of a detector, while what it does counts. */
   readonly onFault: (detector: string, error: unknown) => void
+  /** Told of each record that the host itself failed on, likewise. */
+  readonly onUnapplied: (at: TopicPartition & { readonly offset: number }, error: unknown) => void
 }
 
 /** How long a partition is, and how many the topic has. */
@@ -39,6 +41,9 @@ function newApplier({ topic, partition }: TopicPartition, { end, partitions }: E
   const onFault = (detector: string, _key: string | null, error: unknown) => {
     if (meter.on) hosting.onFault(detector, error)
   }
-  const host = createPartitionHost(detectors, { ...limitsOf(hosting), topic, partition, partitions, onFault })
+  const onUnapplied = (offset: number, error: unknown) => {
+    if (meter.on) hosting.onUnapplied({ topic, partition, offset }, error)
+  }
+  const host = createPartitionHost(detectors, { ...limitsOf(hosting), topic, partition, partitions, onFault, onUnapplied })
   return new Applier({ topic, partition, partitions, host, end, meter }, context)
 }

@@ -10,6 +10,7 @@ export const blindnessKinds = {
   skewed: { severity: 'low', title: "A sender's clock is off; its events were given the times they have by the log's clock" },
   evicted: { severity: 'low', title: 'Detector state was given up because there were more keys than the limit' },
   threw: { severity: 'low', title: 'A detector failed; the state of the keys concerned was dropped' },
+  unapplied: { severity: 'medium', title: 'The host itself failed on records and passed over them; not all detectors saw them' },
 } as const satisfies Record<string, { severity: Severity; title: string }>
 
 export type BlindnessKind = keyof typeof blindnessKinds
@@ -82,7 +83,7 @@ export class Blindness {
       this.#gaps.set(kind, gap)
     }
     gap.count += 1
-    gap.until = at
+    gap.until = Math.max(gap.until, at)
     gap.lastOffset = offset
     gap.earliest = Math.min(gap.earliest, concerns.from)
     gap.latest = Math.max(gap.latest, concerns.until)

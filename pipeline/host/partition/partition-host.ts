@@ -14,6 +14,8 @@ export interface PartitionHostOptions extends Partial<Limits> {
   readonly partitions?: number
   /** Told of each failure of a detector, for the log; findings never depend on it. */
   readonly onFault?: (detector: string, key: string | null, error: unknown) => void
+  /** Told of each record that the host itself failed on, and passed over. */
+  readonly onUnapplied?: (offset: number, error: unknown) => void
 }
 
 /** What is known of a record's clocks; without a stamp its times are taken as they are. */
@@ -28,7 +30,10 @@ export type HostInput = (Observation | EventOf<'tick'>) & Stamped
  * their order: a replay from the first record gives the findings of the live run, whatever was restarted.
  */
 export interface PartitionHost {
-  /** Applies the record at `offset`; what stands before {@link next} is already in, and ignored. */
+  /**
+   * Applies the record at `offset`; what stands before {@link next} is already in, and ignored. Never throws: a record that the
+   * host fails on is passed over and stated, or it would be applied again for ever.
+   */
   apply(event: HostInput, offset: number): Finding[]
   /** Passes over a record that is no event (dead-lettered). */
   skip(offset: number): void

@@ -7,13 +7,14 @@ import { type Limits, limitsOf } from '../limits.ts'
 import { SnapshotCut } from '../snapshot/cut.ts'
 import { restorePartition } from '../snapshot/restore.ts'
 import { type HostCounts, noCounts, type SnapshotHead, snapshotFormat } from '../snapshot/snapshot.ts'
-import { Blindness, type BlindnessKind, type Sighting } from './blindness.ts'
+import { Blindness, type BlindnessKind, type Gap, type Sighting } from './blindness.ts'
 import { type Entry, newEntry } from './keyed-state.ts'
 import type { HostInput, PartitionHost, PartitionHostOptions, SnapshotLines, Stamped } from './partition-host.ts'
 import { RecentIds } from './recent-ids.ts'
 import { judgeTime } from './sender-clock.ts'
 import { stateFinding } from './statement.ts'
-import { TimerHeap, timerOrder } from './timer-heap.ts'
+import { aboutFailed, aboutOf, subjectsOf } from './subjects.ts'
+import { type Due, TimerHeap, timerOrder } from './timer-heap.ts'
 import { Watermark } from './watermark.ts'
 
 /** @throws HostError `HOST_INVALID` for two detectors of one id, ZodError for parameters that do not parse */
@@ -78,8 +79,12 @@ class DetectorPartition implements PartitionHost {
     if (offset < this.next) return []
     this.next = offset + 1
     this.#begin(event.id, offset)
-    if (event.kind === 'tick') this.#onTick(event)
-    else this.#observe(event)
+    try {
+      if (event.kind === 'tick') this.#onTick(event)
+      else this.#observe(event)
+    } catch (error) {
+      this.#miss(event, error)
+    }
     return this.#out
   }
 
@@ -155,6 +160,20 @@ class DetectorPartition implements PartitionHost {
   #newBlindness(gaps?: ConstructorParameters<typeof Blindness>[1]): Blindness {
     const { topic, partition, partitions = 1 } = this.#options
     return new Blindness({ topic, partition, partitions }, gaps)
+  }
+
+  /**
+   * The host itself failed, and would on this record again: it is passed over, which is stated. What had come of it by then
+   * stays, as it does whenever the log is replayed.
+   */
+  #miss(event: HostInput, error: unknown): void {
+    const claimed = event.kind === 'tick' ? event.data.until : event.time
+    const time = Math.min(claimed, event.stamp?.appendedAt ?? claimed)
+    this.#note('unapplied', this.#watermark.at ?? time, aboutFailed(event, time))
+    // Where it fails on every record, nothing else comes to stating it.
+    const reached = Math.max(this.#watermark.at ?? 0, time)
+    for (let due = this.#blindness.due(); due !== undefined && due.at <= reached; due = this.#blindness.due()) this.#stateGap(due)
+    this.#tell(() => this.#options.onUnapplied?.(this.#offset, error))
   }
 
   /** A host's clock can be off, too: its ticks are bounded as any sender's times are. */
@@ -259,7 +278,7 @@ class DetectorPartition implements PartitionHost {
       const timer = entry === undefined ? undefined : { at: entry.wakeAt ?? 0, detector: entry.detector, key: entry.key }
       if (gap !== undefined && gap.at <= until && (timer === undefined || timerOrder(gap, timer) < 0)) {
         this.#expire(gap.at)
-        this.#state(this.#blindness.state(gap.gap, gap.at, this.#counts[gap.gap.kind]))
+        this.#stateGap(gap)
         continue
       }
       if (entry === undefined || timer === undefined || timer.at > until) break
@@ -299,6 +318,10 @@ class DetectorPartition implements PartitionHost {
     slot.keys.remove(entry)
   }
 
+  #stateGap({ gap, at }: Due & { readonly gap: Gap }): void {
+    this.#state(this.#blindness.state(gap, at, this.#counts[gap.kind]))
+  }
+
   #state(finding: Finding): void {
     this.#counts.findings += 1
     this.#out.push(finding)
@@ -317,7 +340,14 @@ class DetectorPartition implements PartitionHost {
     const { keys, ...whose } = observation === null ? { principal: null, keys: [] } : subjectsOf(observation)
     const about = { concerns: { from: time, until: time }, ...whose, keys: [...keys, key] }
     this.#note('threw', now, { ...about, detector: slot.definition.id })
-    this.#options.onFault?.(slot.definition.id, key, error)
+    this.#tell(() => this.#options.onFault?.(slot.definition.id, key, error))
+  }
+
+  /** Whoever is told may fail, as a log on a full disk does: findings never depend on it. */
+  #tell(listener: () => void): void {
+    try {
+      listener()
+    } catch {}
   }
 
   #note(kind: BlindnessKind, at: Instant, about: Partial<Sighting>): void {
@@ -337,24 +367,4 @@ class DetectorPartition implements PartitionHost {
 interface Failure {
   readonly now: Instant
   readonly observation: Observation | null
-}
-
-/** What an event that was not seen as it should have been is about. */
-function aboutOf(event: Observation, time: Instant): Partial<Sighting> {
-  return { concerns: { from: time, until: time }, ...subjectsOf(event) }
-}
-
-/** Whose event it is, and of which model, workload or node. */
-function subjectsOf({ kind, data }: Observation): { readonly principal?: string; readonly keys: readonly string[] } {
-  switch (kind) {
-    case 'request':
-      return { principal: data.principal, keys: [] }
-    case 'fingerprint':
-    case 'prompt':
-      return { principal: data.principal, keys: [data.model] }
-    case 'telemetry':
-      return { keys: [data.node] }
-    case 'flow':
-      return { keys: [data.workload] }
-  }
 }

@@ -1,3 +1,4 @@
+import { maxValueBytes } from '../../../bus/codec.ts'
 import type { DetectorDefinition, FindingDraft } from '../../../detectors/contract.ts'
 import { type EventId, Finding, type Instant } from '../../../schemas/index.ts'
 import { HostError } from '../errors.ts'
@@ -6,12 +7,14 @@ import type { Entry } from './keyed-state.ts'
 
 /** Episodes of one key whose revisions are counted; the least recently revised is forgotten. */
 const episodes = 1_024
+/** The longest draft whose finding fits a record, with all that is put around it. */
+const longestDraft = maxValueBytes - 16_384
 
 /**
  * Makes a finding of what a detector stated, and counts its revision. Null when it says, word for word, what the last
  * revision of the episode said.
  *
- * @throws HostError `DETECTOR_FAULT` when the result is not a valid finding, such as a confidence outside [0,1]
+ * @throws HostError `DETECTOR_FAULT` when the result is not a valid finding, such as a confidence outside [0,1], or fits no record
  */
 export function stateFinding(
   definition: DetectorDefinition,
@@ -19,9 +22,17 @@ export function stateFinding(
   draft: FindingDraft,
   at: { readonly time: Instant; readonly decidedBy: EventId | null },
 ): Finding | null {
-  const digest = sha256(JSON.stringify(draft)).slice(0, 16)
+  const text = JSON.stringify(draft)
+  const digest = sha256(text).slice(0, 16)
   const last = entry.revisions?.get(draft.opened)
   if (last?.digest === digest) return null
+  const bytes = Buffer.byteLength(text)
+  if (bytes > longestDraft) {
+    throw new HostError(
+      'DETECTOR_FAULT',
+      `${definition.id}: a finding of ${bytes} bytes; at most ${longestDraft} fit a record: put less in its evidence`,
+    )
+  }
   const { opened, threats, ...said } = draft
   const parsed = Finding.safeParse({
     ...said,

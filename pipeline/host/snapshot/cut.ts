@@ -1,3 +1,4 @@
+import { HostError } from '../errors.ts'
 import { type Entry, entryLine, type KeyedState } from '../partition/keyed-state.ts'
 import type { RecentIdsState } from '../partition/recent-ids.ts'
 import type { SnapshotHead } from './snapshot.ts'
@@ -19,6 +20,8 @@ export class SnapshotCut {
   #at: Entry | null = null
   /** Lines of entries that changed before they were reached. */
   readonly #kept: string[] = []
+  #over = false
+  #failure: HostError | null = null
 
   /** @param keys of each detector */
   constructor(head: SnapshotHead, recent: RecentIdsState, keys: readonly KeyedState[]) {
@@ -32,16 +35,20 @@ export class SnapshotCut {
     this.#unwalked = [...keys]
   }
 
-  /** To be called before an entry changes, moves or goes. */
+  /** To be called before an entry changes, moves or goes. Never throws: a state that is no JSON fails the snapshot, not its owner. */
   keep(entry: Entry): void {
-    if (entry.order > this.#touches) return
+    if (this.#over || entry.order > this.#touches) return
     if (entry === this.#at) this.#at = entry.newer
     if (entry.cut === this) return
-    entry.cut = this
-    this.#kept.push(entryLine(entry))
+    const line = this.#lineOf(entry)
+    if (line !== null) this.#kept.push(line)
   }
 
-  /** The next lines: as many as take `stretchMs` to make, but at least one. Null when there are no more. */
+  /**
+   * The next lines: as many as take `stretchMs` to make, but at least one. Null when there are no more.
+   *
+   * @throws HostError `DETECTOR_FAULT` for a state that cannot be made into a line: the snapshot is none
+   */
   read(stretchMs: number): string | null {
     const until = performance.now() + stretchMs
     let text = ''
@@ -50,11 +57,13 @@ export class SnapshotCut {
       if (line === null) break
       text += `${line}\n`
     }
+    if (this.#failure !== null) throw this.#failure
     return text === '' ? null : text
   }
 
   /** Nothing more will be read. */
   cancel(): void {
+    this.#over = true
     this.#before.length = 0
     this.#unwalked.length = 0
     this.#at = null
@@ -72,8 +81,21 @@ export class SnapshotCut {
       // Whatever comes after it was touched later still.
       this.#at = entry === null || entry.order > this.#touches ? null : entry.newer
       if (entry === null || entry.order > this.#touches || entry.cut === this) continue
-      entry.cut = this
+      return this.#lineOf(entry)
+    }
+  }
+
+  /** Null where it cannot be made, which ends the cut. */
+  #lineOf(entry: Entry): string | null {
+    entry.cut = this
+    try {
       return entryLine(entry)
+    } catch (cause) {
+      this.#failure = new HostError('DETECTOR_FAULT', `${entry.detector}: the state of a key is no JSON; no snapshot can hold it`, {
+        cause,
+      })
+      this.cancel()
+      return null
     }
   }
 }

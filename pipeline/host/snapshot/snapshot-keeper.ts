@@ -7,7 +7,7 @@ import { otherSlot, type SnapshotSlot } from './snapshot-log.ts'
 
 /** Longest stretch of serialising before the event loop gets its turn, milliseconds. */
 const sliceMs = 2
-/** A snapshot that took so much work, milliseconds, is followed by at least `restShare` times as long without one. */
+/** A snapshot that took so much work, milliseconds, even in vain, is followed by at least `restShare` times as long without one. */
 const dearMs = 50
 const restShare = 20
 
@@ -79,13 +79,16 @@ export class SnapshotKeeper {
     const slot = otherSlot(this.#slot)
     const timer = { workMs: 0 }
     const place = { topic, partition, partitions, slot, offset: cut.offset }
-    const bytes = await snapshots.write(place, inSlices(cut, timer), () => !this.#stopped && mayWrite())
+    const bytes = await snapshots
+      .write(place, inSlices(cut, timer), () => !this.#stopped && mayWrite())
+      .finally(() => {
+        if (timer.workMs >= dearMs) this.#restUntil = performance.now() + restShare * timer.workMs
+      })
     if (bytes === null) return
     this.#slot = slot
     this.saved = { offset: cut.offset, at }
     metrics.snapshotBytes.set({ topic, partition: String(partition) }, bytes)
     metrics.snapshotSeconds.observe(timer.workMs / 1_000)
-    if (timer.workMs >= dearMs) this.#restUntil = performance.now() + restShare * timer.workMs
   }
 }
 

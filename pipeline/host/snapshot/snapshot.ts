@@ -24,6 +24,8 @@ export const HostCounts = z.object({
   /** States dropped because nothing touched them for `idleMs`. */
   expired: count,
   threw: count,
+  /** Records that the host itself failed on. Snapshots of before it was counted do not have it. */
+  unapplied: count.default(0),
   findings: count,
   /** Findings that said nothing new about their episode, and were not repeated. */
   restated: count,
@@ -42,6 +44,7 @@ export function noCounts(): HostCounts {
     evicted: 0,
     expired: 0,
     threw: 0,
+    unapplied: 0,
     findings: 0,
     restated: 0,
   }
