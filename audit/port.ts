@@ -1,4 +1,4 @@
-import type { Instant, Operation, Outcome } from '../schemas/index.ts'
+import type { Denial, Instant, Operation, Outcome } from '../schemas/index.ts'
 
 /** What is kept of one request, or of one thing that a person ordered. */
 export interface AuditEntry {
@@ -22,6 +22,8 @@ export interface AuditEntry {
   readonly cost: number
   readonly outcome: Outcome | string
   readonly status: number
+  /** Why it was denied; null where it was not, and absent from records that were made before it was written down. */
+  readonly denial: Denial | null
   readonly hardening: string
   readonly lease: string | null
   /** Version of the policies that allowed or denied it, and which of them; empty without an engine. */

@@ -68,6 +68,8 @@ export function encodeEntry(log: string, seq: number, prev: string, entry: Audit
     lease: boundedOrNull(entry.lease),
     policy: bounded(entry.policy),
     policies: entry.policies.length <= mostPolicies ? entry.policies : entry.policies.slice(0, mostPolicies),
+    // Fields are added at the end: a record says which it has, and none is ever written anew.
+    denial: entry.denial,
   }
   const text = JSON.stringify(kept)
   // Half a surrogate pair cannot be UTF-8, and readers of JSON differ over its escape.

@@ -22,6 +22,7 @@ export function auditEntry(exchange: Exchange, event: RequestEvent, id: string):
     cost: event.cost,
     outcome: event.outcome,
     status: event.status,
+    denial: event.denial,
     hardening: event.hardening,
     lease: event.lease,
     policy: decision?.version ?? '',

@@ -21,6 +21,7 @@ export function orderEntry({ id, by, at, order }: Command, { ok, code }: Command
     cost: 0,
     outcome: ok ? 'done' : (code ?? 'failed'),
     status: ok ? 200 : 409,
+    denial: null,
     hardening: 'none',
     lease: order.kind === 'release' ? order.lease : null,
     policy: '',

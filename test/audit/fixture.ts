@@ -37,6 +37,7 @@ export function entry(number: number, changes: Partial<AuditEntry> = {}): AuditE
     cost: 0.25,
     outcome: 'served',
     status: 200,
+    denial: null,
     hardening: 'none',
     lease: null,
     policy: 'p1',

@@ -2,13 +2,16 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { verifyProof } from '../../audit/proof.ts'
 import { type EntryFilter, exportAll, type KeptEntry, Prover } from '../../audit/source.ts'
 import { verifyExport } from '../../audit/verify.ts'
+import { newEvent } from '../../bus/codec.ts'
 import { readExport, writeExport } from '../../cli/audit-file.ts'
 import { StoredAudit } from '../../cli/audit-store.ts'
 import type { Client } from '../../cli/client.ts'
+import type { CordonEvent } from '../../schemas/index.ts'
 import { openStore, rowOf, type Store } from '../../store/index.ts'
 import { entry, exported, openKept, silent, start, temporaryDir } from './fixture.ts'
 
@@ -18,6 +21,22 @@ let dir = ''
 let lines: string[] = []
 let publicKeys: string[] = []
 const cleanups: (() => void)[] = []
+
+/** What a node exported when its records did not say yet why a request was denied, and the key that signed it. */
+const olderFile = new URL('before-denial.ndjson', import.meta.url)
+const older = readFileSync(olderFile, 'utf8').trimEnd().split('\n')
+
+/** As the log carried it. */
+function olderEvents(): CordonEvent<'audit'>[] {
+  return older.map((line, at) => {
+    const text = line.startsWith('{"log"') ? line : (JSON.parse(line) as { checkpoint: string }).checkpoint
+    const [, log = ''] = /(?:"log":"|node-0\/)([0-9a-f]{20})/.exec(text) ?? []
+    const data = line.startsWith('{"log"')
+      ? ({ form: 'record', seq: Number(/"seq":(\d+)/.exec(text)?.[1]) } as const)
+      : ({ form: 'checkpoint', seq: Number(text.split('\n')[1]) } as const)
+    return newEvent('audit', { writer: 'node-0', log, ...data, text }, 'node-0', start + at)
+  })
+}
 
 /** The console's API with nothing between: what is asked goes to the store as JSON carries it. */
 function clientOf(opened: Store): Client {
@@ -40,9 +59,11 @@ before(async () => {
     if (number % 16 === 0) one.trail.checkpoint()
   }
   two.trail.append(entry(51, { principal: 'ana', method: 'order', operation: 'contain', resource: 'principal:mallory' }))
+  two.trail.append(entry(52, { principal: 'erin', outcome: 'denied', status: 403, denial: 'undecided' }))
   two.trail.close()
-  const events = [...one.events, ...two.events]
-  publicKeys = [one, two].map(({ trail }) => trail.state().publicKey)
+  const events = [...olderEvents(), ...one.events, ...two.events]
+  const [, olderKey = ''] = /"publicKey":"([^"]+)"/.exec(older[0] ?? '') ?? []
+  publicKeys = [olderKey, ...[one, two].map(({ trail }) => trail.state().publicKey)]
   lines = exported(events)
   store = await openStore({ path: join(dir, 'store'), log: silent })
   await store.migrate()
@@ -64,7 +85,7 @@ describe('a trail in the store', () => {
       const bytes = readFileSync(file)
       assert.deepEqual((name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString().trimEnd().split('\n'), lines)
       const verdict = await verifyExport(readExport(file), { keys: publicKeys })
-      assert.deepEqual([verdict.problems, verdict.records, verdict.logs.length, verdict.unsigned], [[], 53, 2, 2])
+      assert.deepEqual([verdict.problems, verdict.records, verdict.logs.length, verdict.unsigned], [[], 58, 3, 2])
     }
   })
 
@@ -83,6 +104,27 @@ describe('a trail in the store', () => {
     assert.deepEqual((await store.sql(`SELECT ${columns} FROM audit WHERE principal = 'ana'`)).rows, [
       { operation: 'contain', resource: 'principal:mallory', principal: 'ana', outcome: 'served', cost: 0.25 },
     ])
+  })
+
+  test('tells why a request was denied, where its record says it, and keeps older records as they are', async () => {
+    const { rows } = await store.sql("SELECT writer, seq, outcome, denial FROM audit WHERE outcome != '' ORDER BY writer, seq LIMIT 3")
+    assert.deepEqual(rows, [
+      { writer: 'node-0', seq: 1, outcome: 'served', denial: null },
+      { writer: 'node-0', seq: 2, outcome: 'denied', denial: null },
+      { writer: 'node-0', seq: 3, outcome: 'denied', denial: null },
+    ])
+    const denied = await store.sql("SELECT principal, denial, text FROM audit WHERE denial != '' ORDER BY seq")
+    assert.deepEqual(
+      denied.rows.map(({ principal, denial, text }) => [principal, denial, JSON.parse(String(text)).denial]),
+      [['erin', 'undecided', 'undecided']],
+    )
+    const texts = (await entriesOf({ principal: 'dora' })).map(({ text }) => text)
+    assert.deepEqual(
+      texts,
+      older.filter((line) => line.includes('"kind":"entry"')),
+    )
+    const verdict = await verifyExport(readExport(fileURLToPath(olderFile)), { keys: publicKeys })
+    assert.deepEqual([verdict.ok, verdict.records], [true, 4])
   })
 
   test('proves a record with the key of its writer, once a checkpoint covers it', async () => {

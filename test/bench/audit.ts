@@ -82,7 +82,7 @@ function entryOf(number: number): AuditEntry {
     ...{ id: uuidv7(start + number, Buffer.from(`entry ${number}`.padStart(10, '-'))), at: start + number },
     ...{ principal: `principal-${number % 1_000}`, organization: 'acme', keyId: 'key-a', method: 'key' },
     ...{ operation: 'chat', resource: 'language', version: '1', input: '00000000000000aa', prompt: null },
-    ...{ tokensIn: number % 500, tokensOut: 64, cost: 0.25, outcome: 'served', status: 200 },
+    ...{ tokensIn: number % 500, tokensOut: 64, cost: 0.25, outcome: 'served', status: 200, denial: null },
     ...{ hardening: 'none', lease: null, policy: '0123456789abcdef', policies: ['callers-may-infer'] },
   }
 }

@@ -7,6 +7,7 @@ import { SharedMeter } from '../../limits/meter.ts'
 import type { Payer, Reservation, Usage } from '../../limits/port.ts'
 import { LimitRule } from '../../limits/rules.ts'
 import type { PolicyDecision } from '../../policy/port.ts'
+import type { Denial } from '../../schemas/index.ts'
 import { type Fixture, inferBody, openFixture } from './node-fixture.ts'
 
 const alice: Identity = {
@@ -216,4 +217,28 @@ describe('what happened', () => {
       assert.equal(entry?.input, fingerprint?.exact)
     })
   })
+
+  const mallory: Identity = { ...alice, principal: 'mallory' }
+  const rows: readonly { readonly denial: Denial | null; readonly identity?: Identity; readonly decision?: Partial<PolicyDecision> }[] = [
+    { denial: null },
+    { denial: 'capability', identity: { ...alice, capabilities: [] } },
+    { denial: 'lease', identity: mallory },
+    { denial: 'policy', decision: { allowed: false } },
+    { denial: 'undecided', decision: { allowed: false, errors: ['policy engine away'] } },
+  ]
+  for (const { denial, identity = alice, decision = {} } of rows) {
+    it(`is chained with why it was denied: ${denial}`, async () => {
+      const entries: AuditEntry[] = []
+      const audit = { append: (entry: AuditEntry) => void entries.push(entry) }
+      await within({ ...knows({ ok: true, identity }), ...decides(decision, false), audit }, async (fixture) => {
+        await fixture.contain('principal:mallory', 'deny-principal')
+        assert.equal((await infer(fixture)).statusCode, denial === null ? 200 : 403)
+        assert.deepEqual(
+          entries.map((entry) => [entry.outcome, entry.denial]),
+          [[denial === null ? 'served' : 'denied', denial]],
+        )
+        assert.equal((await fixture.eventsOf('requests'))[0]?.denial, denial)
+      })
+    })
+  }
 })
