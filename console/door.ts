@@ -122,12 +122,17 @@ export class Door {
     const now = this.#clock()
     const decide = (secondFactorAt: Instant | null) => permission.decide({ ...callerOf(operator), secondFactorAt }, act, request.ip, now)
     let decision = await decide(this.#secondFactorAt(request, now))
-    // Where a proof would change nothing, policies are not asked twice, and do not count it twice.
-    const couldProve = decision.errors.length === 0 && operator.kind !== 'machine'
-    if (!decision.allowed && couldProve && (await decide(now)).allowed) {
-      this.demandSecondFactor(request)
-      // A provider's proof may be fresh enough for the door and not for the policies.
-      decision = await decide(this.#secondFactorAt(request, now))
+    try {
+      // Where a proof would change nothing, policies are not asked twice.
+      const couldProve = decision.errors.length === 0 && operator.kind !== 'machine'
+      if (!decision.allowed && couldProve && (await decide(now)).allowed) {
+        this.demandSecondFactor(request)
+        // A provider's proof may be fresh enough for the door and not for the policies.
+        decision = await decide(this.#secondFactorAt(request, now))
+      }
+    } finally {
+      // Once, however often they were asked; also where the proof is missing or wrong.
+      if (!decision.allowed) permission.denied(decision)
     }
     if (decision.allowed) return
     const { policies, errors, version } = decision

@@ -15,8 +15,10 @@ export interface Act {
 
 /** What the console asks before it passes on what a person wants. */
 export interface Permission {
-  /** @param address of who asks */
+  /** What policies would say; nothing is counted by it. @param address of who asks */
   decide(caller: Caller, act: Act, address: string, now: Instant): PolicyDecision | Promise<PolicyDecision>
+  /** Told once of each act that was refused, with the decision that stands. */
+  denied(decision: PolicyDecision): void
 }
 
 /** The principal that a target is, or that has the key which it is. */

@@ -1,11 +1,19 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
-import type { PolicyDecision, PolicyEngine } from './port.ts'
+import type { PolicyDecision, PolicyEngine, PolicyRequest } from './port.ts'
 
 /** Labels of policies that denied, so that no engine can make more of them. */
 const mostLabels = 256
 
+/** An engine whose denials are counted. */
+export interface CountedEngine extends PolicyEngine {
+  /** Decides, and counts nothing yet: for who asks what would be, or asks again. What came of it is for {@link note}. */
+  consider(request: PolicyRequest): PolicyDecision | Promise<PolicyDecision>
+  /** Counts what was considered, where it denies and stands. */
+  note(decision: PolicyDecision): void
+}
+
 /** The same engine, counted. No label names a principal; those of policies are the operators' own words. */
-export function counted(engine: PolicyEngine, registry: Registry): PolicyEngine {
+export function counted(engine: PolicyEngine, registry: Registry): CountedEngine {
   const registers = [registry]
   const denials = new Counter({
     name: 'cordon_policy_denials_total',
@@ -24,12 +32,18 @@ export function counted(engine: PolicyEngine, registry: Registry): PolicyEngine 
     if (labels.size < mostLabels) labels.add(policy)
     return labels.has(policy) ? policy : 'other'
   }
-  const count = (decision: PolicyDecision) => {
+  const note = ({ allowed, errors, policies }: PolicyDecision) => {
+    if (allowed) return
+    if (errors.length > 0) denials.inc({ policy: 'error' })
+    else if (policies.length === 0) denials.inc({ policy: 'none' })
+    else for (const policy of policies) denials.inc({ policy: labelOf(policy) })
+  }
+  const timed = (decision: PolicyDecision) => {
     duration.observe(decision.tookMicros / 1_000_000)
-    if (decision.allowed) return decision
-    if (decision.errors.length > 0) denials.inc({ policy: 'error' })
-    else if (decision.policies.length === 0) denials.inc({ policy: 'none' })
-    else for (const policy of decision.policies) denials.inc({ policy: labelOf(policy) })
+    return decision
+  }
+  const noted = (decision: PolicyDecision) => {
+    note(timed(decision))
     return decision
   }
   return {
@@ -38,7 +52,12 @@ export function counted(engine: PolicyEngine, registry: Registry): PolicyEngine 
     },
     decide: (request) => {
       const decision = engine.decide(request)
-      return decision instanceof Promise ? decision.then(count) : count(decision)
+      return decision instanceof Promise ? decision.then(noted) : noted(decision)
     },
+    consider: (request) => {
+      const decision = engine.decide(request)
+      return decision instanceof Promise ? decision.then(timed) : timed(decision)
+    },
+    note,
   }
 }

@@ -3,7 +3,7 @@ import type { Permission as Administration } from '../../console/permission.ts'
 import type { ServedConfiguration } from '../../inference/configuration.ts'
 import type { Permission } from '../../inference/server/permission.ts'
 import { policyRequests } from '../../policy/context.ts'
-import { counted } from '../../policy/counted.ts'
+import { type CountedEngine, counted } from '../../policy/counted.ts'
 import { openCountries } from '../../policy/countries.ts'
 import type { OpaEngine } from '../../policy/opa.ts'
 import type { PolicyEngine } from '../../policy/port.ts'
@@ -14,7 +14,7 @@ import type { Context } from './context.ts'
 
 /** An engine, and how it is asked. */
 export interface Policy {
-  readonly engine: PolicyEngine
+  readonly engine: CountedEngine
   readonly risks: Risks
   readonly requestOf: ReturnType<typeof policyRequests>
 }
@@ -60,8 +60,9 @@ export function administrationOf(
   return {
     decide(caller, { action, resource, about: target }, address, now) {
       const labels = action === 'promote' ? configurationOf(resource).labels : null
-      return engine.decide(requestOf(caller, { action, resource, labels, address, purpose: null, target, now }))
+      return engine.consider(requestOf(caller, { action, resource, labels, address, purpose: null, target, now }))
     },
+    denied: (decision) => engine.note(decision),
   }
 }
 

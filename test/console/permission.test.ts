@@ -15,6 +15,7 @@ import { createConsole } from '../../console/server.ts'
 import { configurations, ModelConfiguration } from '../../inference/configuration.ts'
 import { CedarEngine } from '../../policy/cedar.ts'
 import { policyRequests } from '../../policy/context.ts'
+import { counted } from '../../policy/counted.ts'
 import { defaultFolder, readPolicies } from '../../policy/directory.ts'
 import { OpaEngine } from '../../policy/opa.ts'
 import { policySetOf } from '../../policy/policy-set.ts'
@@ -54,7 +55,8 @@ async function open(t: TestContext, engine: PolicyEngine, { risk = 0, identity =
     },
   }
   const risks = risksOf(new Map([['mallory', riskOf(risk)]]))
-  const policy = { engine: noted, risks, requestOf: policyRequests({ countryOf: () => 'DE', risks, secondFactorMs }) }
+  const registry = new Registry()
+  const policy = { engine: counted(noted, registry), risks, requestOf: policyRequests({ countryOf: () => 'DE', risks, secondFactorMs }) }
   const digits = ModelConfiguration.parse({ labels: { sensitivity: 'restricted', owner: 'acme' } })
   const ports = fakePorts()
   ports.actions.waiting = () => [{ id: waiting, target: 'principal:mallory', responder: 'rotate-key' }] as never
@@ -80,6 +82,11 @@ async function open(t: TestContext, engine: PolicyEngine, { risk = 0, identity =
   })
   return {
     ...{ ports, asked },
+    /** By policy, how often it denied something. */
+    denials: async () => {
+      const metric = await registry.getSingleMetric('cordon_policy_denials_total')?.get()
+      return Object.fromEntries(metric?.values.map(({ labels, value }) => [labels['policy'], value]) ?? [])
+    },
     account: (name: string, ...roles: string[]) => {
       const made = administrators.create({ name, capabilities: ['administration', 'promotion'], roles, expiresAt: null }, start)
       const { secret } = administrators.enrol(name)
@@ -235,18 +242,43 @@ describe('the strict policies', () => {
   })
 })
 
+describe('what policies deny is counted once', () => {
+  it('whether a second factor is missing, wrong, or would change nothing', async (t) => {
+    const { account, denials, post } = await open(t, cedar('strict'))
+    const { token, otp } = account('olga', 'administrator')
+    assert.equal((await post('/api/containments', contain, { token })).status, 403)
+    assert.deepEqual(await denials(), { none: 1 })
+    assert.equal((await post('/api/containments', contain, { token, otp: '000000' })).status, 403)
+    assert.deepEqual(await denials(), { none: 2 })
+    // With the code it is done: what policies would have said without it was no denial.
+    assert.equal((await post('/api/containments', contain, { token, otp })).status, 201)
+    assert.deepEqual(await denials(), { none: 2 })
+    const outside = await post('/api/containments', contain, { ...account('uwe', 'administrator'), from: '192.0.2.1' })
+    assert.equal(outside.body['code'], 'FORBIDDEN')
+    assert.deepEqual(await denials(), { none: 2, 'the-office-administers': 1 })
+    assert.equal((await post('/api/containments', contain, { token: machine })).status, 403)
+    assert.deepEqual(await denials(), { none: 3, 'the-office-administers': 1 })
+  })
+
+  it('of several things that are asked together the one that is denied', async (t) => {
+    const { denials, post } = await open(t, everything(false))
+    await post('/api/containments', { ...contain, action: 'rotate-key' })
+    assert.deepEqual(await denials(), { p: 1 })
+  })
+})
+
 describe('policies that cannot be asked', () => {
   it('let nothing be done, and say so', async (t) => {
     const agent = new OpaEngine({ url: 'http://127.0.0.1:1', path: 'p', token: null, deadlineMs: 5_000, clock: () => start })
     t.after(() => agent.close())
-    const { ports, account, post } = await open(t, agent)
+    const { ports, account, denials, post } = await open(t, agent)
     const olga = account('olga', 'administrator')
     for (const credentials of [olga, { token: machine }, {}]) {
       const { status, body } = await post('/api/containments', contain, credentials)
       assert.deepEqual([status, body['code']], [503, 'UNDECIDED'])
       assert.match(body['detail'] ?? '', /policy engine away/)
     }
-    assert.deepEqual(ports.calls, [])
+    assert.deepEqual([ports.calls, await denials()], [[], { error: 3 }])
   })
 })
 

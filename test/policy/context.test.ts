@@ -115,6 +115,20 @@ describe('counting decisions', () => {
     assert.match(await registry.metrics(), /cordon_policy_decision_seconds_count 304/)
   })
 
+  it('counts what was only considered once it stands, and how long it took at once', async () => {
+    for (const later of [false, true]) {
+      const registry = new Registry()
+      const decision: PolicyDecision = { allowed: false, policies: ['a'], version: 'v', errors: [], tookMicros: 5 }
+      const engine = counted({ version: 'v', decide: () => (later ? Promise.resolve(decision) : decision) }, registry)
+      for (let i = 0; i < 3; i++) assert.equal(await engine.consider(ask()), decision)
+      assert.doesNotMatch(await registry.metrics(), /cordon_policy_denials_total\{/)
+      engine.note(decision)
+      engine.note({ ...decision, allowed: true })
+      assert.match(await registry.metrics(), /cordon_policy_denials_total\{policy="a"\} 1\n/)
+      assert.match(await registry.metrics(), /cordon_policy_decision_seconds_count 3/)
+    }
+  })
+
   it('counts those that take a while too', async () => {
     const registry = new Registry()
     const decision: PolicyDecision = { allowed: false, policies: [], version: '', errors: ['x'], tookMicros: 5 }
