@@ -22,6 +22,7 @@ import { benchHost } from './host.ts'
 import { benchLimits } from './limits.ts'
 import { benchLimitNodes } from './limits-nodes.ts'
 import { benchNode } from './node.ts'
+import { benchPolicy } from './policy.ts'
 import { benchResponse } from './response.ts'
 import { benchRuntime } from './runtime.ts'
 import { benchSink } from './sink.ts'
@@ -69,6 +70,7 @@ const sections: Readonly<Record<string, () => Promise<unknown>>> = {
   node: () => benchNode(short ? { roundMs: 500, rounds: 2 } : {}),
   ablation: () => benchAblation(short),
   doors: () => benchDoors(short),
+  policy: async () => benchPolicy(scale(400)),
   audit: () => benchAudit(scale(1_000_000)),
   runtime: () => benchRuntime(),
   host: () => benchHost({ events: scale(20_000) }),
