@@ -4,15 +4,18 @@ import { Fence } from '../bus/fence.ts'
 import type { BusRecord, EventBus, Position } from '../bus/port.ts'
 import { Progress } from '../bus/progress.ts'
 import { openTail } from '../bus/tail.ts'
-import type { Instant } from '../schemas/index.ts'
+import type { Instant, Spending } from '../schemas/index.ts'
 import { Ledger } from './ledger.ts'
 import type { LimitRule } from './rules.ts'
+import { Unanswered } from './unanswered.ts'
 
 /** By which shares are written: the charge of the process that writes the control topics. */
 export interface ShareCharge extends Pick<EventBus, 'publish'> {
   readonly held: boolean
   /** Taking charge waits until what was written before is known. */
   follow(topic: 'shares', reached: (position: Position) => Promise<unknown>): void
+  /** Called when this process is in charge, and what was written before is known. */
+  onTake(listener: () => void): void
 }
 
 export interface AllocatorOptions {
@@ -51,6 +54,7 @@ export async function openAllocator(options: AllocatorOptions): Promise<Allocato
 class LoggedAllocator implements Allocator {
   readonly #options: AllocatorOptions
   readonly #ledger: Ledger
+  readonly #unanswered = new Unanswered()
   readonly #fence = new Fence('shares')
   readonly #progress = new Progress()
   readonly #tails: { close(): Promise<void> }[] = []
@@ -73,8 +77,9 @@ class LoggedAllocator implements Allocator {
       this.#progress.note(records)
     }
     charge.follow('shares', (position) => this.#progress.reached(position))
+    charge.onTake(() => this.#answer())
     this.#tails.push(await openTail(bus, { topic: 'shares', from: 'start', onRecords, onError }))
-    // What was asked before is asked again by whoever still needs it.
+    // What was asked before this process began is asked again by whoever still needs it.
     this.#tails.push(await bus.tail({ topic: 'spending', from: 'end', onRecords: (records) => this.#hear(records), onError }))
     this.#timer = setInterval(() => this.#expire(), expireMs).unref()
   }
@@ -98,22 +103,40 @@ class LoggedAllocator implements Allocator {
     if (record.value === null) return this.#ledger.forget(record.key)
     this.#parsed(record, () => {
       const event = decode(record)
-      if (event.kind === 'share') this.#ledger.learn(event.data)
+      if (event.kind !== 'share') return
+      this.#ledger.learn(event.data)
+      this.#unanswered.forget(event.data)
     })
   }
 
   #hear(records: readonly BusRecord[]): void {
     const { charge, clock } = this.#options
-    if (!charge.held) return
     const now = clock()
+    const isHeld = charge.held
+    // It may have been in doubt for a moment, which nobody is told of.
+    if (isHeld) this.#answer()
     for (const record of records) {
       this.#parsed(record, () => {
         const event = decode(record)
         if (event.kind !== 'spending') return
-        for (const bucket of this.#ledger.take(event.data, now)) this.#changed.add(bucket)
+        if (isHeld) this.#take(event.data, now)
+        else this.#unanswered.note(event.data, now)
       })
     }
+    if (isHeld) this.#write()
+  }
+
+  /** What was said while nobody was in charge. */
+  #answer(): void {
+    const { charge, clock } = this.#options
+    if (!charge.held) return
+    const now = clock()
+    for (const spending of this.#unanswered.take(now)) this.#take(spending, now)
     this.#write()
+  }
+
+  #take(spending: Spending, now: Instant): void {
+    for (const bucket of this.#ledger.take(spending, now)) this.#changed.add(bucket)
   }
 
   #parsed(record: BusRecord, use: () => void): void {

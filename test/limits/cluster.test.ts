@@ -23,6 +23,7 @@ describe('4 nodes × 200 clients under one cost ceiling', () => {
     { what: 'with all traffic at one node', with: { nodeOf: () => 0 }, unused: 0.01 },
     { what: 'with 19 of 20 clients at one node', with: { nodeOf: (c) => (c % 20 === 0 ? 1 + (c % 3) : 0) }, unused: 0.01 },
     { what: 'with an allocator that begins anew from the log', with: { restartAtMs: 5_000, duplicated: 0.2 }, unused: 0.01 },
+    { what: 'with nobody in charge for a while', with: { takeover: { atMs: 2_000, forMs: 5_000 }, duplicated: 0.2 }, unused: 0.01 },
     // What the dead node had is lost: its share, and what its calls had set aside.
     { what: 'with a node that is killed', with: { kill: { node: 1, atMs: 4_000 } }, unused: 0.06 },
     // A process that begins after the ceiling is used up finds that on the log.
@@ -42,4 +43,16 @@ describe('4 nodes × 200 clients under one cost ceiling', () => {
       }
     })
   }
+})
+
+describe('a small ceiling, of which no node has much', () => {
+  test('is served of again as soon as somebody is in charge again, and nobody has to ask twice', () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const options = { rule: rule({ amount: 240 }), nodes: 3, clients: 60, delayMs: [5, 50], most: 1.2, seed } as const
+      const { overshoot, resumedMs } = new Cluster({ ...ordinary, ...options, takeover: { atMs: 1_000, forMs: 5_000 } }).run()
+      // Up to 50 ms for the grants, and as long until one of twenty comes who were told to come back within half a second.
+      assert.ok(resumedMs !== null && resumedMs <= 100, `silent for ${resumedMs} ms more, seed ${seed}`)
+      assert.ok(overshoot <= 1e-9 && overshoot >= -0.02, `${overshoot * 100} %`)
+    }
+  })
 })

@@ -2,6 +2,7 @@ import { Ledger } from '../../limits/ledger.ts'
 import { SharedMeter } from '../../limits/meter.ts'
 import type { Payer } from '../../limits/port.ts'
 import type { LimitRule } from '../../limits/rules.ts'
+import { Unanswered } from '../../limits/unanswered.ts'
 import type { Share, Spending } from '../../schemas/index.ts'
 import { type Random, seeded } from '../attacks/random.ts'
 import { payer } from './payers.ts'
@@ -22,6 +23,8 @@ export interface ClusterOptions {
   readonly crashes?: { readonly node: number; readonly fromMs: number; readonly everyMs: number }
   /** The allocator is replaced by one that knows what is on the log. */
   readonly restartAtMs?: number
+  /** Nobody is in charge from then on, until a process that stood by for the last of that time takes it. */
+  readonly takeover?: { readonly atMs: number; readonly forMs: number }
   /** Share of messages that come twice. */
   readonly duplicated?: number
   /** Cost that a call sets aside, and takes. */
@@ -40,6 +43,8 @@ export interface ClusterOutcome {
   readonly reports: number
   /** When the last call was served, milliseconds. */
   readonly lastAt: number
+  /** From the takeover until a call was served, milliseconds; null where there was none, or none was served. */
+  readonly resumedMs: number | null
 }
 
 /** Begins at a window's start. */
@@ -61,6 +66,10 @@ export class Cluster {
   readonly #nodes: Node[]
   readonly #log = new Map<string, Share>()
   #ledger: Ledger
+  /** Of who stands by, and is to take charge; null while somebody has it. */
+  #unanswered: Unanswered | null = null
+  #tookAt: number | null = null
+  #resumedMs: number | null = null
   #now = start
   #order = 0
   #spent = 0
@@ -84,7 +93,7 @@ export class Cluster {
   }
 
   run(): ClusterOutcome {
-    const { durationMs, clients, kill, crashes, restartAtMs, nodeOf = (client) => client % this.#options.nodes } = this.#options
+    const { durationMs, clients, kill, crashes, restartAtMs, takeover, nodeOf = (client) => client % this.#options.nodes } = this.#options
     this.#nodes.forEach((_, i) => void this.#at(flushMs, () => this.#flush(i)))
     for (let client = 0; client < clients; client++) {
       this.#at(this.#random.below(200), () => this.#call(nodeOf(client), payer({ keyId: `key-${client % 7}` })))
@@ -92,6 +101,7 @@ export class Cluster {
     if (kill !== undefined) this.#at(kill.atMs, () => this.#kill(kill.node))
     if (crashes !== undefined) this.#at(crashes.fromMs, () => this.#crash(crashes.node, crashes.everyMs))
     if (restartAtMs !== undefined) this.#at(restartAtMs, () => this.#restart())
+    if (takeover !== undefined) this.#at(takeover.atMs, () => this.#takeOver(takeover.forMs))
     while (this.#now < start + durationMs) {
       const next = this.#pop()
       if (next === undefined) break
@@ -100,7 +110,8 @@ export class Cluster {
     }
     const { amount: ceiling } = this.#options.rule
     const [spent, served, refused, reports] = [this.#spent, this.#served, this.#refused, this.#reports]
-    return { spent, ceiling, overshoot: spent / ceiling - 1, served, refused, reports, lastAt: this.#lastAt - start }
+    const when = { lastAt: this.#lastAt - start, resumedMs: this.#resumedMs }
+    return { spent, ceiling, overshoot: spent / ceiling - 1, served, refused, reports, ...when }
   }
 
   #call(node: number, who: Payer): void {
@@ -118,6 +129,7 @@ export class Cluster {
     this.#spent += cost
     this.#served++
     this.#lastAt = this.#now
+    if (this.#tookAt !== null) this.#resumedMs ??= this.#now - this.#tookAt
     this.#at(20 + this.#random.below(400), () => {
       if (this.#nodes[node]?.alive !== true) return
       if (this.#nodes[node]?.life === life) reservation.settle({ requests: 1, tokens: 1, cost }, this.#now)
@@ -138,6 +150,7 @@ export class Cluster {
   }
 
   #hear(spending: Spending): void {
+    if (this.#unanswered !== null) return this.#unanswered.note(spending, this.#now)
     for (const bucket of this.#ledger.take(spending, this.#now)) {
       const share = this.#ledger.share(bucket)
       if (share === undefined) continue
@@ -156,6 +169,17 @@ export class Cluster {
     node.life++
     node.meter = this.#begin(index, node.life)
     this.#at(everyMs, () => this.#crash(index, everyMs))
+  }
+
+  #takeOver(forMs: number): void {
+    this.#unanswered = new Unanswered()
+    this.#at(forMs, () => {
+      const unanswered = this.#unanswered?.take(this.#now) ?? []
+      this.#unanswered = null
+      this.#tookAt = this.#now
+      this.#restart()
+      for (const spending of unanswered) this.#hear(spending)
+    })
   }
 
   #restart(): void {

@@ -97,6 +97,54 @@ describe('over a real bus', () => {
     await inCharge.close()
   })
 
+  describe('a call that asked while nobody was in charge has not to ask again', () => {
+    /** A process that stands by, and a node whose calls wait for longer than they ask. */
+    async function standingBy(holder: string) {
+      const charge = await Charge.open({ bus, clock, holder, log })
+      const allocator = await openAllocator({ bus, charge, rules, nodes: 2, clock, log, source: holder })
+      const meter = await openNodeMeter({ bus, rules, node: 'd', nodes: 2, whenAway: 'refuse', clock, log, agreeMs: 60_000 })
+      return {
+        ...{ charge, allocator },
+        /** Resolves when that is on the log; with whether the call is served in the end. */
+        async ask(principal: string) {
+          const said = Promise.withResolvers<void>()
+          const tail = await bus.tail({ topic: 'spending', from: 'end', onRecords: () => said.resolve() })
+          assert.equal(meter.reserve(payer({ principal }), one, clock()).ok, false)
+          const answer = meter.agree?.(payer({ principal }), one, clock())
+          await said.promise
+          await tail.close()
+          return async () => (await answer)?.ok
+        },
+        async close() {
+          await Promise.all([meter.close(), allocator.close()])
+          await charge.close()
+        },
+      }
+    }
+
+    test('once somebody takes it', async () => {
+      const { charge, allocator, ask, close } = await standingBy('fourth')
+      const before = allocator.buckets()
+      const served = await ask('carol')
+      assert.equal(allocator.buckets(), before, 'nobody who stands by grants anything')
+      await charge.take()
+      assert.equal(await served(), true)
+      await close()
+    })
+
+    test('nor where it was in doubt who is, once the next is heard', async () => {
+      const { charge, ask, close } = await standingBy('fifth')
+      await charge.take()
+      let confirmed = false
+      charge.confirmBy(() => confirmed)
+      const first = await ask('dora')
+      confirmed = true
+      const second = await ask('erin')
+      assert.deepEqual([await first(), await second()], [true, true])
+      await close()
+    })
+  })
+
   test('a call does not wait where nobody shares limits out, or where nothing is left', async () => {
     const meter = await openNodeMeter({ bus, rules, node: 'c', nodes: 2, whenAway: 'refuse', clock, log, agreeMs: 20 })
     const reservation = meter.reserve(payer(), one, clock())
