@@ -129,13 +129,15 @@ export interface IncidentDetail {
   readonly containments: readonly ContainmentView[]
 }
 
-/** Something that went unseen, or was seen worse than it should have been. */
+/** Something that went unseen, or was seen worse than it should have been, or of which neither is known. */
 export interface UnseenGap {
   readonly from: Instant
   /** Null: it goes on. */
   readonly until: Instant | null
   /** Something was not seen at all, rather than late or out of order. */
   readonly blind: boolean
+  /** Nothing shows whether anybody was watching. */
+  readonly unknown: boolean
   /** It is known to concern who was asked about; else it may. */
   readonly certain: boolean
   /** For people. */

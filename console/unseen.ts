@@ -26,7 +26,7 @@ const Row = z.object({
   sentence: z.string(),
 })
 /** Of the kinds of gaps those in which something was never judged. */
-const blindKinds = new Set(['retention', 'silent', 'restarted', 'dropped', 'unreadable'])
+const blindKinds = new Set(['retention', 'unapplied', 'silent', 'restarted', 'dropped', 'unreadable'])
 
 type Subject = Readonly<Record<string, string>>
 
@@ -74,7 +74,7 @@ function subjectsOf({ principals, models, workloads }: Incident): readonly Subje
 
 function gapOf(row: Readonly<Record<string, unknown>>): UnseenGap {
   const { kind, from, until, affected, sentence } = Row.parse(row)
-  return { from, until, blind: blindKinds.has(kind), certain: affected === 'certainly', sentence }
+  return { from, until, blind: blindKinds.has(kind), unknown: kind === 'unknown', certain: affected === 'certainly', sentence }
 }
 
 /** Subjects share gaps: one that is certain of any of them is. */

@@ -57,7 +57,12 @@ export function queryNamed(name: string): QueryDefinition {
 
 function readLibrary(): ReadonlyMap<string, QueryDefinition> {
   const files = readdirSync(folder).filter((file) => file.endsWith('.sql'))
-  return new Map(files.sort().map((file) => [file.slice(0, -4), parseDefinition(file, readFileSync(new URL(file, folder), 'utf8'))]))
+  return new Map(files.sort().map((file) => [file.slice(0, -4), parseDefinition(file, whole(readFileSync(new URL(file, folder), 'utf8')))]))
+}
+
+/** What several questions share stands in `queries/parts/<name>.sql`, and in their text where a line says `-- part: <name>`. */
+function whole(text: string): string {
+  return text.replace(/^ *-- part: ([a-z-]+)\n/gm, (_, name: string) => readFileSync(new URL(`parts/${name}.sql`, folder), 'utf8'))
 }
 
 /**

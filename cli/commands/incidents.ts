@@ -71,6 +71,7 @@ function describeUnseen({ state, from, until, gaps, more, caveats }: Unseen): st
   if (state === 'unknown') return [...lines, `Cannot tell: ${caveats.join('; ')}`].map(cell).join('\n')
   if (state === 'watched') lines.push(`${caveats.length === 0 ? 'Watched throughout' : 'Nothing unseen is known of'}, ${time}.`)
   else if (more > 0 || gaps.some(({ blind }) => blind)) lines.push(`Yes, within ${time}:`)
+  else if (gaps.some(({ unknown }) => unknown)) lines.push(`Not known for all of ${time}:`)
   else lines.push(`Nothing, but not all of it was seen as it should have been, within ${time}:`)
   for (const { from, until, sentence, certain } of gaps) {
     const end = until === null ? ' until now' : until > from ? ` to ${when(until)}` : ''

@@ -1,6 +1,6 @@
 /*
 name: unseen
-summary: Whether we were watching - each gap as it was last stated, with its bounds, and whether who is asked about lay in it.
+summary: Whether we were watching - each gap as it was last stated, with its bounds, whether who is asked about lay in it, and when that is not known.
 parameters:
   - name: principal
     type: Nullable(String)
@@ -33,6 +33,7 @@ example: { principal: alice, model: digits }
 WITH
   coalesce({until:Nullable(DateTime64(3, 'UTC'))}, now64(3, 'UTC')) AS askedUntil,
   coalesce({from:Nullable(DateTime64(3, 'UTC'))}, askedUntil - toIntervalHour(24)) AS askedFrom,
+  -- part: known
   {principal:Nullable(String)} AS who,
   {model:Nullable(String)} AS which,
   {workload:Nullable(String)} AS whence,
@@ -71,6 +72,7 @@ WITH
         kind = 'skewed', concat(these, ' came by a clock that is off, worst that of ', origin, ': ', toString(abs(skewMs) / 1000), ' s ', if(skewMs > 0, 'ahead', 'behind'), ', and got the time by the log'),
         kind = 'evicted', concat('what was known of ', toString(events), if(events = 1, ' key', ' keys'), ' was given up, since there were too many: ', arrayStringConcat(JSONExtract(evidence, 'detectors', 'Array(String)'), ', ')),
         kind = 'threw', concat('a detector failed on ', these, ', and forgot what it knew of their keys: ', arrayStringConcat(JSONExtract(evidence, 'detectors', 'Array(String)'), ', ')),
+        kind = 'unapplied', concat('the detector host itself failed on ', these, ', which not all detectors saw'),
         kind = 'lagged', concat(these, if(events = 1, ' was', ' were'), ' seen late, by up to ', toString(JSONExtractInt(evidence, 'worstMs') / 1000), ' s'),
         kind = 'retention', concat(these, if(events = 1, ' was', ' were'), ' removed from the log unseen'),
         kind = 'silent' AND open, concat('node ', origin, ' sends nothing'),
@@ -84,6 +86,26 @@ WITH
       finding, revision
     FROM stated
     WHERE begins < askedUntil AND (open OR ends >= askedFrom)
+  ),
+  -- Neither watched, nor stated not to be: all the rest of the time, up to now.
+  accounted AS
+  (
+    SELECT a, max(b) OVER (ORDER BY a, b ROWS UNBOUNDED PRECEDING) AS reached
+    FROM
+    (
+      SELECT fromMs AS a, fromMs AS b
+      UNION ALL
+      SELECT one.2, one.3 FROM (SELECT arrayJoin(heard) AS one)
+      UNION ALL
+      SELECT toUnixTimestamp64Milli(greatest(begins, askedFrom)), if(open, untilMs, toUnixTimestamp64Milli(least(ends, askedUntil)))
+      FROM gaps
+      WHERE kind = 'silent'
+    )
+  ),
+  unknown AS
+  (
+    SELECT reached AS begins, least(nowMs, leadInFrame(a, 1, untilMs) OVER (ORDER BY a, reached ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)) AS ends
+    FROM accounted
   ),
   unread AS
   (
@@ -133,6 +155,12 @@ SELECT * FROM
     who IS NULL AND which IS NULL AND whence IS NULL, true,
     fromTopic = 'flows', whence IS NOT NULL,
     who IS NOT NULL OR which IS NOT NULL)
+  UNION ALL
+  SELECT
+    'unknown', fromUnixTimestamp64Milli(begins, 'UTC'), fromUnixTimestamp64Milli(ends, 'UTC'), 'possibly', '', NULL, NULL, 0, '',
+    'not known whether anybody was watching: nothing that is stored shows it', '', 0
+  FROM unknown
+  WHERE begins < ends
 )
 ORDER BY from, kind, topic, partition, finding
 LIMIT {limit:UInt32}

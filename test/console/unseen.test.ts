@@ -83,6 +83,7 @@ describe('whether anything was unseen', () => {
       'restarted',
       'dropped',
       'unreadable',
+      'unapplied',
       'late',
       'lagged',
       'delayed',
@@ -93,8 +94,16 @@ describe('whether anything was unseen', () => {
     const { gaps } = await answer
     assert.deepEqual(
       gaps.map(({ blind }) => blind),
-      [true, true, true, true, true, false, false, false, false, false],
+      [true, true, true, true, true, true, false, false, false, false, false],
     )
+    assert.ok(gaps.every(({ unknown }) => !unknown))
+  })
+
+  it('says of what time it is not known, which is no gap and no watching', async () => {
+    const { answer } = ask({}, async () => rows(row(0, 5_000, { kind: 'unknown', sentence: 'not known' })))
+    const { state, gaps } = await answer
+    assert.equal(state, 'gaps')
+    assert.deepEqual(gaps, [{ from: at, until: at + 5_000, blind: false, unknown: true, certain: false, sentence: 'not known' }])
   })
 
   it('names a hundred, and counts the others', async () => {

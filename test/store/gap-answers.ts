@@ -11,7 +11,7 @@ import type { Store } from '../../store/index.ts'
 import { observation, tick } from '../contracts/observations.ts'
 import type { StoreFactory } from '../contracts/store.ts'
 import { burst, hosted } from '../pipeline/host-toys.ts'
-import { deadLetter, minute, Story, second, start, telemetry } from './story.ts'
+import { deadLetter, flow, minute, Story, second, start, telemetry } from './story.ts'
 
 const partitions = 4
 const iso = (ms: number) => new Date(start + ms).toISOString()
@@ -25,13 +25,18 @@ function feed(host: PartitionHost, given: readonly HostInput[]): Finding[] {
 
 const at = (ms: number) => start + ms
 const clock = (ms: number) => tick(1_000_000 + ms, at(ms))
+const hour = 60 * minute
+
+/** A record that no host can apply. */
+function unheardOf(n: number, ms: number): HostInput {
+  return { ...observation('request', n, at(ms)), data: null } as unknown as HostInput
+}
 
 /** Gaps as the host and its detectors state them. */
 function gaps(): Finding[] {
   const host = (topic: string, partition: number) =>
     createPartitionHost([hosted(burst)], { topic, partition, partitions, latenessMs: 10 * second })
   const request = (n: number, ms: number, principal: string) => observation('request', n, at(ms), { principal })
-  const hour = 60 * minute
   // An hour ahead when it shipped; the log took it at 20 s, and it is of 19.9 s.
   const skewed = {
     ...request(3, hour + 20 * second - 100, 'bob'),
@@ -65,6 +70,7 @@ function gaps(): Finding[] {
       clock(90_000),
       node(33, 100 * second, { dropped: 3, closing: true }),
     ]),
+    ...feed(host('flows', workload), [unheardOf(40, hour), unheardOf(41, hour + 30 * second), clock(hour + 2 * minute)]),
     stateUnseen(
       { topic: 'flows', partition: workload, partitions },
       { kind: 'retention', firstOffset: 3, lastOffset: 5, from: at(0), until: at(minute), worstMs: null },
@@ -81,6 +87,7 @@ export function gapContract(name: string, factory: StoreFactory): void {
   describe(`the ledger of gaps on ${name}`, () => {
     let store: Store
     let close: () => Promise<void>
+    const now = Date.now()
     before(async () => {
       ;({ store, close } = await factory())
       await store.migrate()
@@ -89,7 +96,17 @@ export function gapContract(name: string, factory: StoreFactory): void {
       story.tell('dead-letter', at(minute), { ...deadLetter, key: 'bob' })
       // The sink and the detectors each gave the same record up.
       story.tell('dead-letter', at(minute + second), { ...deadLetter, key: 'bob' }, 'again')
-      for (const [n, node] of ['node-1', 'node-2'].entries()) story.tell('telemetry', at(n), { ...telemetry, node })
+      // Not after 10 s, and an orderly stop.
+      for (const ms of [0, 5_000, 10_000]) story.tell('telemetry', at(ms), telemetry)
+      story.tell('telemetry', at(100_000), { ...telemetry, closing: true })
+      // All the time, and 50 ms beyond it.
+      for (let ms = 0; ms < 10 * minute + 5_000; ms += 4_999) story.tell('telemetry', at(ms), { ...telemetry, node: 'node-2' })
+      // Where no node is heard: a minute apart at most, and then more.
+      for (const ms of [0, 50, 100, 200]) story.tell('flow', at(2 * hour + ms * second), flow)
+      // Stopped in order and started again, within what would not be silence; then more than three samples are missing, and nobody said so.
+      for (const ms of [0, 10, 15, 31])
+        story.tell('telemetry', at(3 * hour + ms * second), { ...telemetry, node: 'node-4', closing: ms === 0 })
+      story.tell('telemetry', now, { ...telemetry, node: 'node-3', everyMs: hour })
       await story.store(store)
     })
     after(() => close())
@@ -193,24 +210,83 @@ export function gapContract(name: string, factory: StoreFactory): void {
     })
 
     it('nothing where nothing was unseen', async () => {
-      assert.deepEqual(await kinds({ from: at(11 * minute), until: at(12 * minute) }), [])
-      // The last day.
-      assert.deepEqual(await ask('unseen', { from: null, until: null }, ['kind']), [])
+      assert.deepEqual(await kinds({ from: at(5 * minute), until: at(6 * minute) }), [])
     })
 
     it('coverage: the share of the time that was watched', async () => {
-      assert.deepEqual(await ask('coverage', {}, ['subject', 'seconds', 'parts', 'watched', 'undisturbed', 'gaps', 'events']), [
+      const columns = ['subject', 'seconds', 'parts', 'known', 'watched', 'undisturbed', 'gaps', 'events', 'note']
+      assert.deepEqual(await ask('coverage', {}, columns), [
         // Late from 2 to 60 s in one partition of four: 58 of 2,400 s.
-        ['fingerprints', 600, 4, 1, 0.975833, 1, 1],
+        ['fingerprints', 600, 4, 1, 1, 0.975833, 1, 1, ''],
         // A minute was never seen; what was late lay within it.
-        ['flows', 600, 4, 0.975, 0.975, 3, 5],
-        // Of two nodes one lost events for 5 s, and was silent for 90 s.
-        ['nodes', 600, 2, 0.920833, 0.920833, 2, 20],
-        ['prompts', 600, 1, 1, 1, 0, 0],
+        ['flows', 600, 4, 1, 0.975, 0.975, 3, 5, ''],
+        // One ran for 600 s, the other for 100: it lost events for 5 s, and was silent for 90. 605 of 700 s.
+        ['nodes', 600, 2, 1, 0.864286, 0.864286, 2, 20, ''],
+        ['prompts', 600, 1, 1, 1, 1, 0, 0, ''],
         // 4 to 20 s in bob's partition (what was skewed lies within), 0 to 4 s in alice's.
-        ['requests', 600, 4, 1, 0.991667, 3, 4],
-        ['telemetry', 600, 1, 1, 1, 0, 0],
+        ['requests', 600, 4, 1, 1, 0.991667, 3, 4, ''],
+        ['telemetry', 600, 1, 1, 1, 1, 0, 0, ''],
       ])
+    })
+
+    it('claims nothing of a time of which nothing is stored', async () => {
+      const shares = async (params: Record<string, unknown>) =>
+        (await ask('coverage', params, ['subject', 'known', 'watched', 'undisturbed', 'note'])).filter(([subject]) =>
+          ['nodes', 'prompts'].includes(String(subject)),
+        )
+      const unknown = async (params: Record<string, unknown>) =>
+        (await ask('unseen', params, ['kind', 'from', 'until', 'affected', 'sentence'])).filter(([kind]) => kind === 'unknown')
+      const sentence = 'not known whether anybody was watching: nothing that is stored shows it'
+      // Before the first node.
+      const before = { from: at(-2 * minute), until: at(-minute) }
+      assert.deepEqual(await shares(before), [
+        ['nodes', 0, null, null, 'not known'],
+        ['prompts', 0, null, null, 'not known'],
+      ])
+      assert.deepEqual(await unknown(before), [['unknown', iso(-2 * minute), iso(-minute), 'possibly', sentence]])
+      // Half of it before. Of the other half, 120 s of the one node and 5 + 5 of 100 s of the other: 130 of 220 s.
+      const across = { from: at(-2 * minute), until: at(2 * minute) }
+      assert.deepEqual(await shares(across), [
+        ['nodes', 0.5, 0.284091, 0.284091, 'not known before 2026-01-01T00:00:00Z'],
+        ['prompts', 0.5, 0.5, 0.5, 'not known before 2026-01-01T00:00:00Z'],
+      ])
+      assert.deepEqual(await unknown({ ...across, principal: 'alice' }), [['unknown', iso(-2 * minute), iso(0), 'possibly', sentence]])
+      // After the last sample, of a process that nobody stopped and nobody missed.
+      const last = Math.floor((10 * minute + 4_999) / 4_999) * 4_999
+      assert.deepEqual(await unknown({ from: at(9 * minute), until: at(13 * minute) }), [
+        ['unknown', iso(last), iso(13 * minute), 'possibly', sentence],
+      ])
+      assert.match(String((await shares({ from: at(9 * minute), until: at(13 * minute) }))[1]?.[4]), /^not known for 175\.\d+ s$/)
+      const stopped = { from: at(3 * hour), until: at(3 * hour + 31 * second) }
+      assert.deepEqual(await unknown(stopped), [
+        ['unknown', iso(3 * hour), iso(3 * hour + 10_000), 'possibly', sentence],
+        ['unknown', iso(3 * hour + 15_000), iso(3 * hour + 31_000), 'possibly', sentence],
+      ])
+      // Up to now a node vouches until its next sample is overdue.
+      assert.deepEqual(await unknown({ from: now, until: null }), [])
+      assert.equal((await unknown({ from: now - minute, until: null }))[0]?.[2], new Date(now).toISOString())
+      // What is to come is not unknown yet, and nobody claims it.
+      assert.equal((await unknown({ from: Date.now() + minute, until: Date.now() + 2 * minute })).length, 0)
+      assert.deepEqual(await shares({ from: Date.now() + minute, until: Date.now() + 2 * minute }), [
+        ['nodes', 0, null, null, 'not known'],
+        ['prompts', 0, null, null, 'not known'],
+      ])
+      const flows = { from: at(2 * hour), until: at(2 * hour + 5 * minute) }
+      assert.deepEqual(await shares(flows), [
+        ['nodes', 0, null, null, 'not known'],
+        ['prompts', 0.333333, 0.333333, 0.333333, 'not known for 200 s'],
+      ])
+      assert.deepEqual(await unknown(flows), [['unknown', iso(2 * hour + 100_000), iso(2 * hour + 300_000), 'possibly', sentence]])
+    })
+
+    it('what the host itself failed on was not seen', async () => {
+      const then = { from: at(hour), until: at(hour + 2 * minute) }
+      const sentence = `the detector host itself failed on 2 events of flows/${workload}, which not all detectors saw`
+      const [first] = (await ask('unseen', then, ['kind', 'from', 'until', 'sentence'])).filter(([kind]) => kind === 'unapplied')
+      assert.deepEqual(first, ['unapplied', iso(hour), iso(hour + 30_000), sentence])
+      // 30 s of one partition of four are known of: that nothing was seen. 30 of 480 s.
+      const [flows] = (await ask('coverage', then, ['subject', 'known', 'watched', 'note'])).filter(([subject]) => subject === 'flows')
+      assert.deepEqual(flows, ['flows', 0.0625, 0, 'not known for 112.5 s'])
     })
   })
 }

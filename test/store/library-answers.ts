@@ -25,6 +25,7 @@ import {
 } from './story.ts'
 
 const iso = (at: number) => new Date(at).toISOString()
+const day = 24 * 60 * minute
 
 /** Alice probes `digits` and is throttled; Bob and Carol are ordinary; serving-a beacons. Every answer is worked out by hand. */
 function tell(): Story {
@@ -277,10 +278,13 @@ export function libraryContract(name: string, factory: StoreFactory): void {
       assert.deepEqual(await ask('egress', { destination: '203.0.113.7' }, ['workload']), [['serving-a'], ['serving-b']])
     })
 
-    it('unseen: records that nobody could read', async () => {
+    it('unseen: records that nobody could read, and the time of which nothing is stored', async () => {
       const columns = ['kind', 'from', 'until', 'topic', 'partition', 'count']
       assert.deepEqual(await ask('unseen', { until: start + minute }, columns), [
+        ['unknown', iso(start + minute - day), iso(start), '', null, 0],
         ['unreadable', iso(start), iso(start + second), 'requests', 0, 2],
+        // The samples end at 30 s.
+        ['unknown', iso(start + 30 * second), iso(start + minute), '', null, 0],
       ])
     })
 

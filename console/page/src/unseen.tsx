@@ -70,7 +70,13 @@ function Answer({ unseen, findings, now }: { unseen: Unseen; findings: readonly 
             <small>{clock(from)}</small>
             <small>{until === null ? 'now' : clock(until)}</small>
           </p>
-          {!gaps.some(({ blind }) => blind) && more === 0 && <p>Nothing went unseen, but not all of it was seen as it should have been:</p>}
+          {!gaps.some(({ blind }) => blind) && more === 0 && (
+            <p>
+              {gaps.some(({ unknown }) => unknown)
+                ? 'Not known for all of the time:'
+                : 'Nothing went unseen, but not all of it was seen as it should have been:'}
+            </p>
+          )}
           <ul>
             {gaps.map((gap) => (
               <li key={keyOf(gap)}>
@@ -109,7 +115,7 @@ function Axis({ from, until, unseen, findings }: { from: number; until: number; 
       {unseen.gaps.map((gap) => (
         <rect
           key={keyOf(gap)}
-          className={gap.blind ? 'gap blind' : 'gap'}
+          className={gap.blind ? 'gap blind' : gap.unknown ? 'gap unknown' : 'gap'}
           x={Math.min(x(gap.from), width - 4)}
           width={Math.max(4, x(gap.until ?? until) - x(gap.from))}
           y="0"
