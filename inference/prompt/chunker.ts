@@ -62,6 +62,8 @@ const maxLevel = 7
  */
 export function cut(units: Uint16Array, from: number, until: number, key: ChunkKey, pieces: Pieces): void {
   const { classes, folded } = characters()
+  // Of an object that another module exports V8 asks at each character whether it still is the same.
+  const { ignored, space, word: wordly, single } = CharacterClass
   const { letter, letters, cut: cutting, level: levelling } = key
   const k0 = key.hash[0] as number
   const k1 = key.hash[1] as number
@@ -76,23 +78,19 @@ export function cut(units: Uint16Array, from: number, until: number, key: ChunkK
     // One word: a run of letters and digits, or one character of any other kind.
     let word = 0
     let length = 0
-    let any = false
-    while (at < until) {
+    while (at < until && length < longestWord) {
       const unit = units[at] as number
       const kind = classes[unit] as number
-      if (kind === CharacterClass.ignored) {
+      if (kind === wordly || (kind === single && length === 0)) {
+        word = (word + (unit < 256 ? (letters[unit] as number) : letterHash(folded[unit] as number, letter))) | 0
+        length++
         at++
-        continue
-      }
-      if (kind === CharacterClass.space || (kind === CharacterClass.single && length > 0) || length === longestWord) break
-      word = (word + (unit < 256 ? (letters[unit] as number) : letterHash(folded[unit] as number, letter))) | 0
-      length++
-      at++
-      any = true
-      if (kind === CharacterClass.single) break
+        if (kind === single) break
+      } else if (kind === ignored) at++
+      else break
     }
-    while (at < until && (classes[units[at] as number] as number) <= CharacterClass.space) at++
-    if (any) {
+    while (at < until && (classes[units[at] as number] as number) <= space) at++
+    if (length > 0) {
       word = (word + length) | 0
       v3 ^= word
       // One round.

@@ -3,7 +3,7 @@ import { LastUsed } from '../../bounded/last-used.ts'
 import type { PromptEvent } from '../../schemas/index.ts'
 import { FingerprintError } from '../fingerprint/errors.ts'
 import { deriveKey } from '../fingerprint/keystream.ts'
-import { type CharacterModel, copyOf, likelihood, plainUnits, readAlone } from './character-model.ts'
+import { type CharacterModel, copyOf, emptyTable, likelihood, readAlone } from './character-model.ts'
 import { type ChunkKey, chunkKeyOf, cut, Pieces } from './chunker.ts'
 import { Lessons } from './lessons.ts'
 import { priorModel } from './prior.ts'
@@ -62,7 +62,7 @@ export function openPromptFingerprinter({ key, epoch, models = 32, now = Date.no
   const pieces = new Pieces(readAtMost / 4)
   const bits = new Float64Array(pieces.capacity)
   const sketch = new SketchWriter()
-  const alone = new Float64Array(plainUnits)
+  const alone = emptyTable()
   const copies = new Units()
 
   const stateOf = (model: string): ModelState => {
@@ -85,17 +85,8 @@ export function openPromptFingerprinter({ key, epoch, models = 32, now = Date.no
       pieces.count = 0
       const units = copies.of(text)
       cutAll(messages, text.length, state.key, units, pieces)
-      let sum = 0
-      let length = 0
       readAlone(characters, alone)
-      for (let i = 0; i < pieces.count; i++) {
-        const from = pieces.from[i] as number
-        const until = pieces.until[i] as number
-        const piece = -Math.log2(likelihood(characters, alone, units, from, Math.min(until, from + 64)))
-        bits[i] = piece
-        sum += piece
-        length += until - from
-      }
+      const surprise = measure(characters, alone, units, pieces, bits)
       const exact = hashOf(messages.map(({ role, text: said }) => `${role}\0${said}`).join('\0\0'))
       const { learned } = characters
       lessons.teach(characters, units, pieces, principal, exact, now())
@@ -106,11 +97,30 @@ export function openPromptFingerprinter({ key, epoch, models = 32, now = Date.no
         bytes: Buffer.byteLength(text) - Math.max(0, messages.length - 1),
         messages: messages.length,
         chunks: sketch.write(pieces, bits),
-        surprise: length === 0 ? 0 : Math.round((100 * sum) / length) / 100,
+        surprise,
         learned,
       }
     },
   }
+}
+
+/**
+ * Writes the surprise of each piece and returns that of a code unit of them all, in bits. By itself, so that it is compiled with
+ * all that it calls.
+ */
+function measure(characters: CharacterModel, alone: Float64Array, units: Uint16Array, pieces: Pieces, bits: Float64Array): number {
+  const { count, from: starts, until: ends } = pieces
+  let sum = 0
+  let length = 0
+  for (let i = 0; i < count; i++) {
+    const from = starts[i] as number
+    const until = ends[i] as number
+    const piece = -Math.log2(likelihood(characters, alone, units, from, Math.min(until, from + 64)))
+    bits[i] = piece
+    sum += piece
+    length += until - from
+  }
+  return length === 0 ? 0 : Math.round((100 * sum) / length) / 100
 }
 
 function joined(messages: readonly PromptMessage[]): { text: string; system: string | null } {
