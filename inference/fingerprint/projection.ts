@@ -1,35 +1,70 @@
+import { type Kernel, kernelOf } from '../kernels/kernel.ts'
+
 /** Rows that are gone through at once: the additions of one row wait for each other. */
 const abreast = 8
+const blockBytes = 8 * abreast
+
+/**
+ * Two rows lie in each of four registers, so each row's products are added one after the other: no sum is another
+ * than one row at a time would have. Without SIMD it takes five times as long.
+ */
+const openProducts = kernelOf(`
+  (func products (param $x i32 $xEnd i32 $start i32 $startEnd i32 $sums i32 $rows i32)
+    (local $at i32 $value v128 $ab v128 $cd v128 $ef v128 $gh v128)
+    (loop $block
+      (local.set $ab (v128.load $start))
+      (local.set $cd (v128.load offset=16 $start))
+      (local.set $ef (v128.load offset=32 $start))
+      (local.set $gh (v128.load offset=48 $start))
+      (local.set $at $x)
+      (loop $column
+        (local.set $value (v128.load64_splat $at))
+        (local.set $ab (f64x2.add $ab (f64x2.mul (v128.load $rows) $value)))
+        (local.set $cd (f64x2.add $cd (f64x2.mul (v128.load offset=16 $rows) $value)))
+        (local.set $ef (f64x2.add $ef (f64x2.mul (v128.load offset=32 $rows) $value)))
+        (local.set $gh (f64x2.add $gh (f64x2.mul (v128.load offset=48 $rows) $value)))
+        (local.set $rows (i32.add $rows ${blockBytes}))
+        (br_if $column (i32.lt_u (local.tee $at (i32.add $at 8)) $xEnd)))
+      (v128.store $sums $ab)
+      (v128.store offset=16 $sums $cd)
+      (v128.store offset=32 $sums $ef)
+      (v128.store offset=48 $sums $gh)
+      (local.set $sums (i32.add $sums ${blockBytes}))
+      (br_if $block (i32.lt_u (local.tee $start (i32.add $start ${blockBytes})) $startEnd))))`)
 
 /**
  * Scalar products of a vector with the rows of a matrix. Eight rows lie side by side, so that what is read lies in one line; each
  * row's products are added in their order, as one row at a time would have them.
  */
 export class Projection {
-  readonly #count: number
-  readonly #width: number
-  /** `[blocks, width, 8]`, the last block filled with zeros. */
-  readonly #blocks: Float64Array
-  /** What each sum begins with, and sums where the last block is not whole. */
-  readonly #start: Float64Array
+  readonly #products: Kernel
+  /** Where sums begin, sums, and the vector; in bytes. */
+  readonly #layout: { readonly start: number; readonly sums: number; readonly x: number; readonly rows: number }
+  readonly #x: Float64Array
   readonly #sums: Float64Array
 
   /**
-   * @param rows `[count, width]`
-   * @param start `[count]`; zeros by default
+   * @param rows `[count, width]`, at least one
+   * @param start what each sum begins with, `[count]`; zeros by default
    */
   constructor(rows: ArrayLike<number>, width: number, start: ArrayLike<number> = []) {
     const count = rows.length / width
-    const padded = abreast * Math.ceil(count / abreast)
-    this.#count = count
-    this.#width = width
-    this.#blocks = new Float64Array(padded * width)
+    const blocks = Math.ceil(count / abreast)
+    // What is read in whole blocks comes first, so that it lies in whole lines of the cache.
+    const sums = blocks * blockBytes
+    const matrix = 2 * sums
+    const x = matrix + blocks * width * blockBytes
+    const { kernel, memory } = openProducts(x + 8 * width)
+    const values = new Float64Array(memory, matrix, blocks * width * abreast)
     for (let r = 0; r < count; r++) {
       const first = (r - (r % abreast)) * width + (r % abreast)
-      for (let i = 0; i < width; i++) this.#blocks[first + i * abreast] = rows[r * width + i] as number
+      for (let i = 0; i < width; i++) values[first + i * abreast] = rows[r * width + i] as number
     }
-    this.#start = Float64Array.from({ length: padded }, (_, r) => start[r] ?? 0)
-    this.#sums = new Float64Array(padded)
+    new Float64Array(memory, 0, count).set(start)
+    this.#products = kernel
+    this.#layout = { start: 0, sums, x, rows: matrix }
+    this.#x = new Float64Array(memory, x, width)
+    this.#sums = new Float64Array(memory, sums, count)
   }
 
   /**
@@ -37,39 +72,9 @@ export class Projection {
    * @param out `[count]`
    */
   apply(x: Float64Array, out: Float64Array): void {
-    const blocks = this.#blocks
-    const start = this.#start
-    const width = this.#width
-    const sums = start.length === this.#count ? out : this.#sums
-    for (let r = 0, at = 0; r < start.length; r += abreast) {
-      let a = start[r] as number
-      let b = start[r + 1] as number
-      let c = start[r + 2] as number
-      let d = start[r + 3] as number
-      let e = start[r + 4] as number
-      let f = start[r + 5] as number
-      let g = start[r + 6] as number
-      let h = start[r + 7] as number
-      for (let i = 0; i < width; i++, at += abreast) {
-        const value = x[i] as number
-        a += (blocks[at] as number) * value
-        b += (blocks[at + 1] as number) * value
-        c += (blocks[at + 2] as number) * value
-        d += (blocks[at + 3] as number) * value
-        e += (blocks[at + 4] as number) * value
-        f += (blocks[at + 5] as number) * value
-        g += (blocks[at + 6] as number) * value
-        h += (blocks[at + 7] as number) * value
-      }
-      sums[r] = a
-      sums[r + 1] = b
-      sums[r + 2] = c
-      sums[r + 3] = d
-      sums[r + 4] = e
-      sums[r + 5] = f
-      sums[r + 6] = g
-      sums[r + 7] = h
-    }
-    if (sums !== out) for (let r = 0; r < this.#count; r++) out[r] = sums[r] as number
+    const { start, sums, rows, x: from } = this.#layout
+    this.#x.set(x)
+    this.#products(from, from + this.#x.byteLength, start, sums, sums, rows)
+    out.set(this.#sums)
   }
 }
