@@ -22,7 +22,7 @@ export interface SinkOptions {
   readonly group?: string
   /** Most rows of one insert. Default 10,000 in process, 50,000 on a server. */
   readonly maxRows?: number
-  /** Least time between two inserts of a table while nothing is behind. Default 200 ms in process, 1 s on a server. */
+  /** Least time from one insert of a table to the next while nothing is behind. Default 200 ms in process, 1 s on a server. */
   readonly maxWaitMs?: number
 }
 
@@ -154,8 +154,9 @@ class BusSink implements Sink {
     if (last === undefined) return
     const behind = batch.end - last.offset - 1
     this.#notePlace(batch, 0)
+    let loads: Map<TableName, Entry[]>
     try {
-      const loads = await this.#read(batch, control.signal)
+      loads = await this.#read(batch, control.signal)
       await this.#undisturbed(control.signal)
       await Promise.all([...loads].map(([table, entries]) => this.#writer(table).add(entries, behind > 0, control)))
     } catch (error) {
@@ -165,6 +166,7 @@ class BusSink implements Sink {
     }
     await control.commit(last.offset + 1)
     this.#notePlace(batch, batch.records.length)
+    if (behind <= 0) await Promise.all([...loads.keys()].map((table) => this.#writer(table).rest(control.signal)))
   }
 
   /**

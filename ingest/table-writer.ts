@@ -21,7 +21,7 @@ export interface WriterOptions {
   /** Most rows of an insert, and most bytes of records that become one. */
   readonly maxRows: number
   readonly maxBytes: number
-  /** Least time between two inserts while there is no backlog. The first after a silence goes at once. */
+  /** Least time from the beginning of an insert to that of the next while there is no backlog. The first after a silence goes at once. */
   readonly maxWaitMs: number
   /** The store is asked. What follows is `onTrouble`, with an error or null, or `onLetGo`. */
   readonly onAttempt: () => void
@@ -33,6 +33,12 @@ export interface WriterOptions {
   /** A row that no retry can store; to be durable when it resolves. */
   readonly onRejected: (entry: Entry, error: unknown, signal: AbortSignal) => Promise<void>
 }
+
+/**
+ * The part of the time between two inserts, at its end, in which the next is read for. On a server that is a quarter of a second, as long as
+ * a fetch of the bus may have to wait for the one before it.
+ */
+const readingShare = 0.25
 
 /** What the writer asks of the one whose entries it stores. */
 export type Claim = Pick<BatchControl, 'signal' | 'held'>
@@ -59,7 +65,8 @@ export class TableWriter {
   readonly #loads: Load[] = []
   readonly #pause = new Pause()
   #urgent = false
-  #last = Number.NEGATIVE_INFINITY
+  /** When the next insert may begin. */
+  #due = Number.NEGATIVE_INFINITY
   #running = false
   #wake: (() => void) | undefined
   /** An insert failed, perhaps without its end being known, and its retry would have other rows and so another token. */
@@ -99,6 +106,22 @@ export class TableWriter {
     }
   }
 
+  /**
+   * Resolves when it is time to read for the next insert, or when `signal` aborts. Who reads at once after an insert has little for
+   * the next one, and what comes while that waits has to wait for the one after.
+   */
+  async rest(signal: AbortSignal): Promise<void> {
+    const left = this.#due - readingShare * this.#options.maxWaitMs - performance.now()
+    if (left <= 0 || signal.aborted) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, left)
+    const onAbort = (): void => resolve()
+    signal.addEventListener('abort', onAbort)
+    await promise
+    signal.removeEventListener('abort', onAbort)
+    clearTimeout(timer)
+  }
+
   /** Milliseconds for which an insert that was sent, and whose end is not known, may still begin. */
   #mayBeginFor(): number {
     return Math.max(0, this.#mayBeginUntil - performance.now())
@@ -112,15 +135,18 @@ export class TableWriter {
     this.#running = true
     while (this.#loads.length > 0) {
       await this.#waitForMore()
+      const { maxWaitMs } = this.#options
+      const due = performance.now() + maxWaitMs
       await this.#write(this.#take())
-      this.#last = performance.now()
+      // After one that took long there is time to read, too: else the next would have what the fastest reader brings, and no more.
+      this.#due = Math.max(due, performance.now() + readingShare * maxWaitMs)
     }
     this.#running = false
   }
 
   /** Small inserts are dear, so while nobody is behind they are spaced out. */
   async #waitForMore(): Promise<void> {
-    const left = this.#last + this.#options.maxWaitMs - performance.now()
+    const left = this.#due - performance.now()
     if (left > 0 && !this.#urgent) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)
