@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { hadamard, hadamardAt } from '../../inference/fingerprint/hadamard.ts'
+import { nearestReference } from '../../inference/fingerprint/nearest-reference.ts'
+import { decodeProfile } from '../../inference/fingerprint/profile.ts'
 import { Projection } from '../../inference/fingerprint/projection.ts'
 import { seeded } from '../attacks/random.ts'
 
@@ -57,5 +60,32 @@ for (const count of [1, 8, 20, 32]) {
       out,
       out.map((_, r) => row(r, start[r] ?? 0)),
     )
+  })
+}
+
+for (const principal of [4, 12, 32]) {
+  test(`of classes of any size the nearest in ${principal} coordinates is that of all, to the bit`, () => {
+    const path = new URL('../../inference/models/digits/2/profile.bin', import.meta.url)
+    const digits = decodeProfile(readFileSync(path))
+    const classes = digits.classes.map((each) => ({ ...each, mean: each.mean.subarray(0, principal) }))
+    const classStart = Int32Array.of(0, 0, 1, 4, 40, 41, 90, 200, 300, 301, 500)
+    const profile = { ...digits, principal, classes, classStart, referenceResidual: digits.referenceResidual.subarray(0, 500) }
+    const valueAt = (r: number, i: number) => Math.fround((profile.references[r * principal + i] ?? 0) * profile.referenceScale)
+    const squared = (x: Float64Array, r: number) => {
+      let sum = (profile.referenceResidual[r] ?? 0) ** 2
+      for (let i = 0; i < principal; i += 4) {
+        const [a = 0, b = 0, c = 0, d = 0] = [0, 1, 2, 3].map((j) => ((x[i + j] ?? 0) - valueAt(r, i + j)) ** 2)
+        sum += a + b + c + d
+      }
+      return sum
+    }
+    const nearest = nearestReference(profile)
+    for (let n = 0; n < 200; n++) {
+      // Anywhere, or close to the one and then the other of a pair.
+      const x = normals(principal).map((value, i) => (n % 2 === 0 ? value : valueAt(n, i) + value / 50))
+      const least = Math.min(...Array.from({ length: 500 }, (_, r) => squared(x, r)))
+      assert.equal(nearest(x, 1.5), Math.sqrt(least + 1.5 * 1.5))
+    }
+    assert.equal(nearestReference({ ...profile, classStart: new Int32Array(11) })(normals(principal), 1), 0)
   })
 }
