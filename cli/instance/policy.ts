@@ -39,7 +39,7 @@ export async function openPolicy(context: PolicyContext, risks: { get(principal:
 
 /** What a node asks before a model runs. */
 export function permissionOf(
-  { engine, requestOf }: Policy,
+  { engine, requestOf }: Omit<Policy, 'engine'> & { readonly engine: PolicyEngine },
   configurationOf: (model: string) => Pick<ServedConfiguration, 'labels'>,
 ): Permission {
   return {
