@@ -19,7 +19,7 @@ import { languageModel } from './runtime-language.ts'
  *
  * @param end ends a thread as if it had died
  */
-export function modelContract(open: OpenRuntime, end = (thread: Worker) => void thread.terminate()): void {
+export function modelContract(open: OpenRuntime, end: (thread: Worker) => void = (thread) => void thread.terminate()): void {
   let modelsDir: string
   before(async () => {
     modelsDir = await mkdtemp(join(tmpdir(), 'cordon-contract-'))

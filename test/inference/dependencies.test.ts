@@ -223,7 +223,7 @@ describe('the bus is away', () => {
       const [bus, clock, begun] = [new MemoryBus(), { ahead: 0 }, performance.now()]
       // By itself, since calls wait for shares.
       const read = () => start + clock.ahead + Math.floor(performance.now() - begun)
-      const charge = { held: true, publish: bus.publish.bind(bus), follow: () => {} }
+      const charge = { held: true, publish: bus.publish.bind(bus), follow: () => {}, onTake: () => {} }
       const allocator = await openAllocator({ bus, charge, rules: [rule], nodes: 2, clock: read, log: silent, source: 'test' })
       const meter = await openNodeMeter({ bus, rules: [rule], node: 'n', nodes: 2, whenAway, clock: read, log: silent, agreeMs: 100 })
       t.after(() => Promise.all([meter.close(), allocator.close()]))

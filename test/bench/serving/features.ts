@@ -132,7 +132,7 @@ async function openMetering({ bus, log }: Around, configurationOf: NodeOptions['
     LimitRule.parse({ name: 'tokens', measure: 'tokens', amount: 1e12, calendar: 'day' }),
     LimitRule.parse({ name: 'money', over: 'organization', measure: 'cost', amount: 1e9, calendar: 'month' }),
   ]
-  const charge = { held: true, publish: bus.publish.bind(bus), follow: () => {} }
+  const charge = { held: true, publish: bus.publish.bind(bus), follow: () => {}, onTake: () => {} }
   await openAllocator({ bus, charge, rules, nodes: 1, clock: Date.now, log, source: 'bench' })
   const meter = await openNodeMeter({ bus, rules, node: 'bench', nodes: 1, whenAway: 'refuse', clock: Date.now, log })
   return meteringOf(meter, () => 0, { configurationOf, prices: { perItem: 0.0001 } })
