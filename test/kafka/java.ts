@@ -49,7 +49,7 @@ export async function runTool(main: string, args: readonly string[]): Promise<st
 
 /** A broker's process, from its start to its end. */
 export interface ServerProcess {
-  /** Settles when the broker says that it started; rejects, with its log, where it ends before or takes more than 90 s. */
+  /** Settles when the broker says that it started; rejects, with its log, where it ends before or takes more than {@link mostMs}. */
   readonly started: Promise<void>
   readonly exited: Promise<void>
   signal(name: NodeJS.Signals): void
@@ -68,8 +68,10 @@ export function startServer(properties: string, heapMiB: number): ServerProcess 
   const started = Promise.withResolvers<void>()
   let log = ''
   const onText = (text: Buffer): void => {
-    log = (log + text.toString()).slice(-20_000)
+    log += text.toString()
+    // Before it is shortened: a process that was busy hears more at once than is kept.
     if (log.includes('Kafka Server started')) started.resolve()
+    log = log.slice(-20_000)
   }
   server.stdout.on('data', onText)
   server.stderr.on('data', onText)
