@@ -89,6 +89,8 @@ export function detectorContract<P extends z.ZodType, S extends z.ZodType>(
 class Bench {
   readonly #definition: DetectorDefinition
   readonly #params: unknown
+  /** What the detector, or the host, threw at the record that is applied: the host itself goes on. */
+  #fault: Error | undefined
 
   constructor(definition: DetectorDefinition, params: unknown) {
     this.#definition = definition
@@ -97,7 +99,10 @@ class Bench {
 
   open(options: Partial<PartitionHostOptions> = {}): PartitionHost {
     const onFault = (detector: string, _key: string | null, error: unknown) => {
-      throw new Error(`${detector} failed`, { cause: error })
+      this.#fault ??= new Error(`${detector} failed`, { cause: error })
+    }
+    const onUnapplied = (offset: number, error: unknown) => {
+      this.#fault ??= new Error(`the host failed at ${offset}`, { cause: error })
     }
     // Streams in tests have gaps of days and no host that ticks.
     const aheadMs = 365 * 86_400_000
@@ -106,6 +111,7 @@ class Bench {
       partition: 0,
       aheadMs,
       onFault,
+      onUnapplied,
       ...options,
     })
   }
@@ -114,7 +120,10 @@ class Bench {
   feed(host: PartitionHost, stream: Iterable<Observation>, offset = 0): Finding[] {
     const findings: Finding[] = []
     let at = offset
-    for (const observation of stream) findings.push(...host.apply(frozen(observation), at++))
+    for (const observation of stream) {
+      findings.push(...host.apply(frozen(observation), at++))
+      if (this.#fault !== undefined) throw this.#fault
+    }
     return findings.filter(({ detector }) => detector === this.#definition.id)
   }
 

@@ -13,8 +13,11 @@ export class Detection {
       const onFault = (detector: string, key: string | null, error: unknown) => {
         if (this.#faults.length < 100) this.#faults.push(`${detector} (${key}): ${String(error)}`)
       }
+      const onUnapplied = (offset: number, error: unknown) => {
+        if (this.#faults.length < 100) this.#faults.push(`the host, at ${offset} of ${kind}: ${String(error)}`)
+      }
       const own = detectors.filter(({ definition }) => definition.observes.includes(kind))
-      this.#hosts.set(kind, createPartitionHost(own, { topic: kind, partition: 0, onFault }))
+      this.#hosts.set(kind, createPartitionHost(own, { topic: kind, partition: 0, onFault, onUnapplied }))
     }
   }
 
