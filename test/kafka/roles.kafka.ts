@@ -155,8 +155,16 @@ describe('every role in a process of its own, with no rights but its own', () =>
     await until('every answer is stored', async () => (await stored()).length >= answered.size)
     assert.ok(answered.size > 10)
     assert.deepEqual(await stored(), [...answered].sort())
-    assert.deepEqual(await asked('unseen', '--param', 'principal=prober'), [])
-    assert.ok((await asked('unseen', '--param', 'workload=w')).every(({ kind }) => kind === 'unreadable'))
+    const [began] = await asked(
+      '--sql',
+      "SELECT toString(toUnixTimestamp64Milli(min(time))) AS at FROM requests WHERE principal = 'prober'",
+    )
+    const since = ['--param', `from=${new Date(Number(began?.['at'])).toISOString()}`]
+    assert.deepEqual(await asked('unseen', '--param', 'principal=prober', ...since), [])
+    assert.ok((await asked('unseen', '--param', 'workload=w', ...since)).every(({ kind }) => kind === 'unreadable'))
+    // Nobody was there the day before, and that is said.
+    const [before, ...others] = await asked('unseen', '--param', 'principal=prober')
+    assert.deepEqual([before?.['kind'], others], ['unknown', []])
   })
 
   it('stops in order, each with 0, and has told nobody a secret', async () => {
