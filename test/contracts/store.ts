@@ -43,6 +43,7 @@ export function storeContract(name: string, factory: StoreFactory): void {
           ['007-audit.sql', false],
           ['008-policy.sql', false],
           ['009-denial.sql', false],
+          ['010-audit-denial.sql', false],
         ],
       )
     })
