@@ -43,21 +43,22 @@ export function counted(engine: PolicyEngine, registry: Registry): CountedEngine
     return decision
   }
   const noted = (decision: PolicyDecision) => {
-    note(timed(decision))
+    note(decision)
     return decision
+  }
+  const consider = (request: PolicyRequest) => {
+    const decision = engine.decide(request)
+    return decision instanceof Promise ? decision.then(timed) : timed(decision)
   }
   return {
     get version() {
       return engine.version
     },
     decide: (request) => {
-      const decision = engine.decide(request)
+      const decision = consider(request)
       return decision instanceof Promise ? decision.then(noted) : noted(decision)
     },
-    consider: (request) => {
-      const decision = engine.decide(request)
-      return decision instanceof Promise ? decision.then(timed) : timed(decision)
-    },
+    consider,
     note,
   }
 }
