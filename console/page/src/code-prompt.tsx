@@ -57,7 +57,7 @@ export function CodePrompt({ asked }: { asked: Asked }) {
         inputMode="numeric"
         autoComplete="one-time-code"
         maxLength={6}
-        // biome-ignore lint/a11y/noAutofocus: the person has just asked for what needs it.
+        // Without a click: the person has just asked for what needs it.
         autoFocus
         value={code}
         onChange={(event) => setCode(event.target.value.replaceAll(/[^0-9]/g, ''))}
