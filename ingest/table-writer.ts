@@ -136,10 +136,12 @@ export class TableWriter {
     while (this.#loads.length > 0) {
       await this.#waitForMore()
       const { maxWaitMs } = this.#options
-      const due = performance.now() + maxWaitMs
+      const began = performance.now()
       await this.#write(this.#take())
-      // After one that took long there is time to read, too: else the next would have what the fastest reader brings, and no more.
-      this.#due = Math.max(due, performance.now() + readingShare * maxWaitMs)
+      const ended = performance.now()
+      // A store for which an insert takes long is left alone for as long again, so that others get their turn and the next has more.
+      const pause = Math.min(maxWaitMs, Math.max(ended - began, readingShare * maxWaitMs))
+      this.#due = Math.max(began + maxWaitMs, ended + pause)
     }
     this.#running = false
   }

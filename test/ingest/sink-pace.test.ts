@@ -96,8 +96,8 @@ describe('the pace of the sink', () => {
   for (const [tookMs, median, worst, inserts] of [
     // Read for at 0.75 s, inserted at 1 s: events are 0.25 to 1.25 s old then, and 0.2 s older when they are stored.
     [200, 950, 1_500, 31],
-    // An insert of 2 s and a quarter to read: 0.25 to 2.5 s old, and 2 s older.
-    [2_000, 3_400, 4_600, 15],
+    // An insert of 2 s and a pause of 1: events are 0.25 to 3.25 s old when they are sent, and 2 s older.
+    [2_000, 3_650, 5_300, 11],
   ] as const) {
     it(`with inserts of ${tookMs} ms: what comes is stored after ${median} ms, and in few inserts`, async (t) => {
       const { late, inserts: made } = await pace(t, tookMs)
