@@ -16,6 +16,7 @@ import {
   openUpstream,
   type Round,
   type Side,
+  warmEnough,
 } from './serving/sides.ts'
 
 /** A node before an upstream, against no node and against the least proxy there is; medians of paired rounds. */
@@ -63,6 +64,7 @@ export interface AblationBench {
 interface Scale {
   readonly ms: number
   readonly rounds: number
+  readonly warmRequests: number
   readonly clients: readonly number[]
 }
 
@@ -77,9 +79,10 @@ const lessened: readonly Variant[] = [
   { name: 'everything', without: ['keys', 'fingerprints', 'events'], bus: 'null' },
 ]
 
-/** Every server and the load in processes of their own; some 90 seconds, or 25. */
+/** Every server and the load in processes of their own; some 4 minutes, or 60 seconds. */
 export async function benchAblation(short: boolean): Promise<AblationBench> {
-  const scale: Scale = short ? { ms: 400, rounds: 3, clients: [16] } : { ms: 1_000, rounds: 5, clients: [16, 64] }
+  const size = short ? { ms: 400, rounds: 3, clients: [16] } : { ms: 1_000, rounds: 5, clients: [16, 64] }
+  const scale: Scale = { ...size, warmRequests: warmEnough(short) }
   const generator = await openGenerator()
   const bare = await openUpstream()
   const sides: Side[] = [bare]
@@ -111,8 +114,8 @@ async function added(generator: Child, [bare, proxy, node]: readonly [Side, Side
   return { ...(await latencyOf(generator, [bare, proxy, node], kind, scale)), ...ratiosOf(measured, 'node') }
 }
 
-async function latencyOf(generator: Child, sides: readonly Side[], kind: Comparison['kind'], { ms, rounds }: Scale) {
-  const found = await compare(generator, sides, { kind, clients: 1, ms, rounds })
+async function latencyOf(generator: Child, sides: readonly Side[], kind: Comparison['kind'], { ms, rounds, warmRequests }: Scale) {
+  const found = await compare(generator, sides, { kind, clients: 1, ms, rounds, warmRequests })
   const first = (round: Round) => round.kinds[kind.name]?.firstP50Ms ?? Number.NaN
   const more = (name: string, of: (round: Round) => number) => paired(found, name, 'bare', (a, b) => of(a) - of(b))
   return {
@@ -130,10 +133,10 @@ async function throughputOf(
   generator: Child,
   sides: readonly Side[],
   kind: Comparison['kind'],
-  { ms, rounds, clients }: Scale,
+  { ms, rounds, warmRequests, clients }: Scale,
 ): Promise<Measured> {
   const found = new Map<number, ReadonlyMap<string, readonly Round[]>>()
-  for (const count of clients) found.set(count, await compare(generator, sides, { kind, clients: count, ms, rounds }))
+  for (const count of clients) found.set(count, await compare(generator, sides, { kind, clients: count, ms, rounds, warmRequests }))
   return found
 }
 
@@ -163,7 +166,7 @@ function paired(found: ReadonlyMap<string, readonly Round[]>, a: string, b: stri
   )
 }
 
-async function partsOf(generator: Child, proxy: Side, node: Side, upstream: number, { ms, rounds }: Scale): Promise<Parts> {
+async function partsOf(generator: Child, proxy: Side, node: Side, upstream: number, { ms, rounds, warmRequests }: Scale): Promise<Parts> {
   const kind = inferKind(inferBodies(200))
   const [less, more] = [await profiled(generator, proxy, kind, 4 * ms), await profiled(generator, node, kind, 4 * ms)]
   const names = new Set([...Object.keys(more), ...Object.keys(less)])
@@ -172,7 +175,7 @@ async function partsOf(generator: Child, proxy: Side, node: Side, upstream: numb
   const [proxyMicros, nodeMicros] = [sum(less), sum(more)]
   const variants = await openNodes({ upstream, local: false, variants: lessened })
   try {
-    const found = await compare(generator, variants, { kind, clients: 16, ms, rounds })
+    const found = await compare(generator, variants, { kind, clients: 16, ms, rounds, warmRequests })
     const cost = (name: string) => paired(found, 'node', name, (a, b) => a.cpuMicros - b.cpuMicros)
     const saved = lessened.filter(({ without }) => without !== undefined).map(({ name }) => [name, cost(name)])
     return {

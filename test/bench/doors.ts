@@ -13,6 +13,7 @@ import {
   openProxy,
   openUpstream,
   type Round,
+  warmEnough,
 } from './serving/sides.ts'
 
 /**
@@ -62,9 +63,9 @@ const doors = {
   chat: { keys: [], policy: ['policy'], limits: ['limits'], audit: ['audit'], redaction: ['redaction'], everything: all },
 } as const satisfies Record<string, Readonly<Record<string, readonly Feature[]>>>
 
-/** The node's doors, each alone and all together, in turn within each round; some 3 minutes, or 40 seconds. */
+/** The node's doors, each alone and all together, in turn within each round; some 4 minutes, or 40 seconds. */
 export async function benchDoors(short: boolean): Promise<DoorsBench> {
-  const scale = short ? { ms: 100, rounds: 10 } : { ms: 150, rounds: 40 }
+  const scale = { ...(short ? { ms: 100, rounds: 10 } : { ms: 150, rounds: 40 }), warmRequests: warmEnough(short) }
   return {
     cores: availableParallelism(),
     infer: await openedDoors(doors.infer, { ...scale, kind: inferKind(inferBodies(200)), clients: 1 }),

@@ -29,7 +29,15 @@ export interface Comparison {
   readonly clients: number
   readonly ms: number
   readonly rounds: number
+  /** Requests of its kind that each side answers before it counts. */
+  readonly warmRequests: number
 }
+
+/**
+ * A server takes three times the CPU time for its first thousand requests, and a node still a tenth more after five thousand, until V8 has
+ * compiled what there is to compile; one that serves for a day is past that.
+ */
+export const warmEnough = (short: boolean) => (short ? 3_000 : 15_000)
 
 export const openGenerator = () => openChild(new URL('generator.ts', import.meta.url))
 
@@ -67,9 +75,8 @@ function portOf({ ready }: Child): number {
   return (ready as { readonly port: number }).port
 }
 
-/** Requests before a side counts, in turns of half a second, ten at most: a cold process takes three times the CPU time of a warm one. */
-const warmRequests = 3_000
-const warmTurns = { ms: 500, most: 10 }
+/** So long a turn of warming up takes, and so many are tried. */
+const warmTurns = { ms: 500, most: 20 }
 
 /** Loads each side in turn, each round in the other order, once all are warm. */
 export async function compare(
@@ -79,14 +86,14 @@ export async function compare(
 ): Promise<ReadonlyMap<string, readonly Round[]>> {
   const { rounds } = comparison
   const found = new Map(sides.map(({ name }): [string, Round[]] => [name, []]))
-  for (const side of sides) await warmUp(generator, side, comparison.kind)
+  for (const side of sides) await warmUp(generator, side, comparison)
   for (let round = 0; round < rounds; round++) {
     for (const side of round % 2 === 0 ? sides : sides.toReversed()) found.get(side.name)?.push(await load(generator, side, comparison))
   }
   return found
 }
 
-async function warmUp(generator: Child, side: Side, kind: Comparison['kind']): Promise<void> {
+async function warmUp(generator: Child, side: Side, { kind, warmRequests }: Comparison): Promise<void> {
   if (side.warm.has(kind.name)) return
   side.warm.add(kind.name)
   const { ms, most } = warmTurns
@@ -100,7 +107,7 @@ async function warmUp(generator: Child, side: Side, kind: Comparison['kind']): P
 export async function load(
   generator: Child,
   { name, port, child, headers, secure }: Side,
-  { kind, clients, ms }: Omit<Comparison, 'rounds'>,
+  { kind, clients, ms }: Pick<Comparison, 'kind' | 'clients' | 'ms'>,
 ): Promise<Round> {
   const order: ClosedLoad = {
     port,
