@@ -1,5 +1,3 @@
-// npm run bench [-- --json] [--short] [--kafka] [--only node,bus,…]
-// Figures of one machine at one moment: compare the ratios of one run, not single numbers of two.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +8,7 @@ import { createKafkaBus } from '../../bus/kafka/bus.ts'
 import type { EventBus } from '../../bus/port.ts'
 import { readPlaybook } from '../../cli/instance/roles/respond.ts'
 import { openStore, type Store } from '../../store/store.ts'
+import { fromCommandLine, oneOf } from '../command-line.ts'
 import { startBroker } from '../kafka/broker.ts'
 import { benchAblation } from './ablation.ts'
 import { benchAudit } from './audit.ts'
@@ -27,8 +26,43 @@ import { benchResponse } from './response.ts'
 import { benchRuntime } from './runtime.ts'
 import { benchSink } from './sink.ts'
 
-const { values: flags } = parseArgs({
-  options: { json: { type: 'boolean' }, short: { type: 'boolean' }, kafka: { type: 'boolean' }, only: { type: 'string' } },
+/** Each with what it measures. */
+const summaries = {
+  fingerprint: 'fingerprints of inputs and prompts',
+  node: 'a node that serves a model itself, against a bare loop',
+  ablation: 'a node before an upstream, against no node and a bare proxy, and where its time goes',
+  doors: 'what keys, tokens, TLS, policies, limits, audit, redaction and hardening add to a request',
+  policy: 'decisions of the policy engine',
+  audit: 'writing and verifying the audit trail',
+  runtime: 'backends and batches',
+  host: 'the detectors in their host, an event',
+  bus: 'records in and out',
+  sink: 'rows from the bus to ClickHouse',
+  response: 'from a finding to its action',
+  limits: 'reservations, and with --kafka how far four nodes overspend',
+  enforcement: 'from a decision to the refusal of the next request',
+  distributed: 'every role a process on three brokers: rates, latencies, and roles killed (with --kafka alone)',
+} as const
+type SectionName = keyof typeof summaries
+const names = Object.keys(summaries) as SectionName[]
+
+const usage = `npm run bench -- [options]
+
+Figures of one machine at one moment: compare the ratios of one run, not single numbers of two.
+
+  --only NAMES   sections, with commas; all of them by default
+  --short        a tenth of each
+  --kafka        with a real broker too: the one of KAFKA_BROKERS, else in Docker, else with Java and Maven
+  --json         one object on one line, and no progress
+
+Sections:
+${names.map((name) => `  ${name.padEnd(13)}${summaries[name]}`).join('\n')}`
+
+const flags = fromCommandLine(usage, () => {
+  const { values } = parseArgs({
+    options: { json: { type: 'boolean' }, short: { type: 'boolean' }, kafka: { type: 'boolean' }, only: { type: 'string' } },
+  })
+  return { ...values, only: values.only?.split(',').map((name) => oneOf('only', name, names)) ?? names }
 })
 const short = flags.short === true
 // Each process that a section starts is ended with this one.
@@ -65,7 +99,7 @@ function openBenchStore(): Promise<Store> {
   return store
 }
 
-const sections: Readonly<Record<string, () => Promise<unknown>>> = {
+const sections: Readonly<Record<SectionName, () => Promise<unknown>>> = {
   fingerprint: async () => benchFingerprint(scale(10_000)),
   node: () => benchNode(short ? { roundMs: 500, rounds: 2 } : {}),
   ablation: () => benchAblation(short),
@@ -90,18 +124,15 @@ const sections: Readonly<Record<string, () => Promise<unknown>>> = {
   distributed: async () => (flags.kafka === true ? benchDistributed(short) : null),
 }
 
-const chosen = flags.only?.split(',') ?? Object.keys(sections)
 const report: Record<string, unknown> = {
   machine: { cpu: cpus()[0]?.model, cores: availableParallelism(), node: process.version },
   kafka: flags.kafka === true ? 'measured' : 'not measured: give --kafka (needs KAFKA_BROKERS, Docker, or Java and Maven)',
 }
 try {
-  for (const name of chosen) {
-    const section = sections[name]
-    if (section === undefined) throw new Error(`no section ${name}; there are ${Object.keys(sections).join(', ')}`)
+  for (const name of flags.only) {
     if (flags.json !== true) process.stderr.write(`${name} … `)
     const began = Date.now()
-    report[name] = await section()
+    report[name] = await sections[name]()
     if (flags.json !== true) process.stderr.write(`${((Date.now() - began) / 1_000).toFixed(1)} s\n`)
   }
   console.log(JSON.stringify(report, null, flags.json === true ? undefined : 2))

@@ -1,7 +1,6 @@
-// npm run bench:soak -- [--minutes 10] [--json]
-// Finds how much a node takes, then sends 80 % of that at a fixed rate, and says by stated rules whether it held out; 1 is no.
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { count, fromCommandLine } from '../command-line.ts'
 import { quantile } from './quantile.ts'
 import type { Child } from './serving/child.ts'
 import type { ClosedLoad, LoadResult, OpenLoad } from './serving/generator.ts'
@@ -11,7 +10,18 @@ import type { Usage } from './serving/usage.ts'
 import { kindsOf, type Sort } from './soak-kinds.ts'
 import { type Rest, type Sample, verdictOf } from './soak-verdict.ts'
 
-const { values: flags } = parseArgs({ options: { minutes: { type: 'string', default: '10' }, json: { type: 'boolean' } } })
+const usage = `npm run bench:soak -- [options]
+
+Finds how much a node takes, then sends 80 % of that at a fixed rate, and says by stated rules whether it held out: memory, tensors,
+latency, spool and statuses. Status 1 where it did not. Nothing else should run on the machine.
+
+  --minutes N   how long (default 10)
+  --json        one object on standard output, and no progress`
+
+const flags = fromCommandLine(usage, () => {
+  const { values } = parseArgs({ options: { minutes: { type: 'string', default: '10' }, json: { type: 'boolean' } } })
+  return { minutes: count('minutes', values.minutes, 1), json: values.json === true }
+})
 const sliceMs = 10_000
 const warmMs = 5_000
 const rampMs = 4_000
@@ -35,7 +45,7 @@ interface Tallies {
 }
 
 const say = (line: string) => {
-  if (flags.json !== true) console.error(line)
+  if (!flags.json) console.error(line)
 }
 
 /** Tries that differ by less than this say the same. */
@@ -128,7 +138,7 @@ async function soak(generator: Child, node: Side, kinds: readonly Sort[]) {
   const answered = new Map<string, number>()
   const slices: Slice[] = []
   const startedAt = performance.now()
-  while (performance.now() - startedAt < Number(flags.minutes) * 60_000) {
+  while (performance.now() - startedAt < flags.minutes * 60_000) {
     const slice = await sliceOf(generator, node, kinds, rate, startedAt, { unexpected, answered })
     slices.push(slice)
     const { minute, p50Ms, p99Ms, rssBytes, loopP99Ms, kept } = slice
@@ -147,7 +157,7 @@ const upstream = await openUpstream()
 const node = await openLocalNode(upstream.port)
 try {
   const report = await soak(generator, node, kindsOf(node.headers, node.languages))
-  console.log(JSON.stringify(report, null, flags.json === true ? undefined : 2))
+  console.log(JSON.stringify(report, null, flags.json ? undefined : 2))
   if (!report.ok) process.exitCode = 1
 } finally {
   await Promise.all([generator.close(), node.child.close(), upstream.child.close()])

@@ -1,6 +1,7 @@
 // npm run evaluate: attacks and ordinary clients against the detectors, in memory or (--end-to-end) against a running node.
 
 import { writeFileSync } from 'node:fs'
+import { fromCommandLine } from '../command-line.ts'
 import { evaluateBenign } from './benign-suite.ts'
 import { evaluateNode } from './end-to-end.ts'
 import { evaluateExtraction } from './extraction-suite.ts'
@@ -22,7 +23,7 @@ const suites: Readonly<Record<SuiteName, (scene: Scene, settings: Settings, prog
 }
 
 const progress: Progress = (line) => process.stderr.write(`${line}\n`)
-const settings = settingsOrExit()
+const settings = fromCommandLine(usage, () => readSettings(process.argv.slice(2)))
 const began = performance.now()
 const { split, delayMs } = settings
 const scene = await openScene({ split, delayMs })
@@ -51,14 +52,4 @@ if (settings.report !== null) writeFileSync(settings.report, reportPage(about, r
 function faultsIn(raw: unknown): readonly string[] {
   if (typeof raw !== 'object' || raw === null) return []
   return Object.entries(raw).flatMap(([name, value]) => (name === 'faults' && Array.isArray(value) ? value.map(String) : faultsIn(value)))
-}
-
-function settingsOrExit(): Settings {
-  try {
-    return readSettings(process.argv.slice(2))
-  } catch (error) {
-    if (!(error instanceof TypeError || error instanceof RangeError)) throw error
-    process.stderr.write(`${error.message}\n\n${usage}\n`)
-    process.exit(2)
-  }
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { count, oneOf } from '../command-line.ts'
 import { type Split, splits } from './scene.ts'
 
 export const suiteNames = ['query', 'extraction', 'prompts', 'benign'] as const
@@ -77,16 +78,4 @@ export function readSettings(args: readonly string[]): Settings {
     endToEnd: values['end-to-end'],
     benignRequests: count('benign-requests', values['benign-requests'], 0),
   }
-}
-
-function oneOf<T extends string>(option: string, text: string, known: readonly T[]): T {
-  const found = known.find((name) => name === text)
-  if (found === undefined) throw new RangeError(`--${option}: there is no ${JSON.stringify(text)}; there are ${known.join(', ')}`)
-  return found
-}
-
-function count(option: string, text: string, least: number): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < least) throw new RangeError(`--${option}: give a whole number of at least ${least}`)
-  return value
 }

@@ -1,34 +1,54 @@
-// npm run test:faults [-- --minutes 20] [--seed 1] [--seeds 10] [--json]
-// Breaks a whole deployment over a real three-broker Kafka cluster, seeded, and says what it cost. Status 1 where it cost anything.
 import { parseArgs } from 'node:util'
+import { count, fromCommandLine } from '../command-line.ts'
 import { type FaultVerdict, faultRun } from './run.ts'
 
-const { values: flags } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '20' },
-    seed: { type: 'string', default: '1' },
-    seeds: { type: 'string', default: '1' },
-    flows: { type: 'string', default: '1500' },
-    requests: { type: 'string', default: '250' },
-    json: { type: 'boolean', default: false },
-  },
+const usage = `npm run test:faults -- [options]
+
+Breaks a whole deployment over a real three-broker Kafka cluster, seeded, and says what it cost. Status 1 where it cost anything.
+Needs Java and Maven, or Docker.
+
+  --minutes N    of each run (default 20)
+  --seed N       which faults, and when (default 1)
+  --seeds N      so many runs, with seeds from that one on (default 1)
+  --flows N      flows a second (default 1500)
+  --requests N   requests a second, of two events each (default 250)
+  --json         the verdicts alone`
+
+const flags = fromCommandLine(usage, () => {
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: 'string', default: '20' },
+      seed: { type: 'string', default: '1' },
+      seeds: { type: 'string', default: '1' },
+      flows: { type: 'string', default: '1500' },
+      requests: { type: 'string', default: '250' },
+      json: { type: 'boolean', default: false },
+    },
+  })
+  return {
+    minutes: count('minutes', values.minutes, 1),
+    seed: count('seed', values.seed, 0),
+    seeds: count('seeds', values.seeds, 1),
+    flows: count('flows', values.flows, 0),
+    requests: count('requests', values.requests, 0),
+    json: values.json,
+  }
 })
 // What was started is ended by listeners of `exit`, which a signal alone does not reach.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 process.setMaxListeners(100)
-const first = Number(flags.seed)
 const verdicts: FaultVerdict[] = []
-for (let seed = first; seed < first + Number(flags.seeds); seed++) {
+for (let { seed } = flags; seed < flags.seed + flags.seeds; seed++) {
   const began = Date.now()
   const say = (line: string) => {
     if (!flags.json) console.log(`[${((Date.now() - began) / 1_000).toFixed(1).padStart(7)} s] ${line}`)
   }
   say(`seed ${seed}, ${flags.minutes} minutes`)
   const verdict = await faultRun({
-    minutes: Number(flags.minutes),
+    minutes: flags.minutes,
     seed,
-    flowsPerSecond: Number(flags.flows),
-    requestsPerSecond: Number(flags.requests),
+    flowsPerSecond: flags.flows,
+    requestsPerSecond: flags.requests,
     say,
   })
   verdicts.push(verdict)
