@@ -11,6 +11,7 @@ import { type Hosting, restoreApplier } from './lane/appliers.ts'
 import { Lane } from './lane/lane.ts'
 import { type AssignedPartition, Lanes } from './lane/lanes.ts'
 import { LogBounds } from './lane/log-bounds.ts'
+import { oweRemoved } from './lane/removed.ts'
 import { SeenFindings } from './lane/seen-findings.ts'
 import { checkLayout } from './layout.ts'
 import { type Limits, limitsOf } from './limits.ts'
@@ -138,7 +139,7 @@ class RunningHost implements DetectorHost {
             afterMs: standby.afterMs,
             neighbours: options.neighbours ?? (() => []),
             seen,
-            restore: (place) => this.#restore(place),
+            restore: (place) => this.#restore(place, 0),
             committed: () => this.#bounds.committed(),
           })
   }
@@ -203,17 +204,15 @@ class RunningHost implements DetectorHost {
     const { start, end, partitions } = bounds
     // A shadow that retention overtook, or of another log than this one, has no state that its owner was ever in.
     const sound = shadow !== null && shadow.host.next >= start && shadow.host.next <= end && shadow.partitions === partitions
-    const work = sound ? shadow : await this.#restore(place)
     // Committed means published. Beyond the end it speaks of another log than this one.
     const known = offsets.get(placeKey(place)) ?? 0
     const committed = known <= end ? known : 0
+    const work = sound ? shadow : await this.#restore(place, committed)
     const lane = new Lane(work, committed, this.#context)
-    const applied = Math.max(work.host.next, committed)
-    if (applied < start) {
-      const until = await this.#bounds.firstTime(place, start)
-      const from = Math.min(work.host.watermark ?? 0, until)
-      work.oweUnseen({ kind: 'retention', firstOffset: applied, lastOffset: start - 1, from, until, worstMs: null })
-      log.warn({ topic, partition, from: applied, until: start }, 'records were removed before they were applied: retention is too short')
+    const removed = await oweRemoved(work, { start, committed }, this.#bounds)
+    if (removed !== null) {
+      const from = removed.firstOffset
+      log.warn({ topic, partition, from, until: start }, 'records were removed before they were applied: retention is too short')
     }
     this.#lanes.add(lane)
     void lane.look()
@@ -245,10 +244,11 @@ class RunningHost implements DetectorHost {
     )
   }
 
-  async #restore(place: TopicPartition): Promise<Applier> {
+  /** @param committed 0 of a partition of someone else, who states what was known and is not any more */
+  async #restore(place: TopicPartition, committed: number): Promise<Applier> {
     const extent = await this.#bounds.of(place)
     await checkLayout(this.#context.snapshots, place.topic, extent.partitions)
-    return restoreApplier(place, extent, this.#hosting, this.#context)
+    return restoreApplier(place, { ...extent, committed }, { hosting: this.#hosting, context: this.#context, bounds: this.#bounds })
   }
 
   /** The key is not logged: a scope is often a principal. Nor is every failure: one event a millisecond may fail. */

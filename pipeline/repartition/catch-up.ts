@@ -1,8 +1,8 @@
 import type { PartitionState } from '../../bus/port.ts'
-import type { HostContext } from '../host/context.ts'
-import { type Hosting, restoreApplier } from '../host/lane/appliers.ts'
+import { restoreApplier } from '../host/lane/appliers.ts'
+import type { RestoreSite } from '../host/lane/forgotten.ts'
 import { Lane } from '../host/lane/lane.ts'
-import type { LogBounds } from '../host/lane/log-bounds.ts'
+import { oweRemoved } from '../host/lane/removed.ts'
 import { otherSlot } from '../host/snapshot/snapshot-log.ts'
 import { RepartitionError } from './errors.ts'
 import type { Snapshots } from './snapshots.ts'
@@ -20,23 +20,15 @@ export interface Behind extends PartitionState {
  * @returns how many findings were published
  * @throws RepartitionError `NOT_PUBLISHED`, BusError of the bus: nothing is lost, begin again
  */
-export async function catchUp(
-  behind: Behind,
-  site: { readonly hosting: Hosting; readonly context: HostContext; readonly bounds: LogBounds; readonly snapshots: Snapshots },
-): Promise<number> {
+export async function catchUp(behind: Behind, site: RestoreSite & { readonly snapshots: Snapshots }): Promise<number> {
   const { topic, partition, partitions, start, end } = behind
   const { context, snapshots } = site
-  const work = await restoreApplier(behind, { end, partitions }, site.hosting, context)
   // Beyond the end it speaks of another log than this one.
   const committed = behind.committed <= end ? behind.committed : 0
+  const work = await restoreApplier(behind, { start, end, partitions, committed }, site)
   const lane = new Lane(work, committed, context)
   const control = { commit: async () => {}, signal: new AbortController().signal, held: () => true }
-  const applied = Math.max(work.host.next, committed)
-  if (applied < start) {
-    const until = await site.bounds.firstTime(behind, start)
-    const from = Math.min(work.host.watermark ?? 0, until)
-    work.oweUnseen({ kind: 'retention', firstOffset: applied, lastOffset: start - 1, from, until, worstMs: null })
-  }
+  await oweRemoved(work, { start, committed }, site.bounds)
   const process = async (from: number, until: number): Promise<number> => {
     const before = work.host.counts.findings
     if (from < until) {

@@ -2,11 +2,9 @@ import { encode, newEvent } from '../../bus/codec.ts'
 import type { BusRecord, OutgoingRecord, PartitionState } from '../../bus/port.ts'
 import { letterOf } from '../../ingest/unreadable.ts'
 import type { Finding } from '../../schemas/index.ts'
-import type { HostContext } from '../host/context.ts'
 import { findingEventId } from '../host/finding-id.ts'
 import { readInput } from '../host/input.ts'
-import type { Hosting } from '../host/lane/appliers.ts'
-import type { LogBounds } from '../host/lane/log-bounds.ts'
+import { forgotten, type RestoreSite } from '../host/lane/forgotten.ts'
 import { limitsOf } from '../host/limits.ts'
 import { createPartitionHost } from '../host/partition/partition.ts'
 import type { HostInput, PartitionHost } from '../host/partition/partition-host.ts'
@@ -22,7 +20,7 @@ import type { Snapshots } from './snapshots.ts'
 /** Records that wait to be published; with more they go out. */
 const mostOwed = 500
 
-export interface Rebuilding {
+export interface Rebuilding extends RestoreSite {
   readonly topic: string
   readonly growth: Growth
   /** By old partition. */
@@ -31,10 +29,7 @@ export interface Rebuilding {
   readonly states: readonly PartitionState[]
   /** What came of records before is durable, by partition. */
   readonly committed: ReadonlyMap<number, number>
-  readonly hosting: Hosting
-  readonly context: HostContext
   readonly snapshots: Snapshots
-  readonly bounds: LogBounds
 }
 
 export interface Rebuilt {
@@ -87,6 +82,7 @@ class Rebuild {
     if (lines !== null) await host.restore([lines])
     const own = origins[partition] ?? null
     if (own !== null) for (const gap of openGaps(own.head, growth)) this.#owe(gap)
+    if (own === null && partition < growth.from) await this.#oweForgotten(partition)
     await this.#oweHole(partition)
     for await (const record of merged(this.#streams(partition))) {
       if (homeOf(record, growth).home !== partition) continue
@@ -100,6 +96,16 @@ class Rebuild {
     await context.snapshots.write({ topic, partition, partitions: growth.to, slot, offset }, standingAt(host.cut(), offset))
     this.#entries += entries
     this.#keysMoved += moved
+  }
+
+  /** An old partition has no state that can be used: what its detectors knew of records that are gone is, too. */
+  async #oweForgotten(partition: number): Promise<void> {
+    const { topic, growth, states, committed, context } = this.#what
+    const { start = 0 } = states[partition] ?? {}
+    const refused = (await context.snapshots.find(topic, partition)).filter(({ partitions }) => partitions === growth.from)
+    const known = { start, committed: committed.get(partition) ?? 0 }
+    const gap = await forgotten({ topic, partition }, { next: 0, watermark: null }, refused, known, this.#what)
+    if (gap !== null) this.#owe(stateUnseenIn({ topic, partition }, growth, gap))
   }
 
   /** Retention overtook what nobody had applied. */

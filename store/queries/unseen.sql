@@ -75,6 +75,7 @@ WITH
         kind = 'unapplied', concat('the detector host itself failed on ', these, ', which not all detectors saw'),
         kind = 'lagged', concat(these, if(events = 1, ' was', ' were'), ' seen late, by up to ', toString(JSONExtractInt(evidence, 'worstMs') / 1000), ' s'),
         kind = 'retention', concat(these, if(events = 1, ' was', ' were'), ' removed from the log unseen'),
+        kind = 'forgotten', concat('what the detectors knew of ', gapTopic, '/', toString(gapPartition), ' was lost with its snapshot, and its records up to ', toString(JSONExtractUInt(evidence, 'lastOffset')), ' are no longer on the log'),
         kind = 'silent' AND open, concat('node ', origin, ' sends nothing'),
         kind = 'silent', concat('node ', origin, ' sent nothing'),
         kind = 'delayed', concat('what happened on node ', origin, ' was seen, but late'),

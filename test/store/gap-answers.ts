@@ -75,6 +75,18 @@ function gaps(): Finding[] {
       { topic: 'flows', partition: workload, partitions },
       { kind: 'retention', firstOffset: 3, lastOffset: 5, from: at(0), until: at(minute), worstMs: null },
     ),
+    stateUnseen(
+      { topic: 'flows', partition: workload, partitions },
+      {
+        kind: 'forgotten',
+        firstOffset: 0,
+        lastOffset: 5,
+        againFrom: 6,
+        from: at(2 * hour),
+        until: at(2 * hour + 50 * second),
+        worstMs: null,
+      },
+    ),
     ...[10, 30].map((from) => {
       const gap = { firstOffset: from, lastOffset: from, from: at(from * second), until: at((from + 15) * second), worstMs: 12_500 }
       return stateUnseen({ topic: 'flows', partition: workload, partitions }, { kind: 'lagged', ...gap })
@@ -279,6 +291,22 @@ export function gapContract(name: string, factory: StoreFactory): void {
         ['prompts', 0.333333, 0.333333, 0.333333, 'not known for 200 s'],
       ])
       assert.deepEqual(await unknown(flows), [['unknown', iso(2 * hour + 100_000), iso(2 * hour + 300_000), 'possibly', sentence]])
+    })
+
+    it('what was forgotten was seen, but not as it should have been', async () => {
+      const then = { from: at(2 * hour), until: at(2 * hour + 100 * second) }
+      const sentence = `what the detectors knew of flows/${workload} was lost with its snapshot, and its records up to 5 are no longer on the log`
+      const columns = ['kind', 'from', 'until', 'affected', 'count', 'sentence']
+      assert.deepEqual(await ask('unseen', { ...then, workload: 'serving-a' }, columns), [
+        ['forgotten', iso(2 * hour), iso(2 * hour + 50_000), 'possibly', 6, sentence],
+      ])
+      const away = Array.from({ length: 100 }, (_, n) => `w${n}`).find((name) => partitionOf(name, partitions) !== workload) ?? ''
+      assert.deepEqual(await kinds({ ...then, workload: away }), [])
+      // Half of the time, in one partition of four.
+      const flows = (await ask('coverage', then, ['subject', 'known', 'watched', 'undisturbed', 'gaps', 'events'])).find(
+        ([subject]) => subject === 'flows',
+      )
+      assert.deepEqual(flows, ['flows', 1, 1, 0.875, 1, 6])
     })
 
     it('what the host itself failed on was not seen', async () => {

@@ -45,6 +45,8 @@ export class Applier {
   quietUntil = 0
   /** By event id, in the order in which they came to be. */
   readonly debts = new Map<EventId, Debt>()
+  /** What its state lacks that was known before, see `forgotten`; null where it lacks nothing. */
+  forgotten: Unseen | null = null
   /** When it was last given a record. */
   fedAt: Instant
   /** The tick that was written last, until it is read back. */

@@ -2,8 +2,10 @@ import type { HostContext } from '../context.ts'
 import type { HostedDetector } from '../hosted.ts'
 import { type Limits, limitsOf } from '../limits.ts'
 import { createPartitionHost } from '../partition/partition.ts'
+import type { StoredSnapshot } from '../snapshot/snapshot-log.ts'
 import type { TopicPartition } from '../standby/standby.ts'
 import { Applier } from './applier.ts'
+import { forgotten, type RestoreSite } from './forgotten.ts'
 
 export interface Hosting extends Partial<Limits> {
   readonly detectors: readonly HostedDetector[]
@@ -13,26 +15,43 @@ export interface Hosting extends Partial<Limits> {
   readonly onUnapplied: (at: TopicPartition & { readonly offset: number }, error: unknown) => void
 }
 
-/** How long a partition is, and how many the topic has. */
+/** How far a partition reaches, and how many the topic has. */
 export interface Extent {
+  readonly start: number
   readonly end: number
   readonly partitions: number
+  /** What came of records before it is durable: somebody knew them. 0 where that is nobody's business. */
+  readonly committed: number
 }
 
-/** A host that took over the furthest snapshot that can be used, or a new one. */
-export async function restoreApplier(place: TopicPartition, extent: Extent, hosting: Hosting, context: HostContext): Promise<Applier> {
+/**
+ * A host that took over the furthest snapshot that can be used, or a new one; what it lacks for that is to be stated by whoever
+ * owns the partition.
+ *
+ * @throws BusError of the bus
+ */
+export async function restoreApplier(place: TopicPartition, extent: Extent, site: RestoreSite): Promise<Applier> {
+  const { applier, refused } = await furthest(place, extent, site)
+  applier.forgotten = await forgotten(place, applier.host, refused, extent, site)
+  return applier
+}
+
+/** With the snapshots that could not be used, the furthest first. */
+async function furthest(place: TopicPartition, extent: Extent, { hosting, context }: RestoreSite) {
   const { topic, partition } = place
+  const refused: StoredSnapshot[] = []
   for (const stored of await context.snapshots.find(topic, partition)) {
     if (stored.offset > extent.end || stored.partitions !== extent.partitions) continue
     const applier = newApplier(place, extent, hosting, context)
     try {
       await applier.host.restore(stored.lines())
-      return applier
+      return { applier, refused }
     } catch (error) {
+      refused.push(stored)
       context.log.warn({ err: error, topic, partition, offset: stored.offset }, 'a snapshot cannot be used')
     }
   }
-  return newApplier(place, extent, hosting, context)
+  return { applier: newApplier(place, extent, hosting, context), refused }
 }
 
 function newApplier({ topic, partition }: TopicPartition, { end, partitions }: Extent, hosting: Hosting, context: HostContext): Applier {

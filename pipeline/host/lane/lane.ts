@@ -29,6 +29,7 @@ export class Lane {
     this.snapshots = new SnapshotKeeper(work, context)
     work.quietUntil = committed
     work.forgive(committed)
+    if (work.forgotten !== null) work.oweUnseen(work.forgotten)
     work.meter.on = true
   }
 
