@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { float64Of, int16Of, textOf, uint32Of } from '../statistics/typed-array-text.ts'
 import { BandIndex, bandCount, mostCandidates } from './band-index.ts'
 import { MemoryJson, numbers, type Point, pointAt, type Seen } from './point.ts'
+import { RecentQueries } from './recent-queries.ts'
+import { SketchTable } from './sketch-table.ts'
 
 /** What is looked for. */
 export interface Sought {
@@ -18,17 +20,10 @@ export interface Neighbour {
   readonly distance: number
 }
 
-/** What cannot be compared is shorter than this. */
-const leastDimensions = 8
-/** Coordinates after which most points are off a given line; they lie together, so that a scan reads little. */
-const earlyDimensions = 8
 /** How often a point of a cluster survives the eviction hand, so that heavy traffic does not wash a slow attack away. */
 const lives = 3
 /** The hand comes to a point once in `capacity` additions, and forgets it at the latest when it comes so often. */
 const rounds = lives + 1
-/** Queries kept in order for each principal: an attack's path begins far from where it ends. */
-const recentPerPrincipal = 12
-
 /**
  * The last queries of one model, whoever sent them, in a ring with a second chance for points of clusters
  * (the CLOCK policy). Nearest search is exact: a scan with partial distances.
@@ -43,13 +38,10 @@ export class Memory {
   /** By slot; −1 for none. */
   readonly #seqs: Float64Array
   readonly #exact = new Map<string, number>()
-  readonly #recent = new Map<string, number[]>()
-  #dimensions: number
-  #vectors: Int16Array
+  readonly #recent: RecentQueries
+  readonly #sketches: SketchTable
   readonly #labels: Int32Array
   readonly #index: BandIndex
-  readonly #early: Int16Array
-  #way = new Float64Array(0)
   readonly #candidates = new Int32Array(mostCandidates)
   /** Per slot, the last search that looked at it. */
   readonly #asked: Float64Array
@@ -59,14 +51,13 @@ export class Memory {
   #hand = 0
   #seq = 0
 
-  constructor(capacity: number, dimensions = 0) {
+  constructor(capacity: number, dimensions = 0, recent = new RecentQueries()) {
     this.#capacity = capacity
-    this.#dimensions = dimensions
-    this.#vectors = new Int16Array(capacity * dimensions)
+    this.#recent = recent
+    this.#sketches = new SketchTable(capacity, dimensions)
     this.#labels = new Int32Array(capacity)
     this.#slotAt = new Int32Array(2 ** Math.ceil(Math.log2(rounds * capacity + 1)))
     this.#seqs = new Float64Array(capacity).fill(-1)
-    this.#early = new Int16Array(capacity * earlyDimensions)
     this.#index = new BandIndex(capacity)
     this.#asked = new Float64Array(capacity)
   }
@@ -92,7 +83,7 @@ export class Memory {
 
   /** Sequence numbers of a principal's last queries, oldest first. */
   recent(principal: string): readonly number[] {
-    return this.#recent.get(principal) ?? []
+    return this.#recent.of(principal)
   }
 
   /** A remembered point with its sketch, or undefined when it is forgotten. */
@@ -114,11 +105,7 @@ export class Memory {
 
   /** False when the sketch has another length than those remembered: it cannot be compared. */
   accepts(vector: Int16Array): boolean {
-    if (this.#dimensions === 0 && vector.length >= leastDimensions) {
-      this.#dimensions = vector.length
-      this.#vectors = new Int16Array(this.#capacity * vector.length)
-    }
-    return vector.length === this.#dimensions
+    return this.#sketches.accepts(vector)
   }
 
   /**
@@ -152,29 +139,12 @@ export class Memory {
     for (let i = 0; i < seqs.length; i++) this.#compare(vector, this.#slot(seqs[i] as number))
   }
 
-  /** A partial distance: most points are out after the first coordinates. */
   #compare(vector: Int16Array, slot: number): void {
     if (slot < 0 || this.#asked[slot] === this.#query) return
     this.#asked[slot] = this.#query
-    const best = this.#best
-    const early = this.#early
-    const from = slot * earlyDimensions
-    let sum = 0
-    for (let i = 0; i < earlyDimensions; i++) {
-      const difference = (vector[i] as number) - (early[from + i] as number)
-      sum += difference * difference
-    }
-    if (sum >= best) return
-    const vectors = this.#vectors
-    const dimensions = this.#dimensions
-    const base = slot * dimensions
-    for (let i = earlyDimensions; i < dimensions; i++) {
-      const difference = (vector[i] as number) - (vectors[base + i] as number)
-      sum += difference * difference
-      if ((i & 7) === 7 && sum >= best) return
-    }
-    if (sum >= best) return
-    this.#best = sum
+    const squared = this.#sketches.squaredBelow(this.#best, vector, slot)
+    if (squared < 0) return
+    this.#best = squared
     this.#found = slot
   }
 
@@ -187,60 +157,9 @@ export class Memory {
   across(vector: Int16Array, parent: Point, fit: number): Point | undefined {
     const from = this.vector(parent.seq)
     if (!from) return undefined
-    const near = this.#wayFrom(from, vector)
-    const dimensions = this.#dimensions
-    const vectors = this.#vectors
-    const way = this.#way
-    let wayEarly = 1e-9
-    for (let i = 0; i < earlyDimensions; i++) wayEarly += (way[i] as number) ** 2
-    // Beyond two and a half times the distance the query is in no middle.
-    const furthest = 6.25 * near
-    const aside = (1 - fit * fit) * furthest
-    let best = Number.POSITIVE_INFINITY
-    let found: Point | undefined
-    for (let slot = 0; slot < this.#points.length; slot++) {
-      if (this.#labels[slot] === parent.label || this.#aside(vector, slot, wayEarly) > aside) continue
-      const base = slot * dimensions
-      let along = 0
-      let squared = 0
-      for (let i = 0; i < dimensions && squared <= furthest; i++) {
-        const other = (vectors[base + i] as number) - (vector[i] as number)
-        along += other * (way[i] as number)
-        squared += other * other
-      }
-      const imbalance = Math.abs(squared - near)
-      if (squared > furthest || imbalance >= best || along <= fit * Math.sqrt(near * squared)) continue
-      best = imbalance
-      found = this.#points[slot]
-    }
-    return found
-  }
-
-  /** How far, squared, a point leaves the line in the first coordinates: it stays off it. */
-  #aside(vector: Int16Array, slot: number, wayEarly: number): number {
-    const early = this.#early
-    const way = this.#way
-    const base = slot * earlyDimensions
-    let along = 0
-    let squared = 0
-    for (let i = 0; i < earlyDimensions; i++) {
-      const other = (early[base + i] as number) - (vector[i] as number)
-      along += other * (way[i] as number)
-      squared += other * other
-    }
-    return squared - (along * along) / wayEarly
-  }
-
-  /** Keeps the way from one sketch to another in `#way`. @returns its squared length */
-  #wayFrom(from: Int16Array, to: Int16Array): number {
-    if (this.#way.length !== from.length) this.#way = new Float64Array(from.length)
-    let squared = 0
-    for (let i = 0; i < from.length; i++) {
-      const value = (to[i] as number) - (from[i] as number)
-      this.#way[i] = value
-      squared += value * value
-    }
-    return squared
+    const choice = { count: this.#points.length, labels: this.#labels, without: parent.label }
+    const slot = this.#sketches.across(vector, from, choice, fit)
+    return slot < 0 ? undefined : this.#points[slot]
   }
 
   /** Keeps a point, and gives it its number; returns the one that had to go. */
@@ -249,37 +168,22 @@ export class Memory {
     const evicted = this.#points[slot]
     if (evicted) {
       if (this.#exact.get(evicted.exact) === slot) this.#exact.delete(evicted.exact)
-      this.#forget(evicted)
+      this.#recent.remove(evicted.principal, evicted.seq)
     }
     added.seq = ++this.#seq
     this.#place(slot, added, vector, bands)
-    this.#remember(added)
+    this.#recent.add(added.principal, added.seq)
     return { added, evicted }
-  }
-
-  #forget({ principal, seq }: Point): void {
-    const own = this.#recent.get(principal)
-    const at = own === undefined ? -1 : own.indexOf(seq)
-    if (own === undefined || at < 0) return
-    own.splice(at, 1)
-    if (own.length === 0) this.#recent.delete(principal)
-  }
-
-  #remember({ principal, seq }: Point): void {
-    const own = this.#recent.get(principal)
-    if (own === undefined) this.#recent.set(principal, [seq])
-    else if (own.push(seq) > recentPerPrincipal) own.shift()
   }
 
   #place(slot: number, point: Point, vector: ArrayLike<number>, bands: Uint32Array): void {
     this.#points[slot] = point
     this.#spared[slot] = 0
-    this.#vectors.set(vector, slot * this.#dimensions)
+    this.#sketches.set(slot, vector)
     // The view of whoever had the slot is the same, and making one takes long.
-    const view = this.#entries[slot]?.vector ?? this.#vectors.subarray(slot * this.#dimensions, (slot + 1) * this.#dimensions)
+    const view = this.#entries[slot]?.vector ?? this.#sketches.view(slot)
     this.#entries[slot] = { point, vector: view, row: 0 }
     this.#labels[slot] = point.label
-    for (let i = 0; i < earlyDimensions; i++) this.#early[slot * earlyDimensions + i] = vector[i] as number
     this.#index.set(slot, bands)
     this.#seqs[slot] = point.seq
     this.#slotAt[point.seq & (this.#slotAt.length - 1)] = slot
@@ -307,7 +211,7 @@ export class Memory {
     columns.set(this.#spared.slice(0, points.length), numbers.length * points.length)
     return {
       capacity: this.#capacity,
-      dimensions: this.#dimensions,
+      dimensions: this.#sketches.dimensions,
       hand: this.#hand,
       seq: this.#seq,
       events: points.map(({ event }) => event),
@@ -315,14 +219,14 @@ export class Memory {
       organizations: points.map(({ organization }) => organization),
       exacts: points.map(({ exact }) => exact),
       numbers: textOf(columns),
-      recent: [...this.#recent],
+      recent: this.#recent.entries(),
       bands: textOf(this.#index.bandsOf(points.length)),
-      vectors: textOf(this.#vectors.subarray(0, points.length * this.#dimensions)),
+      vectors: textOf(this.#sketches.first(points.length)),
     }
   }
 
   static from(json: MemoryJson): Memory {
-    const memory = new Memory(json.capacity, json.dimensions)
+    const memory = new Memory(json.capacity, json.dimensions, new RecentQueries(json.recent))
     const vectors = int16Of(json.vectors)
     const bands = uint32Of(json.bands)
     const columns = float64Of(json.numbers)
@@ -336,7 +240,6 @@ export class Memory {
       memory.#place(slot, points[slot] as Point, vector, bands.subarray(slot * bandCount, (slot + 1) * bandCount))
       memory.#spared[slot] = columns[numbers.length * size + slot] ?? 0
     }
-    for (const [principal, seqs] of json.recent) memory.#recent.set(principal, [...seqs])
     memory.#hand = json.hand % json.capacity
     memory.#seq = json.seq
     return memory
