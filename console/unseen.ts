@@ -20,13 +20,12 @@ const Moment = z.string().transform((text, context) => {
 /** What is read of a row of the forensic query `unseen`. */
 const Row = z.object({
   kind: z.string(),
+  blind: z.boolean(),
   from: Moment,
   until: Moment.nullable(),
   affected: z.enum(['certainly', 'possibly']),
   sentence: z.string(),
 })
-/** Of the kinds of gaps those in which something was never judged. */
-const blindKinds = new Set(['retention', 'unapplied', 'silent', 'restarted', 'dropped', 'unreadable'])
 
 type Subject = Readonly<Record<string, string>>
 
@@ -73,8 +72,8 @@ function subjectsOf({ principals, models, workloads }: Incident): readonly Subje
 }
 
 function gapOf(row: Readonly<Record<string, unknown>>): UnseenGap {
-  const { kind, from, until, affected, sentence } = Row.parse(row)
-  return { from, until, blind: blindKinds.has(kind), unknown: kind === 'unknown', certain: affected === 'certainly', sentence }
+  const { kind, blind, from, until, affected, sentence } = Row.parse(row)
+  return { from, until, blind, unknown: kind === 'unknown', certain: affected === 'certainly', sentence }
 }
 
 /** Subjects share gaps: one that is certain of any of them is. */

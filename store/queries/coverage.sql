@@ -40,29 +40,18 @@ WITH
   ) AS watching,
   arrayFilter(one -> one.1 != '', heard) AS nodesHeard,
   if(empty(nodesHeard), arrayResize(watching, 0), watching) AS nodesWatching,
-  stated AS
-  (
-    SELECT *
-    FROM findings
-    WHERE detector IN ('blindness', 'coverage')
-    ORDER BY finding, revision DESC, `offset` DESC
-    LIMIT 1 BY finding
-  ),
+  -- part: stated
   gaps AS
   (
     SELECT
       if(detector = 'coverage', 'nodes', JSONExtractString(evidence, 'topic')) AS subject,
       if(detector = 'coverage', JSONExtractString(evidence, 'node'), JSONExtractRaw(evidence, 'partition')) AS part,
       greatest(1, JSONExtractUInt(evidence, 'partitions')) AS parts,
-      JSONExtractUInt(evidence, 'count') AS events,
-      JSONExtractString(evidence, 'kind') IN ('retention', 'unapplied', 'silent', 'restarted', 'dropped') AS blind,
-      if(JSONHas(evidence, 'earliest'), least(windowFrom, fromUnixTimestamp64Milli(JSONExtractInt(evidence, 'earliest'), 'UTC')), windowFrom) AS begins,
-      if(JSONHas(evidence, 'latest'), greatest(windowUntil, fromUnixTimestamp64Milli(JSONExtractInt(evidence, 'latest'), 'UTC')), windowUntil) AS ends,
-      JSONExtractBool(evidence, 'open') AS open,
+      events,
+      has(blindKinds, kind) AS blind,
       toUnixTimestamp64Milli(greatest(begins, askedFrom)) AS a,
       toUnixTimestamp64Milli(if(open, askedUntil, least(ends, askedUntil))) AS b
     FROM stated
-    WHERE begins < askedUntil AND (open OR ends >= askedFrom)
   ),
   -- Each partition and each node by itself, and `anywhere` all nodes as one. Gaps of one overlap; each moment counts once.
   pieces AS

@@ -37,27 +37,14 @@ WITH
   {principal:Nullable(String)} AS who,
   {model:Nullable(String)} AS which,
   {workload:Nullable(String)} AS whence,
-  stated AS
-  (
-    SELECT *
-    FROM findings
-    WHERE detector IN ('blindness', 'coverage')
-    ORDER BY finding, revision DESC, `offset` DESC
-    LIMIT 1 BY finding
-  ),
+  -- part: stated
   gaps AS
   (
     SELECT
-      JSONExtractString(evidence, 'kind') AS kind,
-      JSONExtractInt(evidence, 'earliest') AS earliest,
-      JSONExtractInt(evidence, 'latest') AS latest,
-      if(JSONHas(evidence, 'earliest'), least(windowFrom, fromUnixTimestamp64Milli(earliest, 'UTC')), windowFrom) AS begins,
-      if(JSONHas(evidence, 'latest'), greatest(windowUntil, fromUnixTimestamp64Milli(latest, 'UTC')), windowUntil) AS ends,
-      JSONExtractBool(evidence, 'open') AS open,
+      kind, begins, ends, open, events,
       JSONExtractString(evidence, 'topic') AS gapTopic,
       if(JSONHas(evidence, 'partition'), JSONExtractUInt(evidence, 'partition'), NULL) AS gapPartition,
       if(JSONHas(evidence, 'partitions'), JSONExtractUInt(evidence, 'partitions'), NULL) AS gapPartitions,
-      JSONExtractUInt(evidence, 'count') AS events,
       if(detector = 'coverage', JSONExtractString(evidence, 'node'), JSONExtractString(evidence, 'source')) AS origin,
       JSONExtract(evidence, 'principals', 'Array(String)') AS principals,
       JSONExtract(evidence, 'keys', 'Array(String)') AS keys,
@@ -86,7 +73,6 @@ WITH
       ) AS sentence,
       finding, revision
     FROM stated
-    WHERE begins < askedUntil AND (open OR ends >= askedFrom)
   ),
   -- Neither watched, nor stated not to be: all the rest of the time, up to now.
   accounted AS
@@ -138,7 +124,7 @@ WITH
       whence IS NULL OR has(keys, assumeNotNull(whence)) AS hasWhence
     FROM gaps
   )
-SELECT * FROM
+SELECT kind, CAST(has(blindKinds, kind) AS Bool) AS blind, from, until, affected, topic, partition, partitions, count, source, sentence, finding, revision FROM
 (
   SELECT
     kind, begins AS from, if(open, NULL, ends) AS until,

@@ -92,7 +92,14 @@ describe('the console in a browser', () => {
     await page.close()
 
     const seen = (ms: number) => new Date(at + ms).toISOString()
-    const lost = { kind: 'dropped', from: seen(0), until: seen(2_000), affected: 'possibly', sentence: 'node <b>node-1</b> lost 12 events' }
+    const lost = {
+      kind: 'dropped',
+      blind: true,
+      from: seen(0),
+      until: seen(2_000),
+      affected: 'possibly',
+      sentence: 'node <b>node-1</b> lost 12 events',
+    }
     ports.answer = async (name) => ({ columns: [], rows: name === 'unseen' ? [lost] : [], elapsedMs: 1 })
     const gaps = await open(`#token=${token}`)
     await gaps.page.locator('.unseen rect.gap.blind').waitFor({ state: 'attached' })

@@ -132,15 +132,22 @@ describe('commands that ask a console', () => {
     const clean = await run('incidents', 'show', incident.id)
     assert.match(clean.out, /Was anything unseen\?\nWatched throughout, 2026-11-21 08:59:59\.100 to now\./)
     const seen = new Date(at).toISOString()
-    const late = { kind: 'late', from: seen, until: seen, affected: 'certainly', sentence: '12 events came late' }
-    const lost = { kind: 'dropped', from: seen, until: null, affected: 'possibly', sentence: 'node a\u001b[31m lost 12 events' }
+    const late = { kind: 'late', blind: false, from: seen, until: seen, affected: 'certainly', sentence: '12 events came late' }
+    const lost = {
+      kind: 'dropped',
+      blind: true,
+      from: seen,
+      until: null,
+      affected: 'possibly',
+      sentence: 'node a\u001b[31m lost 12 events',
+    }
     fake.answer = async () => ({ columns: [], rows: [late], elapsedMs: 1 })
     const worse = await run('incidents', 'show', incident.id)
     assert.match(
       worse.out,
       /Nothing, but not all of it was seen as it should have been, within .*:\n2026-11-21 09:00:00\.000 {2}12 events came late$/m,
     )
-    const unknown = { kind: 'unknown', from: seen, until: seen, affected: 'possibly', sentence: 'not known' }
+    const unknown = { kind: 'unknown', blind: false, from: seen, until: seen, affected: 'possibly', sentence: 'not known' }
     fake.answer = async () => ({ columns: [], rows: [late, unknown], elapsedMs: 1 })
     assert.match((await run('incidents', 'show', incident.id)).out, /^Not known for all of 2026-11-21 08:59:59\.100 to now:$/m)
     fake.answer = async () => ({ columns: [], rows: [late, unknown, lost], elapsedMs: 1 })

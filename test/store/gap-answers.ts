@@ -206,6 +206,25 @@ export function gapContract(name: string, factory: StoreFactory): void {
       ])
     })
 
+    it('and whether something in it was never judged', async () => {
+      const all = { from: start, until: at(2 * hour + minute) }
+      const said = new Map((await ask('unseen', all, ['kind', 'blind'])).map(([kind, blind]) => [kind, blind]))
+      assert.deepEqual(
+        [...said]
+          .filter(([, blind]) => blind === true)
+          .map(([kind]) => kind)
+          .sort(),
+        ['dropped', 'retention', 'silent', 'unapplied', 'unreadable'],
+      )
+      assert.deepEqual(
+        [...said]
+          .filter(([, blind]) => blind === false)
+          .map(([kind]) => kind)
+          .sort(),
+        ['evicted', 'forgotten', 'lagged', 'late', 'skewed', 'unknown'],
+      )
+    })
+
     it('only those in which who is asked about can lie', async () => {
       const nodes = ['dropped possibly', 'silent possibly']
       assert.deepEqual(await kinds({ principal: 'alice' }), ['evicted certainly', ...nodes].sort())
