@@ -148,6 +148,8 @@ export interface UnseenGap {
 export interface Unseen {
   /** `unknown`: the store, which has the ledger, does not answer. */
   readonly state: 'watched' | 'gaps' | 'unknown'
+  /** What it comes to, for people; of the time looked at, which it does not name. */
+  readonly answer: string
   /** The time looked at; `until` is null where it still goes on. */
   readonly from: Instant
   readonly until: Instant | null

@@ -42,12 +42,21 @@ export async function unseenOf(incident: Incident, findings: readonly Finding[],
     const gaps = distinct(answers.flatMap(({ rows }) => rows.map(gapOf)))
     const caveats = await caveatsOf(ports)
     const named = { gaps: gaps.slice(0, namedGaps), more: Math.max(0, gaps.length - namedGaps) }
-    return { ...base, ...named, state: gaps.length === 0 ? 'watched' : 'gaps', caveats }
+    return { ...base, ...named, state: gaps.length === 0 ? 'watched' : 'gaps', answer: answerOf(gaps, caveats), caveats }
   } catch (error) {
     if (!(error instanceof CordonError || error instanceof z.ZodError)) throw error
     const reason = error instanceof CordonError ? error.message : 'its answer could not be read'
-    return { ...base, state: 'unknown', caveats: [`the store does not answer: ${reason}`] }
+    const caveat = `the store does not answer: ${reason}`
+    return { ...base, state: 'unknown', answer: `Cannot tell: ${caveat}`, caveats: [caveat] }
   }
+}
+
+/** @param gaps all that there are, named or not */
+function answerOf(gaps: readonly UnseenGap[], caveats: readonly string[]): string {
+  if (gaps.length === 0) return caveats.length === 0 ? 'Watched throughout' : 'Nothing unseen is known of'
+  if (gaps.some(({ blind }) => blind)) return 'Yes, something was not seen'
+  if (gaps.some(({ unknown }) => unknown)) return 'Not known for all of the time'
+  return 'Nothing went unseen, but not all of it was seen as it should have been'
 }
 
 /** A store that is stopped rather than away leaves questions open for long. */

@@ -65,14 +65,10 @@ function describe({ incident, findings, actions, containments }: IncidentDetail)
   return parts.join('\n')
 }
 
-function describeUnseen({ state, from, until, gaps, more, caveats }: Unseen): string {
-  const time = `${when(from)} to ${until === null ? 'now' : when(until)}`
+function describeUnseen({ state, answer, from, until, gaps, more, caveats }: Unseen): string {
   const lines = ['Was anything unseen?']
-  if (state === 'unknown') return [...lines, `Cannot tell: ${caveats.join('; ')}`].map(cell).join('\n')
-  if (state === 'watched') lines.push(`${caveats.length === 0 ? 'Watched throughout' : 'Nothing unseen is known of'}, ${time}.`)
-  else if (more > 0 || gaps.some(({ blind }) => blind)) lines.push(`Yes, within ${time}:`)
-  else if (gaps.some(({ unknown }) => unknown)) lines.push(`Not known for all of ${time}:`)
-  else lines.push(`Nothing, but not all of it was seen as it should have been, within ${time}:`)
+  if (state === 'unknown') return [...lines, answer].map(cell).join('\n')
+  lines.push(`${answer}, ${when(from)} to ${until === null ? 'now' : when(until)}${state === 'gaps' ? ':' : '.'}`)
   for (const { from, until, sentence, certain } of gaps) {
     const end = until === null ? ' until now' : until > from ? ` to ${when(until)}` : ''
     lines.push(`${when(from)}${end}  ${sentence}${certain ? '' : ' (may concern this incident)'}`)

@@ -103,6 +103,7 @@ describe('the console in a browser', () => {
     ports.answer = async (name) => ({ columns: [], rows: name === 'unseen' ? [lost] : [], elapsedMs: 1 })
     const gaps = await open(`#token=${token}`)
     await gaps.page.locator('.unseen rect.gap.blind').waitFor({ state: 'attached' })
+    await gaps.page.locator('.unseen').getByText('Yes, something was not seen:').waitFor()
     assert.match(await gaps.page.locator('.unseen').innerText(), /node <b>node-1<\/b> lost 12 events may concern this incident/)
     assert.equal(await gaps.page.locator('.unseen b').count(), 0)
     await gaps.page.close()

@@ -145,14 +145,14 @@ describe('commands that ask a console', () => {
     const worse = await run('incidents', 'show', incident.id)
     assert.match(
       worse.out,
-      /Nothing, but not all of it was seen as it should have been, within .*:\n2026-11-21 09:00:00\.000 {2}12 events came late$/m,
+      /^Nothing went unseen, but not all of it was seen as it should have been, .*:\n2026-11-21 09:00:00\.000 {2}12 events came late$/m,
     )
     const unknown = { kind: 'unknown', blind: false, from: seen, until: seen, affected: 'possibly', sentence: 'not known' }
     fake.answer = async () => ({ columns: [], rows: [late, unknown], elapsedMs: 1 })
-    assert.match((await run('incidents', 'show', incident.id)).out, /^Not known for all of 2026-11-21 08:59:59\.100 to now:$/m)
+    assert.match((await run('incidents', 'show', incident.id)).out, /^Not known for all of the time, 2026-11-21 08:59:59\.100 to now:$/m)
     fake.answer = async () => ({ columns: [], rows: [late, unknown, lost], elapsedMs: 1 })
     const { out } = await run('incidents', 'show', incident.id)
-    assert.match(out, /Yes, within .*:\n/)
+    assert.match(out, /^Yes, something was not seen, .*:\n/m)
     assert.match(out, /^2026-11-21 09:00:00\.000 until now {2}node a\\u\{1b\}\[31m lost 12 events \(may concern this incident\)$/m)
     const json = await run('incidents', 'show', incident.id, '--json')
     assert.equal(JSON.parse(json.out).unseen.state, 'gaps')

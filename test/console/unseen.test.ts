@@ -27,7 +27,15 @@ function ask(about: Partial<Incident>, answer: (name: string) => Promise<QueryRe
 describe('whether anything was unseen', () => {
   it('is asked of who and what the incident is about, from its first sign on', async () => {
     const { answer, asked } = ask({}, async () => rows())
-    assert.deepEqual(await answer, { state: 'watched', from: at - 900, until: null, gaps: [], more: 0, caveats: [] })
+    assert.deepEqual(await answer, {
+      state: 'watched',
+      answer: 'Watched throughout',
+      from: at - 900,
+      until: null,
+      gaps: [],
+      more: 0,
+      caveats: [],
+    })
     assert.deepEqual(asked(), [{ principal: 'mallory', model: 'digits', from: at - 900 }])
   })
 
@@ -95,6 +103,23 @@ describe('whether anything was unseen', () => {
     assert.deepEqual(gaps, [{ from: at, until: at + 5_000, blind: false, unknown: true, certain: false, sentence: 'not known' }])
   })
 
+  const late = { kind: 'late', blind: false }
+  const unknown = { kind: 'unknown', blind: false }
+  const answers: readonly [answer: string, kinds: readonly object[]][] = [
+    ['Yes, something was not seen', [late, unknown, { kind: 'dropped' }]],
+    ['Not known for all of the time', [late, unknown]],
+    ['Nothing went unseen, but not all of it was seen as it should have been', [late]],
+    // However many are named.
+    ['Nothing went unseen, but not all of it was seen as it should have been', Array.from({ length: 130 }, () => late)],
+    ['Yes, something was not seen', [...Array.from({ length: 130 }, () => late), { kind: 'dropped' }]],
+  ]
+  for (const [answer, kinds] of answers) {
+    it(`answers "${answer}" of ${kinds.length}`, async () => {
+      const asked = ask({}, async () => rows(...kinds.map((kind, i) => row(i, i, kind))))
+      assert.equal((await asked.answer).answer, answer)
+    })
+  }
+
   it('names a hundred, and counts the others', async () => {
     const { answer } = ask({}, async () => rows(...Array.from({ length: 130 }, (_, i) => row(i, i))))
     const { gaps, more } = await answer
@@ -105,8 +130,8 @@ describe('whether anything was unseen', () => {
     const { answer } = ask({}, async () => {
       throw new CordonError('STORE_UNAVAILABLE', 'connect ECONNREFUSED')
     })
-    const { state, caveats } = await answer
-    assert.equal(state, 'unknown')
+    const { state, answer: said, caveats } = await answer
+    assert.deepEqual([state, said], ['unknown', 'Cannot tell: the store does not answer: connect ECONNREFUSED'])
     assert.deepEqual(caveats, ['the store does not answer: connect ECONNREFUSED'])
   })
 
@@ -126,8 +151,8 @@ describe('whether anything was unseen', () => {
     const detect: RoleStatus = { role: 'detect', ok: false, summary: 'no process of this role is running', detail: {} }
     const lag = { sink: 3, detect: 7_000, respond: 0 }
     const { answer } = ask({}, async () => rows(), { roles: [detect], lag, lagMs: { sink: 9_999, detect: 12_000, respond: 0 } })
-    const { state, caveats } = await answer
-    assert.equal(state, 'watched')
+    const { state, answer: said, caveats } = await answer
+    assert.deepEqual([state, said], ['watched', 'Nothing unseen is known of'])
     assert.deepEqual(caveats, ['detect: no process of this role is running', 'the detectors are 7000 records (12 s) behind'])
   })
 })

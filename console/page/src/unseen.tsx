@@ -52,15 +52,14 @@ export function UnseenView({ id, findings, api }: Props) {
 }
 
 function Answer({ unseen, findings, now }: { unseen: Unseen; findings: readonly Finding[]; now: number }) {
-  const { state, from, until, gaps, more, caveats } = unseen
+  const { state, answer, from, until, gaps, more, caveats } = unseen
   const span = `${clock(from)} to ${until === null ? 'now' : clock(until)}`
   return (
     <>
-      {state === 'unknown' && <p role="alert">Cannot tell: {caveats.join('; ')}</p>}
+      {state === 'unknown' && <p role="alert">{answer}</p>}
       {state === 'watched' && (
         <p>
-          <span className="dot good" aria-hidden="true" /> {caveats.length === 0 ? 'Watched throughout' : 'Nothing unseen is known of'},{' '}
-          {span}.
+          <span className="dot good" aria-hidden="true" /> {answer}, {span}.
         </p>
       )}
       {state === 'gaps' && (
@@ -70,13 +69,7 @@ function Answer({ unseen, findings, now }: { unseen: Unseen; findings: readonly 
             <small>{clock(from)}</small>
             <small>{until === null ? 'now' : clock(until)}</small>
           </p>
-          {!gaps.some(({ blind }) => blind) && more === 0 && (
-            <p>
-              {gaps.some(({ unknown }) => unknown)
-                ? 'Not known for all of the time:'
-                : 'Nothing went unseen, but not all of it was seen as it should have been:'}
-            </p>
-          )}
+          <p>{answer}:</p>
           <ul>
             {gaps.map((gap) => (
               <li key={keyOf(gap)}>
