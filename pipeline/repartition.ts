@@ -3,6 +3,7 @@ import { Registry } from 'prom-client'
 import type { EventBus } from '../bus/port.ts'
 import { type Heartbeat, type Instant, isAlive } from '../schemas/index.ts'
 import type { HostContext } from './host/context.ts'
+import { FailureLog } from './host/failure-log.ts'
 import { HostMetrics } from './host/host-metrics.ts'
 import type { HostedDetector } from './host/hosted.ts'
 import { observableTopics } from './host/input.ts'
@@ -96,14 +97,7 @@ class Repartition {
       seen: null,
     }
     this.#bounds = new LogBounds(bus, group, [topic], clock)
-    const faults = new Set<string>()
-    const onFault = (detector: string, error: unknown) => {
-      if (!faults.has(detector)) log.error({ err: error, detector }, 'a detector failed')
-      faults.add(detector)
-    }
-    const onUnapplied: Hosting['onUnapplied'] = (at, error) => {
-      log.error({ err: error, ...at }, 'the detector host failed on a record and passed over it; this is a defect')
-    }
+    const { onFault, onUnapplied } = new FailureLog(log)
     this.#hosting = { ...options, onFault, onUnapplied }
     this.#snapshots = new Snapshots(this.#context.snapshots, this.#hosting)
   }

@@ -3,6 +3,7 @@ import type { Registry } from 'prom-client'
 import type { Consumer, EventBus } from '../../bus/port.ts'
 import { type Assignment, type Heartbeat, type Instant, snapshotTopic } from '../../schemas/index.ts'
 import type { HostContext } from './context.ts'
+import { FailureLog } from './failure-log.ts'
 import { HostMetrics } from './host-metrics.ts'
 import type { HostedDetector } from './hosted.ts'
 import { topicsObserved } from './input.ts'
@@ -89,18 +90,20 @@ class RunningHost implements DetectorHost {
   readonly #bounds: LogBounds
   readonly #shadows: Shadows | null
   readonly #lanes = new Lanes()
-  readonly #faults = new Map<string, number>()
-  #unapplied = 0
   #consumer: Consumer | null = null
   #timer: NodeJS.Timeout | null = null
   #closing = false
 
   constructor(options: DetectorHostOptions) {
     this.#options = options
+    const failures = new FailureLog(options.log)
     this.#hosting = {
       ...options,
-      onFault: (detector, error) => this.#report(detector, error),
-      onUnapplied: (at, error) => this.#reportUnapplied(at, error),
+      onFault: (detector, error) => {
+        this.#context.metrics.failed(detector)
+        failures.onFault(detector, error)
+      },
+      onUnapplied: failures.onUnapplied,
     }
     this.#topics = options.topics ?? topicsObserved(options.detectors)
     this.#detectors = options.detectors.map(({ definition }) => definition.id)
@@ -251,21 +254,6 @@ class RunningHost implements DetectorHost {
     return restoreApplier(place, { ...extent, committed }, { hosting: this.#hosting, context: this.#context, bounds: this.#bounds })
   }
 
-  /** The key is not logged: a scope is often a principal. Nor is every failure: one event a millisecond may fail. */
-  #report(detector: string, error: unknown): void {
-    const seen = (this.#faults.get(detector) ?? 0) + 1
-    this.#faults.set(detector, seen)
-    this.#context.metrics.failed(detector)
-    if (isSaid(seen)) this.#options.log.error({ err: error, detector, seen }, 'a detector failed')
-  }
-
-  #reportUnapplied(at: TopicPartition & { readonly offset: number }, error: unknown): void {
-    const seen = ++this.#unapplied
-    const text =
-      'the detector host failed on a record and passed over it; this is a defect, and `cordon query unseen` says whom it concerns'
-    if (isSaid(seen)) this.#options.log.error({ err: error, ...at, seen }, text)
-  }
-
   /** Each part looks by itself, so that one that waits for the bus holds up no other. */
   async #look(): Promise<void> {
     for (const lane of this.#lanes) void lane.look()
@@ -284,9 +272,4 @@ class RunningHost implements DetectorHost {
       this.#options.log.warn({ err: error }, 'the ends of the log are not known; trying again')
     }
   }
-}
-
-/** Of failures the first ten are logged, and every thousandth. */
-function isSaid(seen: number): boolean {
-  return seen <= 10 || seen % 1_000 === 0
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { Registry } from 'prom-client'
 import { z } from 'zod'
 import { decode, encode } from '../../bus/codec.ts'
@@ -10,6 +10,7 @@ import { createPartitionHost } from '../../pipeline/host/partition/partition.ts'
 import type { HostInput, PartitionHostOptions } from '../../pipeline/host/partition/partition-host.ts'
 import { Watermark } from '../../pipeline/host/partition/watermark.ts'
 import { startDetectorHost } from '../../pipeline/host/shell.ts'
+import { repartition } from '../../pipeline/repartition.ts'
 import { replay } from '../../pipeline/replay.ts'
 import type { Finding, Instant } from '../../schemas/index.ts'
 import { snapshotLines } from '../contracts/detector.ts'
@@ -169,9 +170,9 @@ describe('a host whose detector keeps or states what cannot be written', () => {
   })
 })
 
-describe('a host on the bus that fails itself', () => {
-  const topics = ['requests', 'findings', 'dead-letters', 'snapshots'].map((name) => ({ name, partitions: 1 }))
+const topics = ['requests', 'findings', 'dead-letters', 'snapshots'].map((name) => ({ name, partitions: 1 }))
 
+describe('a host on the bus that fails itself', () => {
   it('does not stop at the record, commits past it, and says so on the log, as a replay does', async (t) => {
     breakHost(t, (at) => at === 2)
     const log = new MemoryLog(topics)
@@ -212,4 +213,35 @@ describe('a host on the bus that fails itself', () => {
     for await (const finding of replay({ bus, detectors: [hosted(burst)], topics: ['requests'] })) replayed.push(said(finding))
     assert.deepEqual(replayed, expected)
   })
+})
+
+describe('whoever applies records that the host fails on', () => {
+  /** So many that the process's log would be full of them. */
+  const records = 1_100
+  /** Applies all of them, and closes. */
+  const readers: Record<string, (bus: MemoryBus, log: Logger) => Promise<void>> = {
+    'a running host': async (bus, log) => {
+      const host = await startDetectorHost({ bus, detectors: [hosted(burst)], clock: () => epoch, registry: new Registry(), log })
+      await until('all to be passed over', () => host.state().partitions.some(({ counts }) => counts.unapplied === records))
+      await host.close()
+    },
+    'cordon repartition': async (bus, log) => {
+      const alone = { heartbeats: () => [], sleep: async () => {}, settleMs: 0, onProgress: () => {} }
+      await repartition({ bus, detectors: [hosted(burst)], topic: 'requests', to: 2, clock: () => epoch, log, ...alone })
+    },
+  }
+  for (const [who, apply] of Object.entries(readers)) {
+    it(`${who} logs the first ten, and every thousandth`, async (t) => {
+      breakHost(t, () => true)
+      const bus = new MemoryBus(new MemoryLog(topics))
+      await bus.publish(Array.from({ length: records }, (_, n) => encode('requests', observation('request', n, epoch + n))))
+      const lines: { msg: string; seen: number }[] = []
+      await apply(bus, pino({ level: 'error' }, { write: (line) => void lines.push(JSON.parse(line)) }))
+      assert.deepEqual(
+        lines.map(({ seen }) => seen),
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1_000],
+      )
+      for (const { msg } of lines) assert.match(msg, /^the detector host failed on a record and passed over it/)
+    })
+  }
 })
