@@ -9,6 +9,7 @@ import { type Assignment, type EventOf, type Instant, type Kind, topics } from '
 import { rowOf, type Store, type StoredKind, type TableName, tableOf } from '../store/index.ts'
 import { Fences } from './fences.ts'
 import { type SinkMetrics, sinkMetrics } from './sink-metrics.ts'
+import { type Blocked, StoreTrouble } from './store-trouble.ts'
 import { type Entry, TableWriter } from './table-writer.ts'
 import { letterOf } from './unreadable.ts'
 
@@ -34,12 +35,7 @@ export interface SinkState {
   readonly duplicates: number
   readonly deadLetters: number
   /** The store refuses or is away: what is waited for, and since when. Null when all is well. */
-  readonly blocked: {
-    readonly since: Instant
-    readonly sinceMs: number
-    readonly tables: readonly TableName[]
-    readonly reason: string
-  } | null
+  readonly blocked: Blocked | null
 }
 
 export interface Sink {
@@ -50,9 +46,6 @@ export interface Sink {
 
 /** Records decoded in a row, some 2 ms: in one process with a node, requests are answered in between. */
 const yieldEvery = 200
-
-/** An answer that takes longer is one that is waited for, milliseconds. */
-const slowMs = 3_000
 
 /** Every topic whose kind has a table: all but control state (keys, models). */
 export const sinkTopics: readonly string[] = Object.values(topics)
@@ -75,10 +68,7 @@ class BusSink implements Sink {
   readonly #writers = new Map<TableName, TableWriter>()
   /** Where each partition stands, and when the log took what is being stored; null when nothing is. */
   readonly #places = new Map<string, Omit<Assignment, 'lagMs' | 'standby'> & { readonly oldest: Instant | null }>()
-  /** By table; null is the server itself, asked what runs there. */
-  readonly #trouble = new Map<TableName | null, { since: Instant; reason: string }>()
-  /** Since when each is asked without an answer. */
-  readonly #asked = new Map<TableName | null, Instant>()
+  readonly #trouble: StoreTrouble
   readonly #closing = new AbortController()
   /** Partitions that were given to this sink, and how many of them had been when it last saw that nothing else writes. */
   #assigned = 0
@@ -91,7 +81,8 @@ class BusSink implements Sink {
   constructor(options: SinkOptions) {
     this.#options = options
     this.#fences = new Fences(options.bus)
-    this.#metrics = sinkMetrics(options.registry, () => (this.state().blocked?.sinceMs ?? 0) / 1_000)
+    this.#trouble = new StoreTrouble(options.clock, options.store.lateMs)
+    this.#metrics = sinkMetrics(options.registry, () => (this.#trouble.blocked?.sinceMs ?? 0) / 1_000)
   }
 
   async start(): Promise<void> {
@@ -124,28 +115,13 @@ class BusSink implements Sink {
       rowsWritten: this.#counts.rows,
       duplicates: this.#counts.duplicates,
       deadLetters: this.#counts.letters,
-      blocked: this.#blocked(),
+      blocked: this.#trouble.blocked,
     }
-  }
-
-  #blocked(): SinkState['blocked'] {
-    const now = this.#options.clock()
-    // Asked what runs there, a server may have to wait for what it would refuse.
-    const patience = (table: TableName | null) => slowMs + (table === null ? this.#options.store.lateMs : 0)
-    const slow = [...this.#asked].filter(([table, since]) => now - since >= patience(table) && !this.#trouble.has(table))
-    const all = [...this.#trouble, ...slow.map(([table, since]) => [table, { since, reason: 'the store does not answer' }] as const)]
-    const [oldest] = all.toSorted(([, a], [, b]) => a.since - b.since)
-    if (oldest === undefined) return null
-    const [, { since, reason }] = oldest
-    const tables = all.flatMap(([table]) => (table === null ? [] : [table]))
-    return { since, sinceMs: Math.max(0, now - since), tables, reason }
   }
 
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#consumer?.close()
-    // Whoever has left waits for nothing, whatever was under way.
-    this.#asked.clear()
     this.#trouble.clear()
   }
 
@@ -191,7 +167,7 @@ class BusSink implements Sink {
     const pause = new Pause()
     for (;;) {
       const assigned = this.#assigned
-      this.#asked.set(null, this.#options.clock())
+      this.#trouble.ask(null)
       try {
         await this.#options.store.settled()
         this.#noteTrouble(null, null)
@@ -276,11 +252,8 @@ class BusSink implements Sink {
       maxWaitMs: this.#options.maxWaitMs ?? (embedded ? 200 : 1_000),
       onStored: (rows, duplicates, seconds) => this.#noteStored(table, rows, duplicates, seconds),
       onTrouble: (error) => this.#noteTrouble(table, error),
-      onAttempt: () => this.#asked.set(table, this.#options.clock()),
-      onLetGo: () => {
-        this.#asked.delete(table)
-        this.#trouble.delete(table)
-      },
+      onAttempt: () => this.#trouble.ask(table),
+      onLetGo: () => this.#trouble.end(table),
       // A dead letter that cannot be stored stands on its topic already; a letter of it would be the next that cannot.
       onRejected: async ({ record }, error, signal) =>
         table === 'dead_letters' ? this.#noteGivenUp(record, error) : this.#giveUp(record, error, signal),
@@ -298,15 +271,10 @@ class BusSink implements Sink {
   }
 
   #noteTrouble(table: TableName | null, error: unknown): void {
-    const asked = this.#asked.get(table)
-    this.#asked.delete(table)
-    if (error === null) {
-      if (this.#trouble.delete(table)) this.#options.log.info({ table }, 'the store takes rows again')
-      return
-    }
-    this.#metrics.failures.inc({ table: table ?? '' })
-    const since = this.#trouble.get(table)?.since ?? asked ?? this.#options.clock()
-    this.#trouble.set(table, { since, reason: error instanceof Error ? error.message : String(error) })
+    if (error !== null) {
+      this.#metrics.failures.inc({ table: table ?? '' })
+      this.#trouble.fail(table, error)
+    } else if (this.#trouble.end(table)) this.#options.log.info({ table }, 'the store takes rows again')
   }
 
   /** @param stored how many records of the batch are */
