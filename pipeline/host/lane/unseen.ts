@@ -5,7 +5,10 @@ import { blindnessDetector, blindnessFinding, type Place } from '../blindness-fi
 const kinds = {
   lagged: { severity: 'low', title: 'Records were applied later than the detection objective; whatever they show was found late' },
   retention: { severity: 'medium', title: 'Records were removed from the log before they were applied; nothing in them was seen' },
-  forgotten: { severity: 'low', title: 'Detectors lost what they knew with its snapshot, and the log no longer has the records that it came of' },
+  forgotten: {
+    severity: 'low',
+    title: 'Detectors lost what they knew with its snapshot, and the log no longer has the records that it came of',
+  },
 } as const satisfies Record<string, { severity: Severity; title: string }>
 
 /** Whether a finding is one that no replay of the log gives: what was late, removed or forgotten is not in the records. */
