@@ -52,7 +52,9 @@ export async function oipRoutes(app: FastifyInstance, parts: ModelRoutes & OipPa
       if (floorMs !== undefined) await departure(exchange, floorMs)
       if (raw.jsonBytes !== null) reply.header('inference-header-content-length', raw.jsonBytes)
       const type = raw.jsonBytes === null ? 'application/json; charset=utf-8' : 'application/octet-stream'
-      return reply.headers(headers).headers(servedBy(exchange)).type(type).send(bufferOf(raw.body))
+      reply.headers(headers).headers(servedBy(exchange)).type(type)
+      // Not the reply: it leaves later, with its event, and whoever awaits it listens for that.
+      return bufferOf(raw.body)
     })
   }
   app.get('/v2/models/stats', async () => modelStatistics(parts, () => true))

@@ -46,12 +46,14 @@ export async function complete(
       return reply
     }
     reply.headers(slot.headers).code(answer.status).type('application/json')
-    if (answer.status !== 200) return reply.send(await refusedAnswer(service, exchange, answer))
+    // Not the reply: it leaves later, with its event, and whoever awaits it listens for that.
+    if (answer.status !== 200) return await refusedAnswer(service, exchange, answer)
     if (isEvents(answer)) throw unusable('answer_unreadable', 'The model answered with a stream that nobody asked for.')
     const { body, floorMs } = await wholeAnswer(service, exchange, guarded, answer, reader, configuration)
     slot.leave()
     if (floorMs !== undefined) await departure(exchange, floorMs)
-    return reply.headers(servedBy(exchange)).send(body)
+    reply.headers(servedBy(exchange))
+    return body
   } finally {
     slot.leave()
   }
