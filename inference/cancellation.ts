@@ -2,14 +2,14 @@ import { performance } from 'node:perf_hooks'
 import type { Cancellation } from './port.ts'
 
 /**
- * The end of one request: its deadline, or its client going away, whichever comes first. Most requests never ask for the signal,
- * and the server looks at the deadlines of all of them by one timer; a timer is made only for the signal of one that nobody looks at.
+ * The end of one request: its deadline, or its client going away, whichever comes first. The server looks at the deadlines of all
+ * requests by one timer; a timer is made only for one that nobody looks at, and that somebody listens to.
  */
 export class RequestCancellation implements Cancellation {
   readonly deadline: number
-  #controller: AbortController | undefined
+  /** Those who wait for something of the request: a few at most. */
+  readonly #listeners = new Set<() => void>()
   #timer: NodeJS.Timeout | undefined
-  #onEnd: (() => void) | undefined
   #ended = false
   #left = false
   #watched = false
@@ -28,15 +28,6 @@ export class RequestCancellation implements Cancellation {
     return this.#left
   }
 
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#ended) this.#controller.abort()
-      else if (!this.#watched) this.#timer = setTimeout(() => this.expire(), Math.max(0, this.deadline - performance.now()))
-    }
-    return this.#controller.signal
-  }
-
   /** From now on somebody calls {@link look}. */
   watched(): void {
     this.#watched = true
@@ -46,10 +37,14 @@ export class RequestCancellation implements Cancellation {
     if (now >= this.deadline) this.expire()
   }
 
-  /** Calls back once when it ends, at once if it has; one at a time, and undefined takes it away. */
-  whenEnded(callback: (() => void) | undefined): void {
-    this.#onEnd = callback
-    if (this.#ended) this.#tell()
+  onEnd(listener: () => void): void {
+    if (this.#ended) return listener()
+    this.#listeners.add(listener)
+    if (!this.#watched) this.#timer ??= setTimeout(() => this.expire(), Math.max(0, this.deadline - performance.now()))
+  }
+
+  offEnd(listener: () => void): void {
+    this.#listeners.delete(listener)
   }
 
   /** The client went away. */
@@ -63,18 +58,12 @@ export class RequestCancellation implements Cancellation {
     if (this.#ended) return
     this.#ended = true
     clearTimeout(this.#timer)
-    this.#tell()
-    this.#controller?.abort()
+    for (const listener of this.#listeners) listener()
+    this.#listeners.clear()
   }
 
   /** Nobody will ask any more: lets go of the timer. */
   end(): void {
     clearTimeout(this.#timer)
-  }
-
-  #tell(): void {
-    const callback = this.#onEnd
-    this.#onEnd = undefined
-    callback?.()
   }
 }

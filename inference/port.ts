@@ -98,9 +98,10 @@ export interface RawInference {
 export interface Cancellation {
   /** On the monotonic clock of `performance.now()`, milliseconds; an answer after it is of no use. */
   readonly deadline: number
-  /** Aborted at the deadline, and when the client goes away. Made when first asked for. */
-  readonly signal: AbortSignal
   readonly aborted: boolean
+  /** Calls back once, at the deadline or when the client goes away; at once if that was. */
+  onEnd(listener: () => void): void
+  offEnd(listener: () => void): void
 }
 
 /** One inference. The tensors were checked against the model's specs. */

@@ -32,7 +32,9 @@ interface Waiting extends Waiter {
   readonly gate: PoolGate
   readonly admitted: (ticket: Ticket) => void
   readonly refused: (reason: Refusal) => void
-  readonly stop: () => void
+  readonly cancellation: Cancellation
+  /** Nobody waits for it any more. */
+  readonly gone: () => void
 }
 
 /** One pool's line, and the ticket that all who run there share: it says nothing but whose place it is. */
@@ -107,19 +109,16 @@ export class Gate {
   #wait(gate: PoolGate, principal: string, cancellation: Cancellation, items: number): Promise<Ticket> {
     const { promise, resolve: admitted, reject: refused } = Promise.withResolvers<Ticket>()
     const since = this.#now()
-    const { signal } = cancellation
     const entry = gate.line.enter(principal, items, since, (start) => {
-      const leave = () => this.#refuse(waiter, this.#now())
-      const stop = () => signal.removeEventListener('abort', leave)
-      const waiter: Waiting = { principal, items, since, start, gate, admitted, refused, stop }
-      signal.addEventListener('abort', leave, { once: true })
+      const gone = () => this.#refuse(waiter, this.#now())
+      const waiter = { principal, items, since, start, gate, admitted, refused, cancellation, gone }
       return waiter
     })
     if (entry === 'runs') return Promise.resolve(gate)
     if ('refusedFor' in entry) throw busy('OVERLOADED', secondsOf(entry.refusedFor))
     this.#waiting++
     this.#watch.add(this)
-    if (signal.aborted) this.#refuse(entry.waits, since)
+    cancellation.onEnd(entry.waits.gone)
     return promise
   }
 
@@ -144,7 +143,7 @@ export class Gate {
   }
 
   #left(waiter: Waiting): void {
-    waiter.stop()
+    waiter.cancellation.offEnd(waiter.gone)
     this.#waiting--
     if (this.#waiting === 0) this.#watch.delete(this)
   }

@@ -163,17 +163,17 @@ export class Service {
   within<T>(exchange: Exchange, work: Promise<T>): Promise<T> {
     const { cancellation } = exchange
     const calledAt = (exchange.calledAt ??= performance.now())
-    // By hand: an AbortSignal, its listener and a race for each request cost more than the rest of its path.
     return new Promise((resolve, reject) => {
-      cancellation.whenEnded(() => reject(gone(exchange)))
+      const leave = () => reject(gone(exchange))
+      cancellation.onEnd(leave)
       work.then(
         (value) => {
           exchange.calledMs = performance.now() - calledAt
-          cancellation.whenEnded(undefined)
+          cancellation.offEnd(leave)
           resolve(value)
         },
         (error) => {
-          cancellation.whenEnded(undefined)
+          cancellation.offEnd(leave)
           reject(refusalOf(error))
         },
       )

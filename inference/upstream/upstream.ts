@@ -145,14 +145,14 @@ export class Upstream {
     if (place !== 'full') return place
     if (this.#waiters.size >= this.#options.pool.concurrency)
       throw new InferenceError('OVERLOADED', `Too many requests wait for a connection of pool ${this.pool}`)
-    return this.#wait(cancellation.signal)
+    return this.#wait(cancellation)
   }
 
-  #wait(signal: AbortSignal): Promise<Place> {
+  #wait(cancellation: Cancellation): Promise<Place> {
     return new Promise((resolve, reject) => {
       const over = () => {
         this.#waiters.delete(waiter)
-        signal.removeEventListener('abort', left)
+        cancellation.offEnd(left)
       }
       const left = () => waiter.refused(cancelled())
       const waiter: Waiter = {
@@ -166,7 +166,7 @@ export class Upstream {
         },
       }
       this.#waiters.add(waiter)
-      signal.addEventListener('abort', left, { once: true })
+      cancellation.onEnd(left)
     })
   }
 
@@ -185,14 +185,14 @@ export class Upstream {
     if (endpoint === undefined) throw new RangeError('a place at no endpoint')
     this.#outstanding++
     const startedAt = this.#monotonic()
-    const answer = new Answer(endpoint.label, queueMs, this.settings, this.#options.clock, (failure) => {
+    const answer = new Answer(endpoint, queueMs, this.settings, this.#options.clock, (failure) => {
       this.#outstanding--
-      cancellation.signal.removeEventListener('abort', answer.cancel)
+      cancellation.offEnd(answer.cancel)
       this.#ended(place, failure, answer, startedAt)
     })
     if (cancellation.aborted) answer.cancel()
     else {
-      cancellation.signal.addEventListener('abort', answer.cancel)
+      cancellation.onEnd(answer.cancel)
       endpoint.send(outgoing, answer.reception)
     }
     return answer

@@ -111,5 +111,5 @@ export function textCall(operation: TextCall['operation'], request: Record<strin
 
 /** A request that ends when `aborted` is set. */
 export function endless() {
-  return { deadline: Infinity, signal: new AbortController().signal, aborted: false }
+  return { deadline: Infinity, aborted: false, onEnd: () => {}, offEnd: () => {} }
 }
