@@ -1,4 +1,5 @@
 import type { InferenceError } from '../errors.ts'
+import type { Endpoint } from './endpoint.ts'
 import { type Failure, failureOf, failureOfHead } from './failure.ts'
 import { type Patience, Reception } from './reception.ts'
 
@@ -14,11 +15,17 @@ export class Answer {
   #failure: Failure | undefined
 
   /** @param onEnd called once, when it is over: with what was wrong, if anything */
-  constructor(endpoint: string, queueMs: number, patience: Patience, clock: () => number, onEnd: (failure: Failure | undefined) => void) {
-    this.endpoint = endpoint
+  constructor(
+    { label, watch }: Endpoint,
+    queueMs: number,
+    patience: Patience,
+    clock: () => number,
+    onEnd: (failure: Failure | undefined) => void,
+  ) {
+    this.endpoint = label
     this.queueMs = queueMs
     this.#clock = clock
-    this.reception = new Reception(patience, (error) => {
+    this.reception = new Reception(patience, watch, (error) => {
       // The head says it, whatever becomes of the body.
       this.#failure = this.#headFailure() ?? (error === undefined ? undefined : this.#broken(error))
       onEnd(this.#failure)

@@ -69,7 +69,7 @@ export async function ask(
   timeoutMs: number,
 ): Promise<{ status: number; body: Buffer }> {
   if (endpoint === undefined) throw new RangeError('There is no such endpoint')
-  const reception = new Reception({ connectMs: timeoutMs, firstByteMs: timeoutMs, idleMs: timeoutMs }, () => {})
+  const reception = new Reception({ connectMs: timeoutMs, firstByteMs: timeoutMs, idleMs: timeoutMs }, endpoint.watch, () => {})
   endpoint.sendAside({ method: 'GET', path, headers: [...headers], body: null }, reception)
   const timer = setTimeout(() => reception.giveUp('late'), timeoutMs)
   try {

@@ -1,4 +1,6 @@
+import { performance } from 'node:perf_hooks'
 import type { Dispatcher } from 'undici'
+import type { Timed, Watch } from '../server/watch.ts'
 
 /** Bytes of an answer that wait here for a slow reader before the connection is paused. */
 const highWater = 262_144
@@ -29,7 +31,7 @@ export interface Patience {
  * Every failure comes out of `head` or of the reading, whichever is under way. Nothing is copied, and no more than some
  * 256 KiB waits for the reader, unless all of it is collected.
  */
-export class Reception implements Dispatcher.DispatchHandler {
+export class Reception implements Dispatcher.DispatchHandler, Timed {
   /** Whether undici began to write the request: before that, the endpoint cannot have begun the work. */
   started = false
   status = 0
@@ -52,14 +54,20 @@ export class Reception implements Dispatcher.DispatchHandler {
   #wake: (() => void) | undefined
   readonly #patience: Patience
   readonly #onEnd: (error: Error | undefined) => void
-  #timer: NodeJS.Timeout | undefined
+  readonly #watch: Watch
+  /** When it is given up, unless something happens before. */
+  #dueAt: number
 
-  /** @param onEnd called once, when the connection is free again or was never had; perhaps before the reader has read all */
-  constructor(patience: Patience, onEnd: (error: Error | undefined) => void) {
+  /**
+   * @param watch looks whether its time is over: undici's own timeouts are as coarse as a second
+   * @param onEnd called once, when the connection is free again or was never had; perhaps before the reader has read all
+   */
+  constructor(patience: Patience, watch: Watch, onEnd: (error: Error | undefined) => void) {
     this.#patience = patience
+    this.#watch = watch
     this.#onEnd = onEnd
-    // Here and below not undici's timeouts: those are as coarse as a second.
-    this.#timer = setTimeout(() => this.giveUp('unconnected'), patience.connectMs)
+    this.#dueAt = performance.now() + patience.connectMs
+    watch.add(this)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.head = promise
     this.#headed = resolve
@@ -70,21 +78,19 @@ export class Reception implements Dispatcher.DispatchHandler {
     this.#controller = controller
     if (this.#error !== undefined) return controller.abort(this.#error)
     this.started = true
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.giveUp('late'), this.#patience.firstByteMs)
+    this.#dueAt = performance.now() + this.#patience.firstByteMs
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
     if (status < 200) return
     this.status = status
     this.headers = headers
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#idle(), this.#patience.idleMs)
+    this.#moved()
     this.#headed()
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Uint8Array): void {
-    this.#timer?.refresh()
+    this.#moved()
     this.#received += chunk.length
     if (this.#received > this.limit) return this.giveUp('too-large')
     this.#chunks.push(chunk)
@@ -102,6 +108,11 @@ export class Reception implements Dispatcher.DispatchHandler {
 
   onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
     this.#end(error)
+  }
+
+  /** A pause that a slow reader makes is not the endpoint's. */
+  look(now: number): void {
+    if (now >= this.#dueAt && !this.#paused) this.giveUp(this.started ? 'late' : 'unconnected')
   }
 
   /** Ends it from this side, at once, and with it the connection; harmless when it is over. */
@@ -162,19 +173,18 @@ export class Reception implements Dispatcher.DispatchHandler {
 
   #resume(): void {
     this.#paused = false
-    this.#timer?.refresh()
+    this.#moved()
     this.#controller?.resume()
   }
 
-  #idle(): void {
-    if (this.#paused) this.#timer?.refresh()
-    else this.giveUp('late')
+  #moved(): void {
+    this.#dueAt = performance.now() + this.#patience.idleMs
   }
 
   #end(error: Error | undefined): void {
     if (this.#over) return
     this.#over = true
-    clearTimeout(this.#timer)
+    this.#watch.delete(this)
     this.#error = error
     if (this.status === 0) this.#failed(error ?? new GivenUp('unread'))
     this.#woken()
