@@ -150,12 +150,16 @@ function asRefusal(error: FastifyError, { exchange, routeOptions }: FastifyReque
 /** Bodies come as bytes; whoever has a route reads them, and says which types it takes. Where nobody does, they are not kept. */
 function takeBytes(app: FastifyInstance, bodies: Bodies, continued: WeakMap<IncomingMessage, ServerResponse>): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', async (request: FastifyRequest, payload: IncomingMessage) => {
-    const { exchange } = request
-    if (exchange === null || request.hold === null) return undefined
-    continued.get(request.raw)?.writeContinue()
-    return bodies.read(request, payload, exchange)
-  })
+  // Those by name are found at once: Fastify reads anew what comes to '*'.
+  app.addContentTypeParser(
+    ['application/json', 'application/octet-stream', '*'],
+    async (request: FastifyRequest, payload: IncomingMessage) => {
+      const { exchange } = request
+      if (exchange === null || request.hold === null) return undefined
+      continued.get(request.raw)?.writeContinue()
+      return bodies.read(request, payload, exchange)
+    },
+  )
 }
 
 /** Whoever asks before it sends its body is told to go on once its headers were found good, and not before. */
