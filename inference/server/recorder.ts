@@ -108,7 +108,7 @@ export class Recorder {
       principal: exchange.principal,
       organization: exchange.organization,
       keyId: exchange.keyId,
-      model: nameOf(exchange.model),
+      model: nameOf(exchange),
       version: exchange.version,
       pool: exchange.pool,
       node,
@@ -213,7 +213,8 @@ function shortened(reason: string): string {
 }
 
 /** A client may write anything where the model's name stands, or nothing; what cannot be a name is recorded as one word. */
-function nameOf(model: string | null): string {
+function nameOf({ model, version }: Exchange): string {
   if (model === null) return 'unknown'
-  return Name.safeParse(model).success ? model : 'invalid-name'
+  // What has a version is served.
+  return version !== null || Name.safeParse(model).success ? model : 'invalid-name'
 }
