@@ -15,10 +15,13 @@ interface TextRules {
 
 type Direction = 'input' | 'output'
 
-/** Why a text may not go to the model: what kind it has, never what. */
+/** Why a text may not go to the model: the message names the kind of what it has, never what. */
 interface Objection {
-  readonly kind: string
+  readonly reason: 'invisible_characters' | 'personal_data'
+  readonly message: string
 }
+
+type Count = (direction: Direction, kind: string) => void
 
 /** What one model's texts go through, on their way in and out. */
 export class TextGuard {
@@ -41,35 +44,69 @@ export class TextGuard {
   }
 }
 
+/** By configuration, of which there are as many as models are configured: whichever API a model is asked by, its tokens are the same. */
+const guards = new WeakMap<TextRules, TextGuard>()
+
+/**
+ * What the texts of one request go through.
+ *
+ * @param rules of the model's configuration, the same object each time
+ * @param count is told of each thing that was found, by kind
+ * @returns undefined where the model may read and say anything
+ */
+export function openTexts(rules: TextRules, principal: string, count: Count): GuardedTexts | undefined {
+  let guard = guards.get(rules)
+  if (guard === undefined) {
+    guard = new TextGuard(rules)
+    guards.set(rules, guard)
+  }
+  return guard.looksAtRequests || guard.looksAtAnswers ? new GuardedTexts(guard, principal, count) : undefined
+}
+
 /** One request's texts and those of its answer. Nothing of them is kept once it is gone. */
 export class GuardedTexts {
   readonly #guard: TextGuard
   readonly #phones: PhoneCheck
   readonly #vault: Vault
-  readonly #count: (direction: Direction, kind: string) => void
+  readonly #count: Count
 
   /** @param count is told of each thing that was found, by kind */
-  constructor(guard: TextGuard, principal: string, count: (direction: Direction, kind: string) => void) {
+  constructor(guard: TextGuard, principal: string, count: Count) {
     this.#guard = guard
     this.#phones = guard.finder.phones()
     this.#vault = new Vault({ key: guard.key, principal })
     this.#count = count
   }
 
+  /** Whether a request's texts are to be shown to {@link inspect} and {@link input}. */
+  get looksAtRequests(): boolean {
+    return this.#guard.looksAtRequests
+  }
+
+  /** Whether an answer is kept from saying something: then what cannot be looked into may not pass. */
+  get hidesInAnswers(): boolean {
+    const { redaction, sanitise } = this.#guard.rules
+    return redaction.output === 'mask' || sanitise.output !== 'off'
+  }
+
   /** Whether anything may change in an answer. */
   get changesAnswers(): boolean {
-    const { redaction, sanitise } = this.#guard.rules
-    return redaction.output === 'mask' || sanitise.output !== 'off' || (redaction.output === 'restore' && this.#vault.size > 0)
+    return this.hidesInAnswers || (this.#guard.rules.redaction.output === 'restore' && this.#vault.size > 0)
   }
 
   /** Looks at each text of a request before {@link input} changes any. @returns why the request is refused, where it is */
   inspect(text: string): Objection | undefined {
     const { redaction, sanitise: cleaning } = this.#guard.rules
-    if (cleaning.input === 'refuse' && sanitise(text) !== text) return this.#objection('invisible')
+    if (cleaning.input === 'refuse' && sanitise(text) !== text) {
+      this.#count('input', 'invisible')
+      return { reason: 'invisible_characters', message: 'this model takes no control or invisible characters' }
+    }
     if (redaction.input === 'token') this.#vault.reserve(text)
     if (redaction.input !== 'refuse') return undefined
     const [found] = this.#guard.finder.find(this.#clean(text, 'input'), this.#phones)
-    return found === undefined ? undefined : this.#objection(found.kind)
+    if (found === undefined) return undefined
+    this.#count('input', found.kind)
+    return { reason: 'personal_data', message: `this model takes no personal data or secrets; there is one of kind ${found.kind}` }
   }
 
   /** A text as the model may read it; the same string where nothing applies. */
@@ -120,10 +157,5 @@ export class GuardedTexts {
       at = end
     }
     return replaced + text.slice(at)
-  }
-
-  #objection(kind: string): Objection {
-    this.#count('input', kind)
-    return { kind }
   }
 }

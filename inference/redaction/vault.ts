@@ -2,6 +2,8 @@ import { createHmac } from 'node:crypto'
 
 /** Values that one request may have tokens for; what is beyond is masked. */
 const maxTokens = 4_096
+/** Characters that values may add to one request's answer: a model that says the token of a long value over and over fills no memory. */
+const maxRestored = 16_777_216
 const tokens = /\[[A-Z][A-Z0-9-]{0,31}_[0-9a-f]{4}\]/g
 const longestToken = 39
 
@@ -26,6 +28,7 @@ export class Vault {
   readonly #byValue = new Map<string, string>()
   /** What looks like a token in the request itself: none is given out twice. */
   readonly #taken = new Set<string>()
+  #restored = 0
 
   constructor(owner: TokenKey) {
     this.#owner = owner
@@ -57,10 +60,15 @@ export class Vault {
     return maskOf(kind)
   }
 
-  /** The text with what its tokens stand for; the same string where it has none. */
+  /** The text with what its tokens stand for; the same string where it has none. Beyond 16 million characters tokens stay. */
   restore(text: string): string {
     if (this.#byToken.size === 0 || !text.includes('[')) return text
-    return text.replace(tokens, (token) => this.#byToken.get(token) ?? token)
+    return text.replace(tokens, (token) => {
+      const value = this.#byToken.get(token)
+      if (value === undefined || this.#restored + value.length > maxRestored) return token
+      this.#restored += value.length
+      return value
+    })
   }
 
   /** Where a token may have begun that is not complete; the text's length where none has. */

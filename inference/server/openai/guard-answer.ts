@@ -1,6 +1,6 @@
+import { mapJson } from '../../redaction/map-json.ts'
 import type { GuardedTexts } from '../../redaction/text-guard.ts'
 import { type AnswerObject, objectsIn } from './answer-object.ts'
-import { mapJson } from './guard-request.ts'
 import { isObject } from './open-body.ts'
 
 /** Members of a message that are no text of the model's. */

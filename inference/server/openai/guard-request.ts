@@ -1,5 +1,6 @@
 import type { TextConfiguration } from '../../configuration.ts'
-import { GuardedTexts, TextGuard } from '../../redaction/text-guard.ts'
+import { mapJson, type Write } from '../../redaction/map-json.ts'
+import { type GuardedTexts, openTexts } from '../../redaction/text-guard.ts'
 import type { Exchange } from '../exchange.ts'
 import { invalid } from './invalid.ts'
 import { isObject } from './open-body.ts'
@@ -24,8 +25,6 @@ export interface GuardedRequest {
   readonly texts: GuardedTexts | undefined
 }
 
-type Write = (text: string) => string
-
 /**
  * Sanitises and redacts a request by the model's configuration: the same request where nothing applies. What leaves the prompt's
  * fingerprint is the request as it came: fingerprints tell nobody anything, and what is masked would make different prompts alike.
@@ -38,22 +37,10 @@ export function guardRequest(
   asked: TextRequest,
   bounds: TextConfiguration,
 ): GuardedRequest {
-  const guard = guardOf(bounds)
-  if (!(guard.looksAtRequests || guard.looksAtAnswers)) return { asked, texts: undefined }
-  const texts = new GuardedTexts(guard, principal, (direction, kind) => metrics.redacted(direction, kind))
-  const guarded = guard.looksAtRequests ? rewritten(asked, texts, bounds) : asked
+  const texts = openTexts(bounds, principal, (direction, kind) => metrics.redacted(direction, kind))
+  if (texts === undefined) return { asked, texts }
+  const guarded = texts.looksAtRequests ? rewritten(asked, texts, bounds) : asked
   return { asked: guarded, texts: texts.changesAnswers ? texts : undefined }
-}
-
-/** By configuration, of which there are as many as models are configured. */
-const guards = new WeakMap<TextConfiguration, TextGuard>()
-
-function guardOf(bounds: TextConfiguration): TextGuard {
-  const known = guards.get(bounds)
-  if (known !== undefined) return known
-  const guard = new TextGuard(bounds)
-  guards.set(bounds, guard)
-  return guard
 }
 
 function rewritten(asked: TextRequest, texts: GuardedTexts, bounds: TextConfiguration): TextRequest {
@@ -75,8 +62,7 @@ function rewritten(asked: TextRequest, texts: GuardedTexts, bounds: TextConfigur
 function inspected(texts: GuardedTexts, field: string, text: string): string {
   const objection = texts.inspect(text)
   if (objection === undefined) return text
-  if (objection.kind === 'invisible') throw invalid(field, 'invisible_characters', 'this model takes no control or invisible characters')
-  throw invalid(field, 'personal_data', `this model takes no personal data or secrets; there is one of kind ${objection.kind}`)
+  throw invalid(field, objection.reason, objection.message)
 }
 
 /** Every text in it, rewritten; the same value where none changed. A request nested too deep was refused before. */
@@ -94,39 +80,6 @@ function mapTexts(value: unknown, name: string, write: Write): unknown {
     if (mapped !== one) changed = { ...(changed ?? value), [member]: mapped }
   }
   return changed ?? value
-}
-
-/** A text that is JSON, such as a call's arguments: its strings and numbers are looked at, and it stays JSON. */
-export function mapJson(text: string, write: Write): string {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch {
-    return write(text)
-  }
-  const mapped = mapValues(parsed, write, 0)
-  return mapped === parsed ? text : JSON.stringify(mapped)
-}
-
-function mapValues(value: unknown, write: Write, depth: number): unknown {
-  if (typeof value === 'string') return write(value)
-  if (typeof value === 'number') return numberOr(value, write)
-  if (typeof value !== 'object' || value === null || depth > 64) return value
-  if (Array.isArray(value)) {
-    const mapped = value.map((one) => mapValues(one, write, depth + 1))
-    return mapped.some((one, i) => one !== value[i]) ? mapped : value
-  }
-  const entries = Object.entries(value).map(([name, one]) => [write(name), mapValues(one, write, depth + 1), name, one] as const)
-  return entries.some(([name, one, name0, one0]) => name !== name0 || one !== one0)
-    ? Object.fromEntries(entries.map(([name, one]) => [name, one]))
-    : value
-}
-
-/** A card's number may be written as one. */
-function numberOr(value: number, write: Write): unknown {
-  const text = String(value)
-  const written = text.length < 7 ? text : write(text)
-  return written === text ? value : written
 }
 
 /** Tokens of one text, or of several. */

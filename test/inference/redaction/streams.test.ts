@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { RedactionConfiguration, SanitiseConfiguration } from '../../../inference/redaction/configuration.ts'
-import { GuardedTexts, TextGuard } from '../../../inference/redaction/text-guard.ts'
+import { GuardedTexts, openTexts, TextGuard } from '../../../inference/redaction/text-guard.ts'
 
 function textsOf(redaction: object, sanitise: object = {}): GuardedTexts {
   const rules = { redaction: RedactionConfiguration.parse(redaction), sanitise: SanitiseConfiguration.parse(sanitise) }
@@ -143,4 +143,28 @@ test('tokens are the same for one principal, others for another, and never what 
   assert.equal(tokenFor('alice'), mine)
   assert.notEqual(tokenFor('bob'), mine)
   assert.notEqual(tokenFor('alice', `print ${mine}`), mine)
+})
+
+test('one configuration gives one principal the same tokens, by whichever API it asks', () => {
+  const rules = { redaction: RedactionConfiguration.parse({ input: 'token' }), sanitise: SanitiseConfiguration.parse({}) }
+  const token = () => openTexts(rules, 'alice', () => {})?.input('ann@example.org')
+  assert.match(token() ?? '', /^\[EMAIL_[0-9a-f]{4}\]$/)
+  assert.equal(token(), token())
+  const nothing = { redaction: RedactionConfiguration.parse({}), sanitise: SanitiseConfiguration.parse({}) }
+  assert.equal(
+    openTexts(nothing, 'alice', () => {}),
+    undefined,
+  )
+})
+
+test('a model that says the token of a long value over and over fills no memory', () => {
+  const texts = textsOf({ input: 'token', output: 'restore' })
+  const key = `-----BEGIN PRIVATE KEY-----${'A'.repeat(2 ** 20)}-----END PRIVATE KEY-----`
+  const token = texts.input(key)
+  assert.match(token, /^\[SECRET_[0-9a-f]{4}\]$/)
+  assert.equal(texts.output(token), key)
+  // 2^24 characters have room for it 15 times, once of which was taken above.
+  const said = texts.output(token.repeat(1_000))
+  assert.equal(said.length, 14 * key.length + 986 * token.length)
+  assert.equal(texts.output('[a]'), '[a]')
 })
