@@ -9,7 +9,12 @@ import type { Hardener } from './server/harden.ts'
 /** Bounds of a language model's requests; what exceeds them is refused with 400, and what is left out takes the default. */
 export const TextConfiguration = z.strictObject({
   maxMessages: z.int().min(1).max(4_096).default(256).describe('messages in one chat'),
-  maxInputBytes: z.int().min(1).max(16_777_216).default(262_144).describe('bytes of the prompt, or of all messages'),
+  maxInputBytes: z
+    .int()
+    .min(1)
+    .max(16_777_216)
+    .default(262_144)
+    .describe('bytes of the prompt, or of all messages; of all texts that come as tensors, where redaction or sanitise looks at them'),
   maxTokens: z.int().min(1).max(1_000_000).default(4_096).describe('most tokens that one answer may have; more are refused'),
   defaultTokens: z
     .int()

@@ -127,8 +127,9 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
   const held = { bodies, connections, watch, maxPipelined: limits.maxPipelined }
   const { metering } = options
   const parts = { service, recorder, tracing, clock, metering, closing: () => closing, onRecordError, limits, metrics, log, ...held }
-  await app.register(oipRoutes, { ...parts, runtime, configurationOf: options.configurationOf, fingerprinterOf })
-  await app.register(openaiRoutes, { ...parts, text, prompts: options.prompts, configurationOf: options.configurationOf })
+  const texts = { prompts: options.prompts, configurationOf: options.configurationOf }
+  await app.register(oipRoutes, { ...parts, ...texts, runtime, fingerprinterOf })
+  await app.register(openaiRoutes, { ...parts, ...texts, text })
   options.moreRoutes?.(app)
   await app.ready()
   const telemetry = openTelemetry({ options, everyMs: limits.telemetryMs, recorder, freshness })

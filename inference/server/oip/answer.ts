@@ -2,9 +2,11 @@ import { InferenceError } from '../../errors.ts'
 import { encodeAnswer, type WantedOutput } from '../../oip/codec.ts'
 import { OipError } from '../../oip/errors.ts'
 import type { Inference, ModelInfo, RawInference, Tensor } from '../../port.ts'
+import type { GuardedTexts } from '../../redaction/text-guard.ts'
 import { type Hardener, hardenTensor, hardenText } from '../harden.ts'
 import { Refusal } from '../refusal.ts'
 import { classify } from './classification.ts'
+import { guardOutput } from './guard-answer.ts'
 import type { InferRequest } from './infer-request.ts'
 import { type Probabilities, probabilitiesOf, probabilitiesOutput } from './watch.ts'
 
@@ -12,6 +14,8 @@ export interface Answering {
   readonly model: ModelInfo
   readonly request: InferRequest
   readonly inference: Inference
+  /** What its texts go through; undefined where they may say anything. */
+  readonly texts: GuardedTexts | undefined
   readonly hardener: Hardener | undefined
   /** Probabilities as this client is told them; undefined where they are the model's. */
   readonly disguise: ((rows: Probabilities) => Float32Array) | undefined
@@ -19,7 +23,8 @@ export interface Answering {
 }
 
 /**
- * The answer as it is shown: the outputs asked for, hardened where that applies, as text where a classification was asked for.
+ * The answer as it is shown: the outputs asked for, without what redaction hides, hardened where that applies, as text where a
+ * classification was asked for.
  *
  * @throws Refusal `INPUT_INVALID` for what the client can change; InferenceError `INFERENCE_FAILED`, `UPSTREAM_FAILED`
  */
@@ -47,7 +52,8 @@ function wantedOf({ outputs, asked }: InferRequest, tensors: readonly Tensor[]):
   return outputs.length > 0 ? outputs : tensors.map(({ name }) => ({ name, binary: asked.binary, classes: 0 }))
 }
 
-function show(said: Tensor, wanted: WantedOutput, { model, request, hardener, disguise }: Answering): Tensor {
+function show(given: Tensor, wanted: WantedOutput, { model, request, texts, hardener, disguise }: Answering): Tensor {
+  const said = texts === undefined ? given : guardOutput(given, wanted.classes > 0, texts)
   // An upstream made the classification.
   const text = wanted.classes > 0 && said.datatype === 'BYTES'
   if (text) return hardener === undefined ? said : hardenText(said, said.shape.at(-1) ?? 1, hardener)

@@ -13,6 +13,8 @@ export interface InferRequest {
   readonly asked: OipRequest
   /** In the model's order. */
   readonly inputs: readonly Tensor[]
+  /** Names of those that came in binary data. */
+  readonly binary: readonly string[]
   readonly items: number
   /** In the request's order, or the model's; never empty. */
   readonly outputs: OipRequest['outputs']
@@ -28,13 +30,15 @@ export function readInferRequest(raw: RawInference, model: ModelInfo, { maxItems
   // What JSON says in two characters takes eight bytes as FP64.
   const limits: CodecLimits = { maxTensors, maxBytes: 4 * maxBodyBytes }
   let items = 1
+  let binary: readonly string[] = []
   try {
     const asked = decodeRequest(raw, limits, (headers) => {
       const specs = specsOf(headers, model)
       items = itemsOf(headers, specs, maxItems)
+      binary = headers.filter(({ bytes }) => bytes !== null).map(({ name }) => name)
       return specs.map((spec) => spec?.range)
     })
-    return { raw, asked, inputs: inOrder(asked.inputs, model), items, outputs: selectOutputs(asked, model) }
+    return { raw, asked, inputs: inOrder(asked.inputs, model), binary, items, outputs: selectOutputs(asked, model) }
   } catch (error) {
     if (!(error instanceof OipError)) throw error
     throw new Refusal(error.code === 'MALFORMED' ? 'MALFORMED' : 'INPUT_INVALID', error.message, { cause: error })

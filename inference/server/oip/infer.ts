@@ -3,7 +3,7 @@ import { newEventId } from '../../../bus/event-id.ts'
 import type { ServedConfiguration } from '../../configuration.ts'
 import { padInference } from '../../hardening/padding.ts'
 import { encodeRequest } from '../../oip/codec.ts'
-import type { Fingerprinter, Inference, ModelInfo, RawInference, TensorRuntime } from '../../port.ts'
+import type { Fingerprinter, Inference, ModelInfo, PromptFingerprinter, RawInference, Tensor, TensorRuntime } from '../../port.ts'
 import type { Exchange } from '../exchange.ts'
 import { refusalOf } from '../failures.ts'
 import { type Hardener, rewrites } from '../harden.ts'
@@ -12,6 +12,7 @@ import type { NodeMetrics } from '../metrics.ts'
 import type { NodeLimits } from '../options.ts'
 import type { Service, Slot } from '../service.ts'
 import { answerOf } from './answer.ts'
+import { type GuardedInference, guardInference } from './guard-request.ts'
 import { type InferRequest, readInferRequest } from './infer-request.ts'
 import {
   confidenceOf,
@@ -23,6 +24,7 @@ import {
   probabilitiesOutput,
   readProbabilities,
 } from './watch.ts'
+import { readTexts, watchTexts } from './watch-texts.ts'
 
 export interface OipParts {
   readonly service: Service
@@ -31,6 +33,8 @@ export interface OipParts {
   readonly metrics: NodeMetrics
   readonly configurationOf: (model: string) => ServedConfiguration
   readonly fingerprinterOf: (model: string, version: string) => Fingerprinter | undefined
+  /** Undefined where no prompt leaves an event. */
+  readonly prompts: PromptFingerprinter | undefined
   readonly log: Logger
 }
 
@@ -42,34 +46,42 @@ export interface InferAnswer {
   readonly floorMs: number | undefined
 }
 
-/** What is asked of the runtime: what the client wants, and what the node must see of a watched model. */
+/** What is asked of the runtime: what the client wants, as the model may have it, and what the node must see of a watched model. */
 interface Question {
+  readonly inputs: readonly Tensor[]
   readonly outputs: readonly string[]
   readonly raw: RawInference
-  /** The node asks for something else than the client: the answer cannot be passed on as it is. */
+  /** The node asks for other outputs than the client. */
   readonly own: boolean
 }
 
 interface Asked {
   readonly exchange: Exchange
   readonly model: ModelInfo
+  /** As it came. */
   readonly request: InferRequest
+  readonly guarded: GuardedInference
   readonly question: Question
 }
 
-/** Reads, admits, runs, fingerprints, hardens: one request of the Open Inference Protocol. */
+/** Reads, guards, admits, runs, fingerprints, hardens: one request of the Open Inference Protocol. */
 export async function infer(parts: OipParts, exchange: Exchange, model: ModelInfo, raw: RawInference): Promise<InferAnswer> {
   const { service, limits, fingerprinterOf } = parts
+  const { text: bounds } = parts.configurationOf(model.name)
   const request = readInferRequest(raw, model, limits)
+  const guarded = guardInference(parts, exchange, request, bounds)
   const slot = await service.admit(exchange, model, request.items)
   try {
     const fingerprinter = fingerprinterOf(model.name, model.version)
-    const asked = { exchange, model, request, question: questionOf(request, model, slot, fingerprinter !== undefined) }
+    const question = questionOf(request, guarded, model, slot, fingerprinter !== undefined)
+    const asked = { exchange, model, request, guarded, question }
     const running = run(parts, asked, slot)
     // The model is at work by now, elsewhere: what this takes is not added to the answer's time.
     const impressions = fingerprinter === undefined ? undefined : look(parts, fingerprinter, request, model)
+    const reader = watchTexts(parts, exchange, request, bounds)
     const inference = await running
     watch(parts, asked, inference, impressions)
+    if (reader !== undefined) readTexts(reader, inference.tensors(), request.items)
     service.keepAway(exchange)
     return { ...answer(parts, asked, inference), headers: slot.headers }
   } catch (error) {
@@ -83,22 +95,24 @@ export async function infer(parts: OipParts, exchange: Exchange, model: ModelInf
  * A watched model is asked for its probabilities whether the client wants them or not, or wants them as text only: else leaving
  * them out were a way not to be watched.
  */
-function questionOf({ raw, asked, inputs, outputs }: InferRequest, model: ModelInfo, { forwards }: Slot, watched: boolean): Question {
+function questionOf(request: InferRequest, guarded: GuardedInference, model: ModelInfo, { forwards }: Slot, watched: boolean): Question {
+  const { outputs, raw } = request
+  const { asked, inputs, write } = guarded
   const names = outputs.map(({ name }) => name)
   const watching = watched ? probabilitiesOutput(model) : undefined
-  if (watching === undefined || outputs.some(({ name, classes }) => name === watching && classes === 0))
-    return { outputs: names, raw, own: false }
-  const all = names.includes(watching) ? names : [...names, watching]
   // An upstream reads the request itself.
+  if (watching === undefined || outputs.some(({ name, classes }) => name === watching && classes === 0))
+    return { inputs, outputs: names, raw: forwards ? (write?.() ?? raw) : raw, own: false }
+  const all = names.includes(watching) ? names : [...names, watching]
   const wanted = all.map((name) => ({ name, binary: true, classes: 0 }))
   const forwarded = forwards ? encodeRequest({ ...asked, inputs, outputs: wanted }, () => true) : raw
-  return { outputs: all, raw: forwarded, own: true }
+  return { inputs, outputs: all, raw: forwarded, own: true }
 }
 
 async function run({ service, runtime }: OipParts, { exchange, model, request, question }: Asked, { pool }: Slot): Promise<Inference> {
   const { name, version } = model
-  const { inputs, items } = request
-  const { outputs, raw } = question
+  const { items } = request
+  const { inputs, outputs, raw } = question
   const { cancellation, trace } = exchange
   const call = { model: name, version, pool, inputs, items, outputs, raw, headers: trace.headers, cancellation }
   const inference = await service.within(exchange, runtime.infer(call))
@@ -122,15 +136,18 @@ function watch(parts: OipParts, asked: Asked, inference: Inference, impressions:
 }
 
 function answer({ service, configurationOf }: OipParts, asked: Asked, inference: Inference): Omit<InferAnswer, 'headers'> {
-  const { exchange, model, request, question } = asked
+  const { exchange, model, request, guarded, question } = asked
+  const { texts } = guarded
   const configuration = configurationOf(model.name)
   const hardener = hardeningOf(service, exchange, configuration)
   const { padTo = 0, floorMs } = hardener ?? {}
   const told = (raw: RawInference) => ({ raw: padInference(raw, padTo), floorMs })
-  if (inference.raw !== null && (hardener === undefined || !rewrites(hardener)) && !question.own) return told(inference.raw)
+  // What is written anew: outputs that the client did not ask for, texts that may have to change, a name that the model was not told.
+  const anew = question.own || texts !== undefined || guarded.asked.id !== request.asked.id
+  if (inference.raw !== null && (hardener === undefined || !rewrites(hardener)) && !anew) return told(inference.raw)
   exchange.id ??= newEventId(exchange.arrivedAt)
   const disguise = hardener === undefined ? undefined : disguiseOf(asked, configuration, hardener)
-  return told(answerOf({ model, request, inference, hardener, disguise, id: exchange.id }))
+  return told(answerOf({ model, request, inference, texts, hardener, disguise, id: exchange.id }))
 }
 
 /** Draws watermark and noise from the inputs; undefined where there is neither. */

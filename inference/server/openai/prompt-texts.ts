@@ -3,7 +3,7 @@ import { isObject } from './open-body.ts'
 import type { TextOperation } from './read-request.ts'
 
 /** Events of one request; what more prompts say is told by the last of them, as messages of one prompt. */
-const maxPrompts = 16
+export const maxPrompts = 16
 
 /** What offers tools and forms of answers: models read it, and attacks may stand in it. */
 const offers = ['tools', 'functions', 'response_format', 'prediction', 'guided_json']

@@ -48,7 +48,8 @@ export function watchPrompts(parts: OpenaiParts, exchange: Exchange, asked: Text
 /** By configuration, of which there are as many as models are configured: a search is built once. */
 const examinations = new WeakMap<TextConfiguration, AnswerExamination>()
 
-function examinationOf(bounds: TextConfiguration): AnswerExamination {
+/** What a model's answers are looked at for, by its configuration. */
+export function examinationOf(bounds: TextConfiguration): AnswerExamination {
   const known = examinations.get(bounds)
   if (known !== undefined) return known
   const { canaries, refusals } = bounds

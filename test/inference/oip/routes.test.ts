@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
+import { configurations, ModelConfiguration } from '../../../inference/configuration.ts'
 import { InferenceError } from '../../../inference/errors.ts'
-import { decodeAnswer, encodeAnswer, encodeRequest } from '../../../inference/oip/codec.ts'
+import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest } from '../../../inference/oip/codec.ts'
 import type { InferCall, Inference, ModelInfo, ModelStatistics, Tensor, TensorRuntime } from '../../../inference/port.ts'
 import { type Fixture, fingerprinterBy, openFixture, tinyFingerprint } from '../node-fixture.ts'
 
@@ -97,11 +98,12 @@ let fixture: Fixture
 let runtime: PairRuntime
 let alice: Record<string, string>
 
-async function open(options: { upstream?: boolean; watched?: boolean; model?: Partial<ModelInfo> } = {}): Promise<void> {
-  const { upstream = false, watched = false, model = {} } = options
+async function open(options: { upstream?: boolean; watched?: boolean; model?: Partial<ModelInfo>; text?: object } = {}): Promise<void> {
+  const { upstream = false, watched = false, model = {}, text = {} } = options
   runtime = new PairRuntime(pairModel({ digest: upstream ? null : 'sha256:1', ...model }), upstream)
   const fingerprinterOf = () => (watched ? fingerprinterBy(pairFingerprint) : undefined)
-  fixture = await openFixture({ runtime, fingerprinterOf, pools: [{ name: 'a', models: ['pair'], concurrency: 8 }] })
+  const configurationOf = configurations({ pair: ModelConfiguration.parse({ text }) })
+  fixture = await openFixture({ runtime, fingerprinterOf, configurationOf, pools: [{ name: 'a', models: ['pair'], concurrency: 8 }] })
   alice = { authorization: `Bearer ${(await fixture.keys.create({ principal: 'alice' })).key}` }
 }
 afterEach(() => fixture.close())
@@ -226,6 +228,23 @@ test('whoever leaves out the probabilities of a watched model, or has them as te
     const decoded = runtime.calls.map(({ outputs }) => outputs)
     assert.deepEqual(decoded, [['scores', 'probabilities'], ['probabilities']])
     if (!upstream) await fixture.close()
+  }
+})
+
+test('texts are masked for whoever runs the model, watched or not, and what is watched is the request as it came', async () => {
+  for (const upstream of [false, true]) {
+    for (const watched of [false, true]) {
+      await open({ upstream, watched, text: { redaction: { input: 'mask' } } })
+      const mail: Tensor = { ...words, data: [Buffer.from('ann@example.org'), Buffer.from('ü')] }
+      const answer = tensorsOf(await infer({ inputs: [mail, left], outputs: [{ name: 'lengths' }] }))
+      assert.deepEqual(answer, { lengths: [7n, 2n] }, 'of [EMAIL]')
+      const [call] = runtime.calls
+      const inputs = upstream && call !== undefined ? decodeRequest(call.raw, { maxTensors: 8, maxBytes: 65_536 }).inputs : call?.inputs
+      assert.deepEqual(inputs?.find(({ name }) => name === 'words')?.data, [Buffer.from('[EMAIL]'), Buffer.from('ü')])
+      assert.deepEqual(inputs?.find(({ name }) => name === 'left')?.data, left.data)
+      assert.equal((await fixture.eventsOf('fingerprints')).length, watched ? 2 : 0)
+      if (!(upstream && watched)) await fixture.close()
+    }
   }
 })
 
