@@ -1,4 +1,4 @@
-import { kernelOf } from '../kernels/kernel.ts'
+import { kernelOf, memoryOf } from '../kernels/kernel.ts'
 import type { ReferenceProfile } from './profile.ts'
 
 /** Coordinates between one comparison with the least and the next: by the first ones nine in ten of the references are out. */
@@ -98,10 +98,12 @@ function openReferences({ principal, classStart, referenceResidual, references, 
   const stride = pairs * pairBytes
   const x = headerBytes + octets * stride
   const squares = x + 8 * octet * octets
-  const { kernel, memory } = openScan(squares + 16 * pairs)
-  const values = new Float32Array(memory, headerBytes, (octets * stride) / 4)
+  const memory = memoryOf(squares + 16 * pairs)
+  const { buffer } = memory
+  const kernel = openScan(memory)
+  const values = new Float32Array(buffer, headerBytes, (octets * stride) / 4)
   // The last of an odd number has nobody beside it: what is infinitely far.
-  const squared = new Float64Array(memory, squares, 2 * pairs).fill(Number.POSITIVE_INFINITY)
+  const squared = new Float64Array(buffer, squares, 2 * pairs).fill(Number.POSITIVE_INFINITY)
   const residual = (row: number) => referenceResidual[row] as number
   for (let label = 0; label + 1 < classStart.length; label++) {
     const start = classStart[label] as number
@@ -123,5 +125,5 @@ function openReferences({ principal, classStart, referenceResidual, references, 
     const [first, end] = [headerBytes + from * pairBytes, headerBytes + until * pairBytes]
     kernel(first, end, squares + 16 * from, x, x + 8 * octet * octets, stride)
   }
-  return { least: new Float64Array(memory, 0, 1), x: new Float64Array(memory, x, principal), scan }
+  return { least: new Float64Array(buffer, 0, 1), x: new Float64Array(buffer, x, principal), scan }
 }

@@ -1,4 +1,4 @@
-import { type Kernel, kernelOf } from '../kernels/kernel.ts'
+import { type Kernel, kernelOf, memoryOf } from '../kernels/kernel.ts'
 
 /** Rows that are gone through at once: the additions of one row wait for each other. */
 const abreast = 8
@@ -54,17 +54,18 @@ export class Projection {
     const sums = blocks * blockBytes
     const matrix = 2 * sums
     const x = matrix + blocks * width * blockBytes
-    const { kernel, memory } = openProducts(x + 8 * width)
-    const values = new Float64Array(memory, matrix, blocks * width * abreast)
+    const memory = memoryOf(x + 8 * width)
+    const { buffer } = memory
+    const values = new Float64Array(buffer, matrix, blocks * width * abreast)
     for (let r = 0; r < count; r++) {
       const first = (r - (r % abreast)) * width + (r % abreast)
       for (let i = 0; i < width; i++) values[first + i * abreast] = rows[r * width + i] as number
     }
-    new Float64Array(memory, 0, count).set(start)
-    this.#products = kernel
+    new Float64Array(buffer, 0, count).set(start)
+    this.#products = openProducts(memory)
     this.#layout = { start: 0, sums, x, rows: matrix }
-    this.#x = new Float64Array(memory, x, width)
-    this.#sums = new Float64Array(memory, sums, count)
+    this.#x = new Float64Array(buffer, x, width)
+    this.#sums = new Float64Array(buffer, sums, count)
   }
 
   /**

@@ -61,8 +61,13 @@ function instruction(node: Node, scope: Scope): readonly number[] {
     case 'block':
     case 'loop':
       return [operation === 'block' ? 0x02 : 0x03, 0x40, ...all(others, { ...scope, labels: [textOf(first), ...scope.labels] }), 0x0b]
+    case 'if':
+      return [...instruction(first, scope), 0x04, 0x40, ...branches(others, { ...scope, labels: ['', ...scope.labels] }), 0x0b]
+    case 'f64.const':
+      return [0x44, ...new Uint8Array(Float64Array.of(Number(first)).buffer)]
+    case 'br':
     case 'br_if':
-      return [...all(others), 0x0d, ...place(scope.labels, textOf(first))]
+      return [...all(others), operation === 'br' ? 0x0c : 0x0d, ...place(scope.labels, textOf(first))]
     case 'local.set':
     case 'local.tee':
       return [...all(others), operation === 'local.set' ? 0x21 : 0x22, ...place(scope.locals, textOf(first))]
@@ -73,6 +78,16 @@ function instruction(node: Node, scope: Scope): readonly number[] {
       return [...operands, ...known(opcodes[textOf(operation)], textOf(operation)), ...argument]
     }
   }
+}
+
+/** Of an `if`: `(then …)`, and `(else …)` where it has one. A label of its own, which nothing names, counts in the depth of the others. */
+function branches([then = '', ...otherwise]: readonly Node[], scope: Scope): readonly number[] {
+  const of = (node: Node, keyword: string) => {
+    const [first = '', ...body] = listOf(node)
+    known(first === keyword ? first : undefined, `${String(first)} for ${keyword}`)
+    return body.flatMap((each) => instruction(each, scope))
+  }
+  return [...of(then, 'then'), ...otherwise.flatMap((node) => [0x05, ...of(node, 'else')])]
 }
 
 function known<T>(found: T | undefined, what: string): T {

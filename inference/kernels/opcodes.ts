@@ -1,11 +1,37 @@
 /** Types of values by their names in WebAssembly's text format. */
-export const valueTypes: Readonly<Record<string, number>> = { i32: 0x7f, v128: 0x7b }
+export const valueTypes: Readonly<Record<string, number>> = { i32: 0x7f, f64: 0x7c, v128: 0x7b }
 
 /** Bytes of the instructions that take nothing but operands, and an offset where they read or write memory. */
 export const opcodes: Readonly<Record<string, readonly number[]>> = {
+  select: [0x1b],
+  'i32.load': [0x28],
+  'f64.load': [0x2b],
+  'i32.load8_u': [0x2d],
+  'i32.load16_u': [0x2f],
+  'i32.store': [0x36],
+  'f64.store': [0x39],
+  'i32.store8': [0x3a],
+  'i32.store16': [0x3b],
   'i32.eqz': [0x45],
+  'i32.eq': [0x46],
   'i32.lt_u': [0x49],
+  'i32.gt_u': [0x4b],
+  'i32.ge_u': [0x4f],
+  'i32.clz': [0x67],
   'i32.add': [0x6a],
+  'i32.sub': [0x6b],
+  'i32.mul': [0x6c],
+  'i32.and': [0x71],
+  'i32.or': [0x72],
+  'i32.xor': [0x73],
+  'i32.shl': [0x74],
+  'i32.shr_s': [0x75],
+  'i32.shr_u': [0x76],
+  'i32.rotl': [0x77],
+  'f64.add': [0xa0],
+  'f64.mul': [0xa2],
+  'f64.div': [0xa3],
+  'f64.convert_i32_u': [0xb8],
   'v128.load': [0xfd, 0x00],
   'v128.load64_splat': [0xfd, 0x0a],
   'v128.store': [0xfd, 0x0b],

@@ -1,11 +1,13 @@
-import { hash } from 'node:crypto'
 import { LastUsed } from '../../bounded/last-used.ts'
 import type { PromptEvent } from '../../schemas/index.ts'
 import { FingerprintError } from '../fingerprint/errors.ts'
 import { deriveKey } from '../fingerprint/keystream.ts'
-import { type CharacterModel, copyOf, emptyTable, likelihood, readAlone } from './character-model.ts'
-import { type ChunkKey, chunkKeyOf, cut, Pieces } from './chunker.ts'
+import { type CharacterModel, openCharacterModels } from './character-model.ts'
+import { Chunker, type ChunkKey, chunkKeyOf } from './chunker.ts'
+import { KeyedHash } from './keyed-hash.ts'
 import { Lessons } from './lessons.ts'
+import { openMemory } from './memory.ts'
+import { Pieces } from './pieces.ts'
 import { priorModel } from './prior.ts'
 import { SketchWriter } from './sketch.ts'
 import { Units } from './units.ts'
@@ -39,11 +41,9 @@ export interface PromptFingerprinter {
   hashOf(text: string): string
 }
 
-/** Code units of a longer text that are read: as many from its start, three times as many from its end. `exact` covers all. */
-const readAtMost = 65_536
-const readFirst = 16_384
-
 interface ModelState {
+  /** Where its character model is. */
+  readonly index: number
   readonly key: ChunkKey
   readonly characters: CharacterModel
   readonly lessons: Lessons
@@ -57,46 +57,46 @@ interface ModelState {
  */
 export function openPromptFingerprinter({ key, epoch, models = 32, now = Date.now }: PromptFingerprinterOptions): PromptFingerprinter {
   if (key.length !== 32) throw new FingerprintError('KEY_LENGTH', `A fingerprint key has 32 bytes; this one has ${key.length}.`)
-  const secret = Buffer.from(deriveKey(key, `prompt\0${epoch}`)).toString('hex')
+  const keyedHash = new KeyedHash(Buffer.from(deriveKey(key, `prompt\0${epoch}`)).toString('hex'))
   const states = new LastUsed<string, ModelState>(models)
-  const pieces = new Pieces(readAtMost / 4)
-  const bits = new Float64Array(pieces.capacity)
+  const memory = openMemory(models)
+  const [units, pieces, chunker] = [new Units(memory), new Pieces(memory), new Chunker(memory)]
+  const openCharacters = openCharacterModels(memory)
   const sketch = new SketchWriter()
-  const alone = emptyTable()
-  const copies = new Units()
 
   const stateOf = (model: string): ModelState => {
     const known = states.get(model)
     if (known !== undefined) return known
     const own = chunkKeyOf(deriveKey(key, `prompt\0${epoch}\0${model}`))
-    const state = { key: own, characters: copyOf(priorModel()), lessons: new Lessons() }
+    // The eldest state is the one that goes.
+    const index = states.size < models ? states.size : (states.values().next().value?.index ?? 0)
+    const state = { index, key: own, characters: openCharacters(index, priorModel()), lessons: new Lessons() }
     states.set(model, state)
     return state
   }
 
-  const hashOf = (text: string): string => hash('sha256', secret + text).slice(0, 16)
-
   return {
-    hashOf,
+    hashOf: (text) => keyedHash.of(text).hash,
     fingerprint(model, messages, principal = '') {
       const state = stateOf(model)
       const { text, system } = joined(messages)
       const { characters, lessons } = state
-      pieces.count = 0
-      const units = copies.of(text)
-      cutAll(messages, text.length, state.key, units, pieces)
-      readAlone(characters, alone)
-      const surprise = measure(characters, alone, units, pieces, bits)
-      const exact = hashOf(messages.map(({ role, text: said }) => `${role}\0${said}`).join('\0\0'))
+      units.read(text)
+      pieces.clear()
+      chunker.key = state.key
+      cutAll(messages, units, chunker, pieces)
+      characters.measure()
+      const surprise = surpriseOf(pieces)
+      const { hash: exact, bytes } = keyedHash.of(messages.map(({ role, text: said }) => `${role}\0${said}`).join('\0\0'))
       const { learned } = characters
-      lessons.teach(characters, units, pieces, principal, exact, now())
+      lessons.teach(characters, pieces, principal, exact, now())
       return {
         epoch,
         exact,
-        system: system === null ? null : hashOf(system),
-        bytes: Buffer.byteLength(text) - Math.max(0, messages.length - 1),
+        system: system === null ? null : keyedHash.of(system).hash,
+        bytes: bytes - markupOf(messages),
         messages: messages.length,
-        chunks: sketch.write(pieces, bits),
+        chunks: sketch.write(pieces),
         surprise,
         learned,
       }
@@ -104,21 +104,16 @@ export function openPromptFingerprinter({ key, epoch, models = 32, now = Date.no
   }
 }
 
-/**
- * Writes the surprise of each piece and returns that of a code unit of them all, in bits. By itself, so that it is compiled with
- * all that it calls.
- */
-function measure(characters: CharacterModel, alone: Float64Array, units: Uint16Array, pieces: Pieces, bits: Float64Array): number {
-  const { count, from: starts, until: ends } = pieces
+/** Writes the surprise of each piece, bits a code unit, and returns that of them all. */
+function surpriseOf({ count, from, until, likelihoods, surprises }: Pieces): number {
   let sum = 0
   let length = 0
   for (let i = 0; i < count; i++) {
-    const from = starts[i] as number
-    const until = ends[i] as number
-    const piece = -Math.log2(likelihood(characters, alone, units, from, Math.min(until, from + 64)))
-    bits[i] = piece
-    sum += piece
-    length += until - from
+    const bits = -Math.log2(likelihoods[i] as number)
+    const size = (until[i] as number) - (from[i] as number)
+    surprises[i] = bits / size
+    sum += bits
+    length += size
   }
   return length === 0 ? 0 : Math.round((100 * sum) / length) / 100
 }
@@ -130,15 +125,24 @@ function joined(messages: readonly PromptMessage[]): { text: string; system: str
   return { text, system: instructions.length === 0 ? null : instructions.map((message) => message.text).join('\n') }
 }
 
-/** Cuts message by message, so that no chunk spans two; of a text that is too long, its start and its end. */
-function cutAll(messages: readonly PromptMessage[], length: number, key: ChunkKey, units: Uint16Array, pieces: Pieces): void {
-  const skipFrom = length > readAtMost ? readFirst : length
-  const skipUntil = length > readAtMost ? length - (readAtMost - readFirst) : length
+/** UTF-8 bytes of what is hashed with the messages' texts: their roles, and what stands between. */
+function markupOf(messages: readonly PromptMessage[]): number {
+  let bytes = 2 * Math.max(0, messages.length - 1)
+  for (const { role } of messages) bytes += Buffer.byteLength(role) + 1
+  return bytes
+}
+
+/** Cuts message by message, so that no chunk spans two. */
+function cutAll(messages: readonly PromptMessage[], units: Units, chunker: Chunker, pieces: Pieces): void {
+  const { skipFrom, skipUntil, shift } = units
   let from = 0
   for (const message of messages) {
     const until = from + message.text.length
-    cut(units, from, Math.min(until, skipFrom), key, pieces)
-    if (until > skipUntil) cut(units, Math.max(from, skipUntil), until, key, pieces)
+    chunker.cut(from, Math.min(until, skipFrom))
+    if (until > skipUntil) {
+      pieces.skip(shift)
+      chunker.cut(Math.max(from, skipUntil) - shift, until - shift)
+    }
     from = until + 1
   }
 }

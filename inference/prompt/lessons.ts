@@ -1,5 +1,5 @@
-import { type CharacterModel, learn } from './character-model.ts'
-import type { Pieces } from './chunker.ts'
+import type { CharacterModel } from './character-model.ts'
+import type { Pieces } from './pieces.ts'
 
 const hour = 3_600_000
 /** Prompts of one principal that are learned from in an hour, and code units of each. */
@@ -19,7 +19,7 @@ export class Lessons {
   readonly #taught = new Map<string, number>()
   #hourEnds = 0
 
-  teach(model: CharacterModel, units: Uint16Array, pieces: Pieces, principal: string, exact: string, now: number): void {
+  teach(model: CharacterModel, pieces: Pieces, principal: string, exact: string, now: number): void {
     if (pieces.count === 0) return
     if (now >= this.#hourEnds || now < this.#hourEnds - hour) {
       this.#taught.clear()
@@ -30,12 +30,13 @@ export class Lessons {
     const mark = Number.parseInt(exact.slice(0, 8), 16) | 0
     if (!isNew(this.#exact, mark)) return
     this.#taught.set(principal, taught + 1)
+    const { count } = pieces
     let read = 0
-    for (let i = 0; i < pieces.count && read < unitsAPrompt; i++) {
+    for (let i = 0; i < count && read < unitsAPrompt; i++) {
       if (!isNew(this.#pieces, pieces.hashes[i] as number)) continue
       const from = pieces.from[i] as number
       const until = pieces.until[i] as number
-      learn(model, units, from, until)
+      model.learn(from, until)
       read += until - from
     }
     model.learned++

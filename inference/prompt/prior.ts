@@ -1,5 +1,6 @@
-import { type CharacterModel, emptyModel, learn } from './character-model.ts'
-import { unitsOf } from './units.ts'
+import { type CharacterModel, openCharacterModels } from './character-model.ts'
+import { openMemory } from './memory.ts'
+import { Units } from './units.ts'
 
 let prior: CharacterModel | undefined
 
@@ -26,8 +27,13 @@ const languages = 'ar bn cs da de el en es et fa fi fr he hi hu id it ja ko lt n
 const currencies = 'USD EUR GBP JPY CNY INR BRL RUB KRW TRY PLN SEK CHF MXN ZAR'
 
 function build(): CharacterModel {
-  const model = emptyModel()
-  for (const text of [...locales.map(namesIn), page.repeat(2), page]) learn(model, unitsOf(text), 0, text.length)
+  const memory = openMemory(1)
+  const units = new Units(memory)
+  const model = openCharacterModels(memory)(0)
+  for (const text of [...locales.map(namesIn), page.repeat(2), page]) {
+    units.read(text)
+    model.learn(0, text.length)
+  }
   return model
 }
 

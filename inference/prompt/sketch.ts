@@ -1,4 +1,4 @@
-import type { Pieces } from './chunker.ts'
+import type { Pieces } from './pieces.ts'
 
 /** Chunks of a fingerprint: 480 bytes. */
 const maxChunks = 80
@@ -16,105 +16,102 @@ export class SketchWriter {
   readonly #bytes = Buffer.alloc(maxChunks * 6)
   #count = 0
 
-  /** @param bits surprise of each piece, in bits altogether; @returns base64 */
-  write(pieces: Pieces, bits: Float64Array): string {
+  /** @returns base64 */
+  write(pieces: Pieces): string {
     this.#count = 0
-    if (pieces.count <= maxChunks) this.#each(pieces, bits, 0, pieces.count)
-    else this.#condense(pieces, bits)
+    const { count } = pieces
+    if (count <= maxChunks) this.#each(pieces, 0, count)
+    else this.#condense(pieces, count)
     return this.#bytes.toString('base64', 0, this.#count * 6)
   }
 
-  #each(pieces: Pieces, bits: Float64Array, from: number, until: number): void {
-    for (let i = from; i < until; i++) {
-      const length = (pieces.until[i] as number) - (pieces.from[i] as number)
-      this.#put(pieces.hashes[i] as number, length, (bits[i] as number) / Math.max(length, 1))
-    }
+  #each(pieces: Pieces, from: number, until: number): void {
+    for (let i = from; i < until; i++) this.#put(pieces.hashes[i] as number, pieces.lengthOf(i, i), pieces.surprises[i] as number)
   }
 
-  #condense(pieces: Pieces, bits: Float64Array): void {
+  #condense(pieces: Pieces, count: number): void {
     // The border stands at a cut of its own, so that one more word at the end does not move it.
-    let border = pieces.count - tail
+    let border = count - tail
     for (let i = border; i > border - tail / 4; i--) {
       if ((pieces.levels[i - 1] as number) === 0) continue
       border = i
       break
     }
-    const level = levelFor(pieces, border)
-    const ends = endsOf(pieces, border, level)
-    const apart = strangest(pieces, bits, ends, maxChunks - (pieces.count - border) - ends.length)
-    let from = 0
-    for (const [group, until] of ends.entries()) {
-      if (apart.has(group)) this.#each(pieces, bits, from, until)
-      else this.#join(pieces, bits, from, until)
-      from = until
+    const parts = partsOf(pieces, border)
+    takeApart(parts, maxChunks - (count - border) - parts.length)
+    for (const part of parts) {
+      if (part.apart) this.#each(pieces, part.from, part.until)
+      else this.#join(pieces, part)
     }
-    this.#each(pieces, bits, border, pieces.count)
+    this.#each(pieces, border, count)
   }
 
-  /** One chunk for several pieces; its surprise is that of its strangest piece. */
-  #join(pieces: Pieces, bits: Float64Array, from: number, until: number): void {
+  /** One chunk for several pieces. */
+  #join(pieces: Pieces, { from, until, surprise }: Part): void {
     let hash = until - from === 1 ? (pieces.hashes[from] as number) : 0x5bd1e995
     if (until - from > 1)
       for (let i = from; i < until; i++) {
         hash = Math.imul((hash ^ (pieces.hashes[i] as number)) | 0, 0x9e3779b1)
         hash = (hash << 15) | (hash >>> 17)
       }
-    this.#put(hash, (pieces.until[until - 1] as number) - (pieces.from[from] as number), most(pieces, bits, from, until))
+    this.#put(hash, pieces.lengthOf(from, until - 1), surprise)
   }
 
   #put(hash: number, length: number, surprise: number): void {
     if (this.#count === maxChunks) return
     const at = this.#count++ * 6
-    this.#bytes.writeInt32LE(hash, at)
+    this.#bytes[at] = hash
+    this.#bytes[at + 1] = hash >> 8
+    this.#bytes[at + 2] = hash >> 16
+    this.#bytes[at + 3] = hash >> 24
     this.#bytes[at + 4] = Math.min(255, length)
     this.#bytes[at + 5] = Math.min(255, Math.max(0, Math.round(surprise * 8)))
   }
 }
 
-/** Bits a character of the strangest piece. */
-function most(pieces: Pieces, bits: Float64Array, from: number, until: number): number {
-  let largest = 0
-  for (let i = from; i < until; i++) {
-    const length = (pieces.until[i] as number) - (pieces.from[i] as number)
-    largest = Math.max(largest, (bits[i] as number) / Math.max(length, 1))
-  }
-  return largest
+/** Pieces `[from, until)`, which are joined unless there is room for each. */
+interface Part {
+  readonly from: number
+  readonly until: number
+  /** Of its strangest piece. */
+  readonly surprise: number
+  apart: boolean
 }
 
-/** The weakest cuts that leave few enough parts. */
-function levelFor(pieces: Pieces, border: number): number {
-  const counts = new Array<number>(9).fill(0)
+/** Parts up to the border, between the weakest cuts that leave few enough. */
+function partsOf({ levels, surprises }: Pieces, border: number): Part[] {
+  const level = levelFor(levels, border)
+  const parts: Part[] = []
+  let from = 0
+  let surprise = 0
   for (let i = 0; i < border; i++) {
-    const level = pieces.levels[i] as number
-    counts[level] = (counts[level] ?? 0) + 1
+    surprise = Math.max(surprise, surprises[i] as number)
+    if (i < border - 1 && (levels[i] as number) < level) continue
+    parts.push({ from, until: i + 1, surprise, apart: false })
+    from = i + 1
+    surprise = 0
   }
+  return parts
+}
+
+function levelFor(levels: Uint8Array, border: number): number {
+  const counts = new Uint32Array(9)
+  for (let i = 0; i < border; i++) counts[levels[i] as number]!++
   let parts = 1
   for (let level = 8; level > 0; level--) {
-    parts += counts[level] ?? 0
+    parts += counts[level] as number
     if (parts > coarse) return level + 1
   }
   return 1
 }
 
-function endsOf(pieces: Pieces, border: number, level: number): number[] {
-  const ends: number[] = []
-  for (let i = 0; i < border; i++) if (i === border - 1 || (pieces.levels[i] as number) >= level) ends.push(i + 1)
-  return ends
-}
-
-/** Parts to take apart: those with the strangest pieces first, while `room` more chunks remain. */
-function strangest(pieces: Pieces, bits: Float64Array, ends: readonly number[], room: number): Set<number> {
-  const parts = ends.map((until, group) => {
-    const from = group === 0 ? 0 : (ends[group - 1] as number)
-    return { group, more: until - from - 1, surprise: most(pieces, bits, from, until) }
-  })
-  parts.sort((a, b) => b.surprise - a.surprise)
-  const apart = new Set<number>()
+/** Takes the parts with the strangest pieces apart while `room` more chunks remain. */
+function takeApart(parts: readonly Part[], room: number): void {
   let left = room
-  for (const { group, more } of parts) {
+  for (const part of parts.toSorted((a, b) => b.surprise - a.surprise)) {
+    const more = part.until - part.from - 1
     if (more > left) continue
-    apart.add(group)
+    part.apart = true
     left -= more
   }
-  return apart
 }

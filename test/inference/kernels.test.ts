@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { assemble } from '../../inference/kernels/assembler.ts'
-import { kernelOf } from '../../inference/kernels/kernel.ts'
+import { kernelOf, memoryOf } from '../../inference/kernels/kernel.ts'
 
 describe('a kernel', () => {
   it('runs over a memory of its own', () => {
@@ -11,13 +11,41 @@ describe('a kernel', () => {
         (loop $again ;; once at least
           (v128.store offset=8 0 (f64x2.add (v128.load offset=8 0) (v128.load64_splat 0)))
           (br_if $again (i32.lt_u (local.tee $at (i32.add $at $step)) $most))))`)
-    const [one, other] = [open(100), open(70_000)]
-    assert.deepEqual([one.memory.byteLength, other.memory.byteLength], [65_536, 131_072])
-    const values = new Float64Array(one.memory)
+    const [memory, other] = [memoryOf(100), memoryOf(70_000)]
+    assert.deepEqual([memory.buffer.byteLength, other.buffer.byteLength], [65_536, 131_072])
+    const [one] = [open(memory), open(other)]
+    const values = new Float64Array(memory.buffer)
     values.set([0.5, 1, 2])
-    one.kernel(1_000_000, 100_000)
+    one(1_000_000, 100_000)
     assert.deepEqual(values.slice(0, 4), Float64Array.of(0.5, 6, 7, 0))
-    assert.equal(new Float64Array(other.memory)[1], 0)
+    assert.equal(new Float64Array(other.buffer)[1], 0)
+  })
+
+  it('shares a memory with another', () => {
+    const memory = memoryOf(8)
+    const write = kernelOf('(func write (param $value i32) (i32.store 0 $value))')(memory)
+    const double = kernelOf('(func double (i32.store 0 (i32.shl (i32.load 0) 1)))')(memory)
+    write(21)
+    double()
+    assert.equal(new Int32Array(memory.buffer)[0], 42)
+  })
+
+  it('takes one branch or the other, out of blocks within too', () => {
+    // 1 for less than ten, 2.5 up to a hundred, else nothing.
+    const memory = memoryOf(8)
+    const choose = kernelOf(`
+      (func choose (param $x i32) (local $found f64)
+        (block $done
+          (if (i32.lt_u $x 10)
+            (then (local.set $found (f64.const 1)) (br $done))
+            (else (if (i32.gt_u $x 100) (then (br $done)))))
+          (local.set $found (f64.const 2.5)))
+        (f64.store 0 $found))`)(memory)
+    const chosen = [9, 10, 100, 101].map((x) => {
+      choose(x)
+      return new Float64Array(memory.buffer)[0]
+    })
+    assert.deepEqual(chosen, [1, 2.5, 2.5, 0])
   })
 
   it('has constants of any size, and tells when a parenthesis is open', () => {
@@ -30,9 +58,11 @@ describe('a kernel', () => {
 
   it('is not made of what the assembler does not know', () => {
     const of = (body: string) => () => assemble(`(func f (param $x i32) ${body})`)
-    assert.throws(of('(i32.rotl $x 1)'), /i32\.rotl/)
+    assert.throws(of('(i32.rotr $x 1)'), /i32\.rotr/)
     assert.throws(of('(local.set $y 1)'), /\$y/)
     assert.throws(of('(br_if $out $x)'), /\$out/)
+    assert.throws(of('(if $x (local.set $x 1))'), /local\.set for then/)
+    assert.throws(of('(if $x (then) (then))'), /then for else/)
     assert.throws(of('))'), SyntaxError)
   })
 })

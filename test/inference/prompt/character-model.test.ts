@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { emptyModel, emptyTable, learn, likelihood, readAlone } from '../../../inference/prompt/character-model.ts'
-import { unitsOf } from '../../../inference/prompt/units.ts'
+import { openCharacterModels } from '../../../inference/prompt/character-model.ts'
+import { openMemory, place } from '../../../inference/prompt/memory.ts'
+import { Pieces } from '../../../inference/prompt/pieces.ts'
+import { Units } from '../../../inference/prompt/units.ts'
 import { seeded } from '../../attacks/random.ts'
 
 /** The same model as its formula reads: one count after the other, one character at a time. */
@@ -96,38 +98,82 @@ function mixedText(seed: number, length: number): string {
   return text.slice(0, length)
 }
 
+const unitsOf = (text: string) => Uint16Array.from({ length: text.length }, (_, i) => text.charCodeAt(i))
+
+/** Models at two places of a memory, the second one beginning with what the first one knows, if it is to. */
+function opened(read = 0) {
+  const memory = openMemory(2)
+  const [open, units, pieces] = [openCharacterModels(memory), new Units(memory), new Pieces(memory)]
+  const model = open(0)
+  model.total = read
+  return { model, units, pieces, count: new Int32Array(memory.buffer, place.pieces, 1), second: () => open(1, model) }
+}
+
 /** @param read how many characters it counts as read before */
-function opened(read: number) {
-  const [model, plainly, alone] = [{ ...emptyModel(), total: read }, new Plainly(read), emptyTable()]
-  const bothLearn = (units: Uint16Array, from: number, until: number) => {
-    learn(model, units, from, until)
-    plainly.learn(units, from, until)
-  }
-  const assertAlike = (units: Uint16Array, stretch: number) => {
-    readAlone(model, alone)
-    for (let from = 0; from < units.length; from += stretch) {
-      const until = Math.min(units.length, from + stretch)
-      assert.equal(likelihood(model, alone, units, from, until), plainly.likelihood(units, from, until), `from ${from}`)
+function besideFormula(read: number) {
+  const { model, units, pieces, count } = opened(read)
+  const plainly = new Plainly(read)
+  const bothLearn = (text: string, stretch: number) => {
+    units.read(text)
+    const codes = unitsOf(text)
+    for (let from = 0; from < text.length; from += stretch) {
+      if (from % (3 * stretch) === 0 && stretch < text.length) continue
+      const until = Math.min(text.length, from + stretch)
+      model.learn(from, until)
+      plainly.learn(codes, from, until)
     }
+  }
+  const assertAlike = (text: string, stretch: number) => {
+    units.read(text)
+    const codes = unitsOf(text)
+    const expected: number[] = []
+    for (let from = 0; from < text.length; from += stretch) {
+      const until = Math.min(text.length, from + stretch)
+      pieces.from[expected.length] = from
+      pieces.until[expected.length] = until
+      // Of a longer stretch the first 64.
+      expected.push(plainly.likelihood(codes, from, Math.min(until, from + 64)))
+    }
+    count[0] = expected.length
+    model.measure()
+    assert.deepEqual([...pieces.likelihoods.subarray(0, expected.length)], expected)
   }
   return { bothLearn, assertAlike }
 }
 
 describe('a character model', () => {
   it('finds what its formula says, bit for bit, in any script', () => {
-    const { bothLearn, assertAlike } = opened(0)
-    const units = unitsOf(mixedText(1, 6_000))
-    for (let from = 0; from < 3_000; from += 11) {
-      if (from % 33 !== 0) bothLearn(units, from, from + 11)
+    const { bothLearn, assertAlike } = besideFormula(0)
+    const text = mixedText(1, 6_000)
+    bothLearn(text.slice(0, 3_000), 11)
+    for (const stretch of [1, 7, 64, 100]) assertAlike(text, stretch)
+  })
+
+  it('knows what another one knew, and no more of what that learns', () => {
+    const { model, units, pieces, count, second } = opened()
+    const measured = (of: { readonly measure: () => void }) => {
+      of.measure()
+      return pieces.likelihoods[0]
     }
-    for (const stretch of [1, 7, 64]) assertAlike(units, stretch)
+    units.read('a harbour')
+    model.learn(0, 9)
+    pieces.from[0] = 0
+    pieces.until[0] = 9
+    count[0] = 1
+    const [known, copy] = [measured(model), second()]
+    for (let i = 0; i < 9; i++) model.learn(0, 9)
+    assert.equal(measured(copy), known)
+    assert.ok((measured(model) ?? 0) > (known ?? 0))
+    assert.equal(copy.total, 9)
+    // Its place is another model's now, which begins anew.
+    assert.equal(measured(second()), measured(model))
   })
 
   it('counts up to 65,535 of each, and halves all counts after two million characters', () => {
-    const { bothLearn, assertAlike } = opened(1_800_000)
-    const [same, mixed] = [unitsOf('ab'.repeat(70_000)), unitsOf(mixedText(2, 2_000))]
-    for (const units of [same, mixed, same]) {
-      bothLearn(units, 0, units.length)
+    const { bothLearn, assertAlike } = besideFormula(1_700_000)
+    const [same, mixed] = ['ab'.repeat(32_768), mixedText(2, 2_000)]
+    for (const text of [same, same, same, mixed, same, same, same]) {
+      bothLearn(text, text.length)
       assertAlike(mixed, 16)
     }
   })

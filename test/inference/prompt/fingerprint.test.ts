@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { openPromptFingerprinter, type PromptFingerprint } from '../../../inference/prompt/fingerprint.ts'
 import { seeded } from '../../attacks/random.ts'
+import { type Script, sampleText, scripts } from './sample-texts.ts'
 
 const key = (value: number) => new Uint8Array(32).fill(value)
 const open = (value = 1, epoch = 1) => openPromptFingerprinter({ key: key(value), epoch, now: () => 0 })
@@ -40,6 +42,38 @@ describe('a prompt fingerprint', () => {
     }
     assert.notEqual(open(2).fingerprint('m', said(text)).exact, own.exact)
     assert.notEqual(open(2).hashOf(text), open().hashOf(text))
+  })
+
+  it('is the same in every version, but for its surprise, which names that Node knows are part of', () => {
+    // A digest of the chunks' hashes and lengths, the exact hash, the bytes.
+    const known: Record<Script, string> = {
+      latin: '25902740b2354a3d e063b8462c78652e 454',
+      cyrillic: 'f31a496644515fa2 ed81f9a6b4b95bbb 740',
+      cjk: 'd5fd353c16429255 167f71cd3bcae7b1 1060',
+      emoji: '5b4d43fdc60ac8df de866416287663b0 754',
+      surrogates: 'b1180ecef4f2e967 7b89317f02bb2a16 754',
+      code: 'ecc5002bd5fb76b3 0104760631d25aa0 400',
+      spaces: 'b59f112e622bebe0 cc387b65c04e4cdd 681',
+      mixed: 'f29506af2e994fc3 27a61a5d04d96691 627',
+    }
+    for (const script of scripts) {
+      const { chunks, exact, bytes } = open().fingerprint('m', said(sampleText(script, 1, 400)))
+      const digest = createHash('sha256').update(Buffer.from(chunks, 'base64').filter((_, i) => i % 6 < 5))
+      assert.equal(`${digest.digest('hex').slice(0, 16)} ${exact} ${bytes}`, known[script], script)
+    }
+  })
+
+  it('covers the start and the end of a text of more than 65,536 characters; all of it the exact hash does', () => {
+    const words = sampleText('latin', 1, 140_000)
+    const changedAt = (at: number) => {
+      const own = open().fingerprint('m', said(words))
+      const other = open().fingerprint('m', said(`${words.slice(0, at)}東${words.slice(at + 1)}`))
+      assert.notEqual(other.exact, own.exact)
+      return other.chunks !== own.chunks
+    }
+    // What is read after the gap begins at 140,000 - 49,152; the two characters before that are its context.
+    assert.deepEqual([0, 16_383, 90_848, 139_999].map(changedAt), [true, true, true, true])
+    assert.deepEqual([16_384, 50_000, 90_845].map(changedAt), [false, false, false])
   })
 
   it('keeps most chunks when a character is put in anywhere', () => {
