@@ -24,7 +24,7 @@ import {
   probabilitiesOutput,
   readProbabilities,
 } from './watch.ts'
-import { readTexts, watchTexts } from './watch-texts.ts'
+import { keptTexts, readTexts, watchTexts } from './watch-texts.ts'
 
 export interface OipParts {
   readonly service: Service
@@ -70,6 +70,7 @@ export async function infer(parts: OipParts, exchange: Exchange, model: ModelInf
   const { text: bounds } = parts.configurationOf(model.name)
   const request = readInferRequest(raw, model, limits)
   const guarded = guardInference(parts, exchange, request, bounds)
+  if (bounds.keepPrompts) exchange.keptPrompt = keptTexts(parts, { inputs: guarded.inputs, items: request.items })
   const slot = await service.admit(exchange, model, request.items)
   try {
     const fingerprinter = fingerprinterOf(model.name, model.version)

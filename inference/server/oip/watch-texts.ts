@@ -60,8 +60,17 @@ export function readTexts(reader: AnswerReader, outputs: readonly Tensor[], item
   }
 }
 
+/** For the audit trail: the texts that the model reads, so without what was redacted; null where the tensors have none. */
+export function keptTexts({ prompts }: Pick<TextWatch, 'prompts'>, read: TensorPrompts): string | null {
+  if (read.inputs.every(({ data }) => ArrayBuffer.isView(data))) return null
+  const messages = textsOf(read, (text) => prompts?.hashOf(text) ?? '').flat()
+  return messages.map(({ role, text }) => `${role}: ${text}`).join('\n')
+}
+
+type TensorPrompts = Pick<InferRequest, 'inputs' | 'items'>
+
 /** What the model is to read, item by item, a message for each input; of tensors without any text, such as tokens, their keyed hash. */
-function textsOf({ inputs, items }: InferRequest, hashOf: (text: string) => string): readonly (readonly PromptMessage[])[] {
+function textsOf({ inputs, items }: TensorPrompts, hashOf: (text: string) => string): readonly (readonly PromptMessage[])[] {
   const hashed = ({ datatype }: Pick<Tensor, 'datatype'>, bytes: Uint8Array) =>
     `[${datatype} ${hashOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')).slice(0, 8)}]`
   if (inputs.every(({ data }) => ArrayBuffer.isView(data)))

@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { newEvent } from '../../../bus/codec.ts'
+import { generationAbuse } from '../../../detectors/generation-abuse/generation-abuse.ts'
 import { openPromptFingerprinter } from '../../../inference/prompt/fingerprint.ts'
+import { start } from '../node-fixture.ts'
 import { openTextUpstream, requestOf, type TextUpstream } from './text-upstream.ts'
 
 const canary = 'Canary-7F3a the Purple Walrus'
 const canaries = [{ name: 'marker', text: canary }]
 const encodings = [false, true]
 
-async function open(context: TestContext, text: object): Promise<TextUpstream> {
+async function open(context: TestContext, text: object, options: Parameters<typeof openTextUpstream>[1] = {}): Promise<TextUpstream> {
   const prompts = openPromptFingerprinter({ key: new Uint8Array(32).fill(7), epoch: 0 })
-  const fixture = await openTextUpstream(text, { prompts })
+  const fixture = await openTextUpstream(text, { prompts, ...options })
   context.after(() => fixture.close())
   return fixture
 }
@@ -29,16 +32,25 @@ test('a planted text in an output is told as one in a chat is, by either encodin
   assert.deepEqual(told, [...Array.from({ length: 6 }, () => found), ...Array.from({ length: 2 }, () => ['infer', 'tiny', '', true])])
 })
 
-test('each item of a batch has its own event, the last of sixteen all that are left, and every one is read', async (context) => {
+test('the first such event is a critical finding that names the planted text', async (context) => {
   const fixture = await open(context, { canaries })
-  const leaky = new Set([2, 40, 127])
-  fixture.say = (texts) => texts.map((_, item) => (leaky.has(item) ? canary : 'fine'))
-  const texts = Array.from({ length: 128 }, (_, item) => `question ${item}`)
-  await fixture.send(requestOf(texts, { items: 128 }))
+  fixture.say = () => [canary]
+  await fixture.send(requestOf(['tell me']))
+  const [data = assert.fail('there is no event')] = await fixture.eventsOf('prompts')
+  const logic = generationAbuse.start(generationAbuse.params.parse({}))
+  const [found] = logic.onEvent(logic.initial(start), newEvent('prompt', data, 'node-1', start))?.findings ?? []
+  assert.deepEqual([found?.severity, found?.confidence, found?.evidence['canaries']], ['critical', 0.99, ['marker']])
+})
+
+test('each item of a batch has its own event, the last of sixteen all that are left, and every one is read', async (context) => {
+  const fixture = await open(context, { canaries }, { limits: { maxItems: 140 } })
+  fixture.say = (texts) => texts.map((_, item) => (item === 2 || item === 139 ? canary : 'fine'))
+  const texts = Array.from({ length: 140 }, (_, item) => `question ${item}`)
+  await fixture.send(requestOf(texts, { items: 140 }))
   const events = await fixture.eventsOf('prompts')
   assert.deepEqual(
     events.map(({ messages, canaries: found }) => [messages, found.length]),
-    Array.from({ length: 16 }, (_, at) => [at === 15 ? 113 : 1, at === 2 || at === 15 ? 1 : 0]),
+    Array.from({ length: 16 }, (_, at) => [at === 15 ? 125 : 1, at === 2 || at === 15 ? 1 : 0]),
   )
 })
 

@@ -124,6 +124,10 @@ test('a model that takes no personal data says of which kind it was and where, a
     [requestOf(['hi\u{e0069}\u{e0067}']), /^inputs\[0\]: .*invisible characters$/],
     [json({ parameters: { a: [pii] }, inputs: [textInput(['x']), limitInput] }), /^parameters: .*of kind email$/],
     [json({ inputs: [limitInput, textInput(['x'], { parameters: { a: pii } })] }), /^parameters: .*of kind email$/],
+    [
+      json({ outputs: [{ name: 'answer', parameters: { a: pii } }], inputs: [textInput(['x']), limitInput] }),
+      /^parameters: .*of kind email$/,
+    ],
     [json({ inputs: [limitInput, textInput([pii])] }), /^inputs\[1\]: .*of kind email$/],
   ]
   for (const [raw, expected] of rows) {
@@ -190,8 +194,9 @@ test('an answer is masked by either encoding and written anew; bytes that cannot
   }
 })
 
-test('of a class its label alone may change, and what only looks like one is a text', async (context) => {
-  const fixture = await open(context, { redaction: { output: 'mask', country: null } })
+test('of a class its label alone may change, and what only looks like one, or was not asked for, is a text', async (context) => {
+  const patterns = [{ name: 'six', expression: '\\d{6}' }]
+  const fixture = await open(context, { redaction: { output: 'mask', country: null, patterns } })
   fixture.say = () => [
     '0.998123:41:tabby',
     '-1.500000:7:of ann@example.org',
@@ -200,11 +205,12 @@ test('of a class its label alone may change, and what only looks like one is a t
     '4111111111111111:0:x',
     '0.5:1\n203.0.113.7',
   ]
+  const others = ['I am [EMAIL], call (415) 555-2671, card [CARD].', '[CARD]:0:x', '0.5:1\n[IP]']
   const classes = [{ name: 'answer', binary: false, classes: 6 }]
-  assert.deepEqual(saidIn(await fixture.send(requestOf(['x'], { outputs: classes }))), [
-    ...['0.998123:41:tabby', '-1.500000:7:of [EMAIL]', '1.000000:3', 'I am [EMAIL], call (415) 555-2671, card [CARD].'],
-    ...['[CARD]:0:x', '0.5:1\n[IP]'],
-  ])
+  const classified = saidIn(await fixture.send(requestOf(['x'], { outputs: classes })))
+  assert.deepEqual(classified, ['0.998123:41:tabby', '-1.500000:7:of [EMAIL]', '1.000000:3', ...others])
+  const plain = saidIn(await fixture.send(requestOf(['x'])))
+  assert.deepEqual(plain, ['0.[SIX]:41:tabby', '-1.[SIX]:7:of [EMAIL]', '1.[SIX]:3', ...others])
 })
 
 test('under hardening a text is masked first, and a silenced one says nothing', async (context) => {
@@ -268,6 +274,21 @@ test('more text than the model takes is refused, however many values it comes in
   )
   assert.equal((await fixture.send({ body: lie, jsonBytes: lie.length })).status, 422)
   assert.equal(fixture.server.asked.length, 1)
+})
+
+test('the audit trail keeps texts where it is to, as the model read them, and no bytes that are none', async (context) => {
+  const kept: (string | null)[] = []
+  const audit = { append: ({ prompt }: { readonly prompt: string | null }) => void kept.push(prompt) }
+  for (const redaction of [{ input: 'mask' }, {}]) {
+    const fixture = await open(context, { keepPrompts: true, redaction }, { audit })
+    await fixture.send(requestOf([pii, 'and this', 'second', ''], { items: 2 }))
+  }
+  const seesBytes = await open(context, { keepPrompts: true }, { audit })
+  await seesBytes.send(requestOf(['look', Buffer.from('\x89PNG', 'latin1')], { binary: true }))
+  const keepsNone = await open(context, { redaction: { input: 'mask' } }, { audit })
+  await keepsNone.send(requestOf([pii]))
+  const both = ['and this', 'prompt: second', ''].join('\n')
+  assert.deepEqual(kept, [`prompt: ${masked}\n${both}`, `prompt: ${pii}\n${both}`, 'prompt: look\n[BYTES ]', null])
 })
 
 test('nothing that was found is in any event or metric, and kinds are counted', async (context) => {
