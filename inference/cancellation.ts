@@ -7,6 +7,8 @@ import type { Cancellation } from './port.ts'
  */
 export class RequestCancellation implements Cancellation {
   readonly deadline: number
+  /** See `Timed`. */
+  place = -1
   /** Those who wait for something of the request: a few at most. */
   readonly #listeners = new Set<() => void>()
   #timer: NodeJS.Timeout | undefined

@@ -32,6 +32,7 @@ const graceMs = 1_000
 
 /** Reads one body into one buffer. Many small pieces cost no more memory than one large one: none of them is kept. */
 export class BodyReader implements Timed {
+  place = -1
   readonly #reading: Reading
   readonly #ended = Promise.withResolvers<void>()
   #buffer: Buffer

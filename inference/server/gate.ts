@@ -3,7 +3,7 @@ import type { Cancellation } from '../port.ts'
 import { Line, type Waiter } from './line.ts'
 import { busy } from './pools.ts'
 import type { Refusal } from './refusal.ts'
-import { Watch } from './watch.ts'
+import { type Timed, Watch } from './watch.ts'
 
 /** A place among the requests that run. */
 export interface Ticket {
@@ -43,7 +43,8 @@ interface PoolGate extends Ticket {
 }
 
 /** Lets so many requests of each pool run at once; the others wait, and their principals take turns. */
-export class Gate {
+export class Gate implements Timed {
+  place = -1
   readonly #gates: Map<string, PoolGate>
   readonly #maxWaiting: number
   readonly #watch: Pick<Watch, 'add' | 'delete'>

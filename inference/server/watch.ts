@@ -2,6 +2,8 @@ import { performance } from 'node:perf_hooks'
 
 /** What has a time by which something must have happened. */
 export interface Timed {
+  /** Where it stands in its watch, which alone sets it; -1 while it is in none. */
+  place: number
   /** @param now on the clock of `performance.now()`, milliseconds */
   look(now: number): void
 }
@@ -14,32 +16,45 @@ const stallMs = 100
 /**
  * One timer for everything that has a deadline: a timer and its closure for each request would cost more than looking through
  * the few that are there. It runs only while there is something to look at, so nothing has to be closed.
+ *
+ * An array, and no Set: one that has something added and deleted for each request is made anew all the time, and each of its old
+ * tables leads to the next, so that what they hold outlives its request by many collections.
  */
 export class Watch {
-  readonly #timed = new Set<Timed>()
+  readonly #timed: Timed[] = []
   #running = false
   #dueAt = 0
   /** Whether the last turn was left out for a stall; two in a row are not. */
   #spared = false
 
   get size(): number {
-    return this.#timed.size
+    return this.#timed.length
   }
 
   add(timed: Timed): void {
-    this.#timed.add(timed)
+    if (timed.place !== -1) return
+    timed.place = this.#timed.length
+    this.#timed.push(timed)
     if (this.#running) return
     this.#running = true
     this.#arm(performance.now())
   }
 
   delete(timed: Timed): void {
-    this.#timed.delete(timed)
+    if (this.#timed[timed.place] !== timed) return
+    // The last one takes its place.
+    const last = this.#timed.pop()
+    if (last !== undefined && last !== timed) {
+      this.#timed[timed.place] = last
+      last.place = timed.place
+    }
+    timed.place = -1
   }
 
   /** For tests: as if the timer had run. */
   lookAt(now: number): void {
-    for (const timed of this.#timed) timed.look(now)
+    // From the end: who leaves meanwhile is followed by one that was looked at.
+    for (let at = this.#timed.length - 1; at >= 0; at--) this.#timed[at]?.look(now)
   }
 
   #arm(now: number): void {
@@ -51,7 +66,7 @@ export class Watch {
     const now = performance.now()
     this.#spared = !this.#spared && now - this.#dueAt > stallMs
     if (!this.#spared) this.lookAt(now)
-    this.#running = this.#timed.size > 0
+    this.#running = this.#timed.length > 0
     if (this.#running) this.#arm(now)
   }
 }

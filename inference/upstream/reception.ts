@@ -32,6 +32,7 @@ export interface Patience {
  * 256 KiB waits for the reader, unless all of it is collected.
  */
 export class Reception implements Dispatcher.DispatchHandler, Timed {
+  place = -1
   /** Whether undici began to write the request: before that, the endpoint cannot have begun the work. */
   started = false
   status = 0
