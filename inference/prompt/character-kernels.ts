@@ -33,22 +33,21 @@ const single = (code: string) =>
   counted(`(select ${code} (i32.or ${half} (i32.shr_u (i32.mul ${code} ${oneFactor}) ${33 - singleBits})) (i32.lt_u ${code} ${half}))`)
 const follower = counted(`(i32.or (i32.mul $script ${scriptCount}) $next)`)
 const countAt = (first: number, address: string) => `(i32.load16_u offset=${first} ${address})`
-const totalOf = (script: string) => `(f64.convert_i32_u (i32.load offset=${modelPlace.totals} (i32.add $model (i32.shl ${script} 2))))`
+const totalOf = (script: string) => `(f64.convert_i32_s (i32.load offset=${modelPlace.totals} (i32.add $model (i32.shl ${script} 2))))`
 
 /** Twice what is left of a count after its discount, at least 0; without a branch, since text is hard to predict. */
-const twiceKnown = (count: string) => `(f64.convert_i32_u (i32.and
-  (local.tee $twice (i32.sub (i32.shl ${count} 1) ${twiceDiscount}))
-  (i32.xor (i32.shr_s $twice 31) -1)))`
+const twiceKnown = (count: string) =>
+  `(f64.convert_i32_s (select (local.tee $twice (i32.sub (i32.shl ${count} 1) ${twiceDiscount})) 0 (i32.gt_s $twice 0)))`
 
 /** Twice a count and the weight of the shorter context. */
-const twiceWith = (count: string) => `(f64.convert_i32_u (i32.add (i32.shl ${count} 1) ${2 * backoff}))`
+const twiceWith = (count: string) => `(f64.convert_i32_s (i32.add (i32.shl ${count} 1) ${2 * backoff}))`
 
 /** Sets `$alone` to the probability of `$c`, which is of script `$next`, after any character of `$script`: that of the script first. */
 const setAlone = `
   (local.set $alone
     (f64.div
       (f64.add
-        (f64.convert_i32_u (i32.add ${countAt(modelPlace.scripts, follower)} (i32.mul (i32.eq $script $next) ${steady})))
+        (f64.convert_i32_s (i32.add ${countAt(modelPlace.scripts, follower)} (i32.mul (i32.eq $script $next) ${steady})))
         (f64.const 0.5))
       (f64.add ${totalOf('$script')} (f64.const ${steady + scriptCount / 2}))))
   (local.set $alone
@@ -60,7 +59,10 @@ const setAlone = `
           (f64.mul (f64.const ${unread}) (f64.load offset=${place.alphabets} (i32.shl $next 3)))))
       (f64.add ${totalOf('$next')} (f64.const ${unread}))))`
 
-/** The probability of `$c` after `$ab`, from that by itself and four counts; as if twice over, so that counts stay integers. */
+/**
+ * The probability of `$c` after `$ab`, from that by itself and four counts: of the triple, of its last pair, of `$b` in `$single`, of its
+ * first pair in `$before`. As if twice over, so that counts stay integers.
+ */
 const probability = `
   (f64.div
     (f64.add
@@ -68,7 +70,7 @@ const probability = `
       (f64.mul (f64.const ${2 * backoff})
         (f64.div
           (f64.add ${twiceKnown('$pair')} (f64.mul (f64.const ${2 * backoff}) $alone))
-          ${twiceWith(countAt(modelPlace.singles, single('$b')))})))
+          ${twiceWith('$single')})))
     ${twiceWith('$before')})`
 
 /**
@@ -90,7 +92,7 @@ const startAt = (from: string) => `
 export const openLikelihoods = kernelOf(`
   (func likelihoods (param $model i32)
     (local $piece i32 $pieces i32 $at i32 $end i32 $b i32 $c i32 $ab i32 $bc i32 $before i32 $pair i32 $script i32 $next i32)
-    (local $twice i32 $alone f64 $product f64)
+    (local $single i32 $twice i32 $alone f64 $product f64)
     ${fillAlone}
     (local.set $pieces (i32.shl (i32.load offset=${place.pieces} 0) 2))
     (block $done
@@ -105,11 +107,14 @@ export const openLikelihoods = kernelOf(`
         (loop $unit
           (local.set $c ${unit(0)})
           (if (i32.lt_u (i32.or $b $c) ${ascii})
-            (then (local.set $alone (f64.load offset=${place.alone} (i32.shl $c 3))))
+            (then
+              (local.set $alone (f64.load offset=${place.alone} (i32.shl $c 3)))
+              (local.set $single ${countAt(modelPlace.singles, counted('$b'))}))
             (else
               (local.set $script ${scriptOf('$b')})
               (local.set $next ${scriptOf('$c')})
-              ${setAlone}))
+              ${setAlone}
+              (local.set $single ${countAt(modelPlace.singles, single('$b'))})))
           (local.set $bc ${spread('$b', '$c')})
           (local.set $pair ${countAt(modelPlace.pairs, pair('$bc'))})
           (local.set $product (f64.mul $product ${probability}))

@@ -84,7 +84,7 @@ export function openPromptFingerprinter({ key, epoch, models = 32, now = Date.no
       units.read(text)
       pieces.clear()
       chunker.key = state.key
-      cutAll(messages, units, chunker, pieces)
+      cutAll(messages, units, chunker)
       characters.measure()
       const surprise = surpriseOf(pieces)
       const { hash: exact, bytes } = keyedHash.of(messages.map(({ role, text: said }) => `${role}\0${said}`).join('\0\0'))
@@ -133,16 +133,13 @@ function markupOf(messages: readonly PromptMessage[]): number {
 }
 
 /** Cuts message by message, so that no chunk spans two. */
-function cutAll(messages: readonly PromptMessage[], units: Units, chunker: Chunker, pieces: Pieces): void {
+function cutAll(messages: readonly PromptMessage[], units: Units, chunker: Chunker): void {
   const { skipFrom, skipUntil, shift } = units
   let from = 0
   for (const message of messages) {
     const until = from + message.text.length
     chunker.cut(from, Math.min(until, skipFrom))
-    if (until > skipUntil) {
-      pieces.skip(shift)
-      chunker.cut(Math.max(from, skipUntil) - shift, until - shift)
-    }
+    if (until > skipUntil) chunker.cut(Math.max(from, skipUntil) - shift, until - shift)
     from = until + 1
   }
 }

@@ -2,6 +2,8 @@ import { memoryOf } from '../kernels/kernel.ts'
 
 /** Code units of a text that are read. */
 export const readAtMost = 65_536
+/** Code units that may lie between them, see `Units`. */
+export const hole = 256
 /** Pieces of a text; only one in messages shorter than a piece has as many. */
 export const mostPieces = readAtMost / 4
 /** More than the scripts that are told apart. */
@@ -33,8 +35,8 @@ const next = givesBytes()
 export const place = {
   /** Two line feeds right before the units: what is taken to stand before a text. */
   before: next(16) + 12,
-  /** uint16; two more than are read, see `Units`. */
-  units: next(2 * (readAtMost + 2)),
+  /** uint16 */
+  units: next(2 * (readAtMost + hole)),
   /** By code unit: `CharacterClass`, uint8; the unit folded, uint16; its script, uint8. */
   classes: next(65_536),
   folded: next(2 * 65_536),

@@ -13,9 +13,6 @@ export class Pieces {
   readonly likelihoods: Float64Array
   /** Bits a unit. */
   readonly surprises = new Float64Array(mostPieces)
-  /** Units of the text that are left out before the piece `#gapAt`. */
-  #gap = 0
-  #gapAt = 0
 
   constructor({ buffer }: WebAssembly.Memory) {
     this.#count = new Int32Array(buffer, place.pieces, 1)
@@ -32,19 +29,5 @@ export class Pieces {
 
   clear(): void {
     this.#count[0] = 0
-    this.#gap = 0
-  }
-
-  /** The piece that comes next is the first after so many units that are left out. */
-  skip(units: number): void {
-    if (this.#gap !== 0) return
-    this.#gap = units
-    this.#gapAt = this.count
-  }
-
-  /** Code units of the text from the start of one piece to the end of another. */
-  lengthOf(first: number, last: number): number {
-    const read = (this.until[last] as number) - (this.from[first] as number)
-    return first < this.#gapAt && this.#gapAt <= last ? read + this.#gap : read
   }
 }

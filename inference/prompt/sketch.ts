@@ -26,7 +26,7 @@ export class SketchWriter {
   }
 
   #each(pieces: Pieces, from: number, until: number): void {
-    for (let i = from; i < until; i++) this.#put(pieces.hashes[i] as number, pieces.lengthOf(i, i), pieces.surprises[i] as number)
+    for (let i = from; i < until; i++) this.#put(pieces.hashes[i] as number, lengthOf(pieces, i, i), pieces.surprises[i] as number)
   }
 
   #condense(pieces: Pieces, count: number): void {
@@ -54,7 +54,7 @@ export class SketchWriter {
         hash = Math.imul((hash ^ (pieces.hashes[i] as number)) | 0, 0x9e3779b1)
         hash = (hash << 15) | (hash >>> 17)
       }
-    this.#put(hash, pieces.lengthOf(from, until - 1), surprise)
+    this.#put(hash, lengthOf(pieces, from, until - 1), surprise)
   }
 
   #put(hash: number, length: number, surprise: number): void {
@@ -67,6 +67,11 @@ export class SketchWriter {
     this.#bytes[at + 4] = Math.min(255, length)
     this.#bytes[at + 5] = Math.min(255, Math.max(0, Math.round(surprise * 8)))
   }
+}
+
+/** Code units from the start of one piece to the end of another. */
+function lengthOf({ from, until }: Pieces, first: number, last: number): number {
+  return (until[last] as number) - (from[first] as number)
 }
 
 /** Pieces `[from, until)`, which are joined unless there is room for each. */

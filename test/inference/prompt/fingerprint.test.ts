@@ -74,6 +74,8 @@ describe('a prompt fingerprint', () => {
     // What is read after the gap begins at 140,000 - 49,152; the two characters before that are its context.
     assert.deepEqual([0, 16_383, 90_848, 139_999].map(changedAt), [true, true, true, true])
     assert.deepEqual([16_384, 50_000, 90_845].map(changedAt), [false, false, false])
+    const [start, rest] = [words.slice(0, 16_384), words.slice(90_848)]
+    assert.deepEqual(hashesOf(open().fingerprint('m', said(words))), hashesOf(open().fingerprint('m', [...said(start), ...said(rest)])))
   })
 
   it('keeps most chunks when a character is put in anywhere', () => {
@@ -101,6 +103,13 @@ describe('a prompt fingerprint', () => {
     assert.ok(strangeness(text) < 5)
     assert.ok(gibberish > strangeness(text) + 3, `${gibberish}`)
     assert.ok(strangeness('Напишите, пожалуйста, краткое содержание этого текста в трёх предложениях.') < gibberish)
+  })
+
+  it('says of each chunk how strange it is, and of the text what that comes to', () => {
+    const own = open().fingerprint('m', said(text.slice(0, 150)))
+    const total = chunksOf(own).reduce((sum, { length, surprise }) => sum + length * surprise, 0)
+    // Each is rounded to an eighth of a bit.
+    assert.ok(Math.abs(total / 150 - own.surprise) < 1 / 16 + 0.005, `${total / 150} and ${own.surprise}`)
   })
 
   it('has at most 80 chunks, keeps the end of a long text fine, and stays nearly the same when one word of it changes', () => {
@@ -152,6 +161,14 @@ describe('a prompt fingerprint', () => {
     for (const model of ['a', 'b', 'a', 'c']) fingerprinter.fingerprint(model, said(`${text} for ${model}`))
     assert.equal(fingerprinter.fingerprint('a', said('x')).learned, 1)
     assert.equal(fingerprinter.fingerprint('b', said('x')).learned, 0)
+  })
+
+  it('keeps what it knows of a model apart from that of one that comes where another one went', () => {
+    const [few, many] = [2, 9].map((models) => openPromptFingerprinter({ key: key(1), epoch: 1, models, now: () => 0 }))
+    for (const [i, model] of ['a', 'b', 'a', 'c', 'a', 'd', 'a'].entries()) {
+      const prompt = said(`${text} for the ${i}th time`)
+      assert.deepEqual(few?.fingerprint(model, prompt), many?.fingerprint(model, prompt))
+    }
   })
 
   it('refuses a key of another length', () => {
