@@ -153,3 +153,18 @@ export const openLearn = kernelOf(`
       (local.set $b $c)
       (local.set $ab $bc)
       (br_if $unit (i32.lt_u (local.tee $at (i32.add $at 2)) $end))))`)
+
+/** From `$at` on, up to a place of the model. */
+const halve = (vectors: string, end: number) => `
+  (local.set $end (i32.add $model ${end}))
+  (loop $next
+    (v128.store $at (${vectors}.shr_u (v128.load $at) 1))
+    (br_if $next (i32.lt_u (local.tee $at (i32.add $at 16)) $end)))`
+
+/** Halves all counts and totals. */
+export const openHalve = kernelOf(`
+  (func halve (param $model i32)
+    (local $at i32 $end i32)
+    (local.set $at $model)
+    ${halve('i16x8', modelPlace.totals)}
+    ${halve('i32x4', modelPlace.end)})`)

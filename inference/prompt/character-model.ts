@@ -1,4 +1,4 @@
-import { openLearn, openLikelihoods } from './character-kernels.ts'
+import { openHalve, openLearn, openLikelihoods } from './character-kernels.ts'
 import { modelPlace, place, scriptCount } from './memory.ts'
 
 /** Counts are halved at so many characters, so that the model follows its traffic. */
@@ -36,7 +36,7 @@ export function openCharacterModels(memory: WebAssembly.Memory): (index: number,
   const { buffer } = memory
   new Uint8Array(buffer, place.scripts, 65_536).set(scriptTable())
   new Float64Array(buffer, place.alphabets, scriptCount).set(alphabets)
-  const [likelihoods, learn] = [openLikelihoods(memory), openLearn(memory)]
+  const [likelihoods, learn, halve] = [openLikelihoods(memory), openLearn(memory), openHalve(memory)]
   return (index, known) => {
     const at = place.models + index * modelPlace.end
     const model = {
@@ -48,7 +48,9 @@ export function openCharacterModels(memory: WebAssembly.Memory): (index: number,
       learn: (from: number, until: number) => {
         learn(at, from, until)
         model.total += until - from
-        if (model.total > memorable) forget(model)
+        if (model.total <= memorable) return
+        halve(at)
+        model.total = Math.floor(model.total / 2)
       },
     }
     if (known === undefined) {
@@ -60,11 +62,6 @@ export function openCharacterModels(memory: WebAssembly.Memory): (index: number,
     }
     return model
   }
-}
-
-function forget(model: CharacterModel): void {
-  for (const table of [model.counts, model.scriptTotals]) for (let i = 0; i < table.length; i++) table[i] = (table[i] as number) >>> 1
-  model.total = Math.floor(model.total / 2)
 }
 
 let scriptsOfUnits: Uint8Array | undefined
