@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { TextCall } from '../../inference/port.ts'
 import { events, json, type Script } from '../inference/openai/scripted-text.ts'
 
@@ -84,9 +83,9 @@ function pieces(operation: TextCall['operation'], request: Request): object[] {
   return [...said, end, ...(options?.include_usage === true ? [{ ...head, object, choices: [], usage }] : [])]
 }
 
-async function* forever({ cancellation: { signal } }: TextCall): AsyncGenerator<Buffer> {
+async function* forever({ cancellation }: TextCall): AsyncGenerator<Buffer> {
   for (const piece of events(...pieces('chat', { messages: [{ content: 'for ever and ' }] }).slice(0, -1))) yield piece
-  await once(signal, 'abort')
+  await new Promise<void>((resolve) => cancellation.onEnd(resolve))
 }
 
 function embed({ input, encoding_format: format }: Request): object {

@@ -124,11 +124,11 @@ class Relay {
 
   async run(first: Buffer): Promise<void> {
     const { pieces, slot } = this.#running
-    const { signal } = this.#exchange.cancellation
+    const { cancellation } = this.#exchange
     const leave = () => this.#leave()
     const expire = () => this.#breakOff(new Refusal('TIMED_OUT_UPSTREAM', 'The answer took too long.'))
     this.#raw.once('close', leave)
-    signal.addEventListener('abort', expire, { once: true })
+    cancellation.onEnd(expire)
     try {
       let piece: IteratorResult<Buffer, undefined> = { done: false, value: first }
       while (piece.done !== true && !this.#raw.destroyed) {
@@ -139,7 +139,7 @@ class Relay {
     } catch (error) {
       this.#breakOff(error)
     } finally {
-      signal.removeEventListener('abort', expire)
+      cancellation.offEnd(expire)
       slot.leave()
       await pieces.return(undefined)
     }

@@ -201,10 +201,10 @@ async function streaming(fixture: Watched): Promise<{ text: () => string; drop: 
 
 test('a client that leaves half-way: what it got until then is told', async () => {
   const fixture = await open()
-  fixture.text.script = ({ cancellation: { signal } }) => ({
+  fixture.text.script = ({ cancellation }) => ({
     body: (async function* () {
       yield* events(delta({ content: 'half ' }), delta({ content: 'an answer' }))
-      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      await new Promise<void>((resolve) => cancellation.onEnd(resolve))
       throw new InferenceError('CANCELLED', 'the client went away')
     })(),
   })

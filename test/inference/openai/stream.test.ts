@@ -78,12 +78,12 @@ for (const way of ['resetting the connection', 'ending its side'] as const)
     const fixture = await listen()
     const [role, word] = spoken('hi')
     let stopped = false
-    fixture.text.script = ({ cancellation: { signal } }) => ({
+    fixture.text.script = ({ cancellation }) => ({
       body: (async function* () {
         yield role as Buffer
         yield word as Buffer
         yield word as Buffer
-        await once(signal, 'abort')
+        await new Promise<void>((resolve) => cancellation.onEnd(resolve))
         stopped = true
         throw new InferenceError('CANCELLED', 'the client went away')
       })(),
@@ -106,9 +106,9 @@ test('a client that leaves before the first word', async () => {
   const fixture = await listen()
   let asked = false
   let stopped = false
-  fixture.text.script = async ({ cancellation: { signal } }) => {
+  fixture.text.script = async ({ cancellation }) => {
     asked = true
-    await once(signal, 'abort')
+    await new Promise<void>((resolve) => cancellation.onEnd(resolve))
     stopped = true
     throw new InferenceError('CANCELLED', 'the client went away')
   }
