@@ -1,13 +1,13 @@
 import { performance } from 'node:perf_hooks'
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
+import type { DeadlineWatch } from '../deadline-watch.ts'
 import { BodyReader, type Encoding } from './body-reader.ts'
 import { Budget } from './budget.ts'
 import type { Exchange } from './exchange.ts'
 import type { NodeLimits } from './options.ts'
 import { busy } from './pools.ts'
 import { Refusal, refusalOfStatus } from './refusal.ts'
-import type { Watch } from './watch.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -53,10 +53,10 @@ export class Hold {
 export class Bodies {
   readonly #limits: BodyLimits
   readonly #budget: Budget
-  readonly #watch: Watch
+  readonly #watch: DeadlineWatch
   readonly #now: () => number
 
-  constructor(limits: BodyLimits, watch: Watch, now = () => performance.now()) {
+  constructor(limits: BodyLimits, watch: DeadlineWatch, now = () => performance.now()) {
     this.#limits = limits
     this.#budget = new Budget(limits.maxBufferedBytes)
     this.#watch = watch

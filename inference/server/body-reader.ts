@@ -1,8 +1,8 @@
 import type { Readable, Transform } from 'node:stream'
 import { createGunzip, createInflate } from 'node:zlib'
+import type { Timed } from '../deadline-watch.ts'
 import type { BodyLimits, Hold } from './bodies.ts'
 import { Refusal, refusalOfStatus } from './refusal.ts'
-import type { Timed } from './watch.ts'
 
 export type Encoding = 'identity' | 'gzip' | 'deflate'
 

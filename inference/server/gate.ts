@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks'
+import { DeadlineWatch, type Timed } from '../deadline-watch.ts'
 import type { Cancellation } from '../port.ts'
 import { Line, type Waiter } from './line.ts'
 import { busy } from './pools.ts'
 import type { Refusal } from './refusal.ts'
-import { type Timed, Watch } from './watch.ts'
 
 /** A place among the requests that run. */
 export interface Ticket {
@@ -18,7 +18,7 @@ export interface GateOptions {
   /** Requests that wait, over all pools. Default 1,024. */
   readonly maxWaiting?: number
   /** Looks whether someone has waited for too long. */
-  readonly watch?: Pick<Watch, 'add' | 'delete'>
+  readonly watch?: Pick<DeadlineWatch, 'add' | 'delete'>
   /** Monotonic, milliseconds. */
   readonly now?: () => number
 }
@@ -47,12 +47,18 @@ export class Gate implements Timed {
   place = -1
   readonly #gates: Map<string, PoolGate>
   readonly #maxWaiting: number
-  readonly #watch: Pick<Watch, 'add' | 'delete'>
+  readonly #watch: Pick<DeadlineWatch, 'add' | 'delete'>
   readonly #now: () => number
   #waiting = 0
 
   constructor(options: GateOptions) {
-    const { pools, maxQueueMs = defaultQueueMs, maxWaiting = defaultWaiting, watch = new Watch(), now = () => performance.now() } = options
+    const {
+      pools,
+      maxQueueMs = defaultQueueMs,
+      maxWaiting = defaultWaiting,
+      watch = new DeadlineWatch(),
+      now = () => performance.now(),
+    } = options
     this.#maxWaiting = maxWaiting
     this.#watch = watch
     this.#now = now

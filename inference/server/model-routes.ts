@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Instant, Operation } from '../../schemas/index.ts'
+import type { DeadlineWatch } from '../deadline-watch.ts'
 import { credentialsOf } from './authentication.ts'
 import type { Bodies } from './bodies.ts'
 import type { Call, Connections } from './connections.ts'
@@ -11,7 +12,6 @@ import { type Metering, settle } from './reservation.ts'
 import type { Service } from './service.ts'
 import { clientCertificateOf } from './tls.ts'
 import type { Tracing } from './tracing.ts'
-import type { Watch } from './watch.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -29,7 +29,7 @@ export interface ModelRoutes {
   readonly onRecordError: (error: unknown) => void
   readonly bodies: Bodies
   readonly connections: Connections
-  readonly watch: Watch
+  readonly watch: DeadlineWatch
   /** Requests on one connection that may wait for their answers. */
   readonly maxPipelined: number
 }

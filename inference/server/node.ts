@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { newEvent } from '../../bus/codec.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { TelemetryEvent } from '../../schemas/index.ts'
+import { DeadlineWatch } from '../deadline-watch.ts'
 import { openApp } from './app.ts'
 import { Bodies } from './bodies.ts'
 import { Connections } from './connections.ts'
@@ -19,7 +20,6 @@ import { type NodePulse, type PoolState, pulseOf, summaryOf } from './pulse.ts'
 import { Recorder } from './recorder.ts'
 import { Service } from './service.ts'
 import { openTelemetry } from './telemetry.ts'
-import { Watch } from './watch.ts'
 
 /** How long those that are told that their time is over have to hear it. */
 const lastWordMs = 500
@@ -85,7 +85,7 @@ export async function createNode(options: NodeOptions): Promise<InferenceNode> {
   )
   const enforcement = openEnforcement({ ...options, log }, metrics, freshness)
   const { runtime, text, tracing, fingerprinterOf, clock } = options
-  const watch = new Watch()
+  const watch = new DeadlineWatch()
   const gate = new Gate({ pools: options.pools, maxQueueMs: limits.maxQueueMs, maxWaiting: limits.maxInFlight, watch })
   const load: PoolLoad = {
     depth: (pool) => runtime.depth(pool) + text.depth(pool) + gate.waiting(pool),

@@ -1,5 +1,5 @@
 import { Pool } from 'undici'
-import { Watch } from '../server/watch.ts'
+import { DeadlineWatch } from '../deadline-watch.ts'
 import type { Reception } from './reception.ts'
 
 /** A request as it is sent: header names and values alternate. */
@@ -21,7 +21,7 @@ export class Endpoint {
   /** `host:port`: what events, metrics and logs call it. */
   readonly label: string
   /** Looks after what is received from it. */
-  readonly watch = new Watch()
+  readonly watch = new DeadlineWatch()
   readonly #prefix: string
   readonly #pool: Pool
   /** For checks and questions about models, so that they never wait behind requests. */

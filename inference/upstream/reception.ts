@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import type { Dispatcher } from 'undici'
-import type { Timed, Watch } from '../server/watch.ts'
+import type { DeadlineWatch, Timed } from '../deadline-watch.ts'
 
 /** Bytes of an answer that wait here for a slow reader before the connection is paused. */
 const highWater = 262_144
@@ -55,7 +55,7 @@ export class Reception implements Dispatcher.DispatchHandler, Timed {
   #wake: (() => void) | undefined
   readonly #patience: Patience
   readonly #onEnd: (error: Error | undefined) => void
-  readonly #watch: Watch
+  readonly #watch: DeadlineWatch
   /** When it is given up, unless something happens before. */
   #dueAt: number
 
@@ -63,7 +63,7 @@ export class Reception implements Dispatcher.DispatchHandler, Timed {
    * @param watch looks whether its time is over: undici's own timeouts are as coarse as a second
    * @param onEnd called once, when the connection is free again or was never had; perhaps before the reader has read all
    */
-  constructor(patience: Patience, watch: Watch, onEnd: (error: Error | undefined) => void) {
+  constructor(patience: Patience, watch: DeadlineWatch, onEnd: (error: Error | undefined) => void) {
     this.#patience = patience
     this.#watch = watch
     this.#onEnd = onEnd

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { performance } from 'node:perf_hooks'
 import { type TestContext, test } from 'node:test'
-import { Watch } from '../../../inference/server/watch.ts'
+import { DeadlineWatch } from '../../../inference/deadline-watch.ts'
 import { GivenUp, Reception } from '../../../inference/upstream/reception.ts'
 
 const patience = { connectMs: 1_000_000, firstByteMs: 2_000_000, idleMs: 3_000_000 }
@@ -15,7 +15,7 @@ function receive({ mock }: TestContext) {
     now += ms
     watch.lookAt(now)
   }
-  const watch = new Watch()
+  const watch = new DeadlineWatch()
   const ends: (string | undefined)[] = []
   const reception = new Reception(patience, watch, (error) => ends.push(error instanceof GivenUp ? error.reason : error?.message))
   reception.head.catch(() => {})

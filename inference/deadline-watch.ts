@@ -20,7 +20,7 @@ const stallMs = 100
  * An array, and no Set: one that has something added and deleted for each request is made anew all the time, and each of its old
  * tables leads to the next, so that what they hold outlives its request by many collections.
  */
-export class Watch {
+export class DeadlineWatch {
   readonly #timed: Timed[] = []
   #running = false
   #dueAt = 0

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { type Timed, Watch } from '../../inference/server/watch.ts'
+import { DeadlineWatch, type Timed } from '../../inference/deadline-watch.ts'
 
 interface Noted extends Timed {
   looks: number
@@ -16,7 +16,7 @@ test('whoever was added and not deleted is looked at once, however they came and
   const steps = fc.array(fc.tuple(fc.boolean(), fc.nat(7)), { maxLength: 60 })
   fc.assert(
     fc.property(steps, (steps) => {
-      const watch = new Watch()
+      const watch = new DeadlineWatch()
       const all = Array.from({ length: 8 }, () => noted())
       const there = new Set<Timed>()
       for (const [comes, at] of steps) {
@@ -39,7 +39,7 @@ test('whoever was added and not deleted is looked at once, however they came and
 })
 
 test('who leaves while it is looked at hides nobody', () => {
-  const watch = new Watch()
+  const watch = new DeadlineWatch()
   const all: Noted[] = Array.from({ length: 5 }, (_, at) => noted(() => at % 2 === 0 && watch.delete(all[at] as Noted)))
   for (const one of all) watch.add(one)
   watch.lookAt(0)
@@ -48,7 +48,7 @@ test('who leaves while it is looked at hides nobody', () => {
 })
 
 test('one of another watch is left alone', () => {
-  const [mine, other] = [new Watch(), new Watch()]
+  const [mine, other] = [new DeadlineWatch(), new DeadlineWatch()]
   const one = noted()
   const two = noted()
   mine.add(one)
