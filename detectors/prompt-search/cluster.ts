@@ -9,6 +9,7 @@ export type State = z.infer<typeof Shape>
 
 const keptMembers = 8
 const keptPlaces = 4
+const keptContexts = 12
 const keptPrincipals = 128
 /** Evidence does not grow without end, so that a group that ends its search is soon left alone. */
 const ceiling = 40
@@ -24,7 +25,11 @@ export function openCluster(state: State, opened: string, openedAt: number, maxC
     members: [],
     count: 0,
     places: [],
+    contexts: [],
     fresh: [],
+    lost: [],
+    left: [],
+    ended: false,
     evidence: { search: 0, disguise: 0, persistence: 0, sweep: 0 },
     principals: [],
     revisions: 0,
@@ -70,13 +75,25 @@ function credit(cluster: Cluster, name: string, organization: string | null, amo
 /** Takes the prompt `seq` into a group, and what is new in it. */
 export function join(cluster: Cluster, seq: number, difference: Difference | null): void {
   cluster.fresh.length = 0
-  if (difference && difference.freshCount > 0) {
-    cluster.places.push(difference.freshPlace)
-    for (let i = 0; i < difference.freshCount; i++) cluster.fresh.push(difference.freshHashes[i] as number)
-  }
+  cluster.lost.length = 0
+  cluster.left.length = 0
+  if (difference) note(cluster, difference)
   if (cluster.places.length > keptPlaces) cluster.places.shift()
+  if (cluster.contexts.length > keptContexts) cluster.contexts.shift()
   cluster.members.push(seq)
   if (cluster.members.length > keptMembers) cluster.members.shift()
+}
+
+function note(cluster: Cluster, difference: Difference): void {
+  cluster.ended = difference.after === 0
+  for (let i = 0; i < difference.lostCount; i++) {
+    cluster.lost.push(difference.lostHashes[i] as number)
+    cluster.left.push(difference.lostLeft[i] as number)
+  }
+  if (difference.freshCount === 0) return
+  cluster.places.push(difference.freshPlace)
+  if (difference.freshContext !== 0) cluster.contexts.push(difference.freshContext)
+  for (let i = 0; i < difference.freshCount; i++) cluster.fresh.push(difference.freshHashes[i] as number)
 }
 
 /** A series of refusals never leads: it only informs. */

@@ -3,6 +3,8 @@ import { maxChunks } from './sketch.ts'
 
 /** Chunks that nobody has written before and that are remembered of a prompt. */
 const maxFresh = 8
+/** Chunks that a prompt lost, and that are remembered. */
+export const maxLost = 8
 
 /** How a prompt differs from an earlier one; lengths in characters, strangeness in bits a character. Reused. */
 export class Difference {
@@ -33,6 +35,15 @@ export class Difference {
   /** The first chunks of them. */
   freshCount = 0
   readonly freshHashes = new Uint32Array(maxFresh)
+  /** The chunks right before and behind the new text, as one number; 0 where they do not say where that is. */
+  freshContext = 0
+  /** The first chunks that the earlier prompt has more often than this one, and how often this one still has them. */
+  lostCount = 0
+  readonly lostHashes = new Uint32Array(maxLost)
+  readonly lostLeft = new Uint8Array(maxLost)
+  /** Both are cut at the same places: letters were exchanged for others within words. */
+  sameCuts = false
+  readonly #seen = new Uint8Array(maxChunks)
   /** Characters before the first change. */
   place = 0
   /** How differently the kept text reads, bits a character: the same letters in another case or order. */
@@ -70,6 +81,33 @@ export class Difference {
     // What the earlier prompt lost at an end is a change there too.
     if (count > 0 && sketch.find(hashes[base] as number) < 0) this.before = 0
     if (count > 0 && sketch.find(hashes[base + count - 1] as number) < 0) this.after = 0
+  }
+
+  /** Finds what `sketch` lost of the `count` chunks that columns hold from `base` on. */
+  lose(sketch: Sketch, hashes: Uint32Array, lengths: Uint8Array, base: number, count: number): void {
+    this.lostCount = 0
+    this.sameCuts = count === sketch.count
+    this.#seen.fill(0)
+    for (let j = 0; j < count; j++) {
+      const hash = hashes[base + j] as number
+      if (lengths[base + j] !== sketch.lengths[j]) this.sameCuts = false
+      const left = sketch.times(hash)
+      if (left > 0) {
+        const first = sketch.find(hash)
+        this.#seen[first] = (this.#seen[first] as number) + 1
+        if ((this.#seen[first] as number) <= left) continue
+      }
+      if (this.lostCount === maxLost) continue
+      this.lostHashes[this.lostCount] = hash
+      this.lostLeft[this.lostCount++] = left
+    }
+  }
+
+  /** Says where the new text stands that begins with the chunk `first` and ends with the chunk `last`. */
+  locate(sketch: Sketch, first: number, last: number): void {
+    const behind = uniqueAt(sketch, first - 1)
+    const ahead = uniqueAt(sketch, last + 1)
+    this.freshContext = first < 0 || behind === 0 || ahead === 0 ? 0 : (Math.imul(behind, 0x9e3779b1) ^ ahead) >>> 0
   }
 
   #read(sketch: Sketch, plain: number): void {
@@ -118,4 +156,11 @@ export class Difference {
     this.excess = this.added === 0 ? 0 : addedBits / this.added / 8 - plain / 8
     this.beside = besideLength === 0 ? 0 : besideBits / besideLength / 8 - plain / 8
   }
+}
+
+/** The hash of a chunk, 1 beyond either end of the prompt, and 0 where the prompt has the chunk more than once. */
+function uniqueAt(sketch: Sketch, at: number): number {
+  const hash = sketch.hashes[at]
+  if (at < 0 || at >= sketch.count || hash === undefined) return 1
+  return sketch.times(hash) === 1 ? hash : 0
 }

@@ -1,4 +1,4 @@
-import { featureNames, readFeatures } from './features.ts'
+import { featureNames, lowest, readFeatures } from './features.ts'
 import type { Link } from './link.ts'
 import type { Pattern } from './state.ts'
 import { searchWeights } from './weights.ts'
@@ -6,10 +6,6 @@ import { searchWeights } from './weights.ts'
 /** Log-likelihood ratios of one link, nats: against the benign kind that comes nearest, so most are negative. */
 export type Evidence = Record<Pattern, number>
 
-/** Bounds of what one prompt says about a search: no single one decides, and a change that was not taken back speaks against it. */
-export const lowest = -3
-export const takenAtMost = 4
-export const otherAtMost = -0.35
 const clip = (value: number, from: number, until: number) => Math.min(until, Math.max(from, value))
 
 const features = new Float64Array(featureNames.length)
@@ -21,10 +17,10 @@ const features = new Float64Array(featureNames.length)
  */
 export function searchEvidence(link: Link): number {
   if (link.repeated) return 0
-  const taken = readFeatures(link, features)
+  const atMost = readFeatures(link, features)
   let sum = 0
   for (let i = 0; i < features.length; i++) sum += (features[i] as number) * (searchWeights[i] as number)
-  return clip(sum, lowest, taken ? takenAtMost : otherAtMost)
+  return clip(sum, lowest, atMost)
 }
 
 /**

@@ -1,51 +1,63 @@
 import type { Link } from './link.ts'
 
 /**
- * What the weights are for, in order. A change is "taken" for a step of a search when a little new text stands
- * where none of the last ones did, and what was new in the prompt before is gone. All others share the last three.
+ * What the weights are for, in order. All but the last are of a step of a search. They are products of how strange its
+ * new text is, up to one bit, and of how much of the prompt is kept and written by few: where either is missing, there is
+ * no evidence.
  */
-export const featureNames = [
-  'taken',
-  'taken: how strange, up to 1.5 bits',
-  'taken: how strange above that',
-  'taken: a little behind the last place',
-  'taken: from an older prompt than the last',
-  'taken: as long as what it replaced',
-  'taken: share by which it is longer or shorter',
-  'taken: at the end',
-  'taken: share of the prompt that others do not write, kept',
-  'other',
-  'other: moved',
-  'other: small',
-] as const
+export const featureNames = ['step', 'step: how strange above 1.5 bits', 'step: at the end', 'other: large'] as const
+
+/** What each weight may be: nothing that a search does speaks against one, so that no kind of honest job can bend it. */
+export const featureSigns: readonly (1 | -1)[] = [1, 1, -1, -1]
+
+/**
+ * Bounds of what one prompt says, nats: two steps come above the threshold of 7 and inform, a third one calls somebody,
+ * and a change that was not taken back speaks against a search.
+ */
+export const lowest = -3
+const stepAtMost = 3.9
+/** Letters exchanged one for one: what designers of sequences, tables and numbers do too. */
+const exchangeAtMost = 1.5
+const otherAtMost = -0.2
 
 /** Longest new text of a step, and longest changed text, characters: some eight tokens and the chunks that they lie in. */
 const longestNew = 48
 const longestStep = 88
+/** Kept characters that few callers have written, from which on a step counts in full. */
+const fullyKept = 160
+/** Least share of what the prompt before had lost that is here again. */
+const leastRestored = 0.3
 const clip = (value: number, from: number, until: number) => Math.min(until, Math.max(from, value))
 
-/** Writes the features of a link into `into`; each lies in [−1, 1.2]. @returns whether the change is taken for a step of a search */
-export function readFeatures({ difference: d, moved, branched, abandoned, onward }: Link, into: Float64Array): boolean {
-  const changed = d.added + d.removed
-  const within = d.sites <= 3 && d.gaps <= 3 && (d.before > 0 || (d.sites < 2 && d.gaps < 2)) && changed < 2 * longestStep
-  const small = d.fresh > 0 && d.fresh <= longestNew && d.freshRuns <= 2 && within && Math.max(d.added, d.removed) < longestStep
-  const taken = moved && abandoned > 0.5 && small
+/**
+ * Writes the features of a link into `into`; each lies in [0, 1.2].
+ *
+ * A step of a search puts a little new text where none was and takes the one before back: that one's new text is gone,
+ * and the text that it had replaced is here again. Not a step, whatever the weights: new text in the same surroundings as
+ * before (the slot of a template), a change at the end after a change at the end (what grows, or is written), letters
+ * exchanged within words that keep their cuts (a sequence), what is mostly left out, and a change where nothing comes back
+ * (a writer).
+ *
+ * @returns the most that the link may say, nats
+ */
+export function readFeatures(link: Link, into: Float64Array): number {
+  const { difference: d, moved, abandoned } = link
   into.fill(0)
-  if (taken) {
-    const strange = clip(d.freshExcess, -1, 5) / 3
-    into[0] = 1
-    into[1] = Math.min(0.5, strange)
-    into[2] = Math.max(0, strange - 0.5)
-    into[3] = onward ? 1 : 0
-    into[4] = branched ? 1 : 0
-    into[5] = d.added === d.removed ? 1 : 0
-    into[6] = Math.abs(d.added - d.removed) / changed
-    into[7] = d.after === 0 ? 1 : 0
-    into[8] = Math.min(1, d.keptRare / 160)
-  } else {
-    into[9] = 1
-    into[10] = moved ? 1 : 0
-    into[11] = small ? 1 : 0
+  const small = isSmall(link)
+  if (!small || !moved || abandoned <= 0.5) {
+    into[3] = small ? 0 : 1
+    return otherAtMost
   }
-  return taken
+  if (link.restored <= leastRestored || link.familiar || link.endsAgain || d.sameCuts || 2 * d.added < d.removed) return 0
+  const step = clip(d.freshExcess, 0, 1) * Math.min(1, d.keptRare / fullyKept)
+  into[0] = step
+  into[1] = (step * clip(d.freshExcess - 1.5, 0, 3.5)) / 3
+  into[2] = d.after === 0 ? step : 0
+  return d.added === d.removed ? exchangeAtMost : stepAtMost
+}
+
+/** Whether a little text was put in for a little text. */
+function isSmall({ difference: d }: Link): boolean {
+  const within = d.sites <= 3 && d.gaps <= 3 && (d.before > 0 || (d.sites < 2 && d.gaps < 2)) && d.added + d.removed < 2 * longestStep
+  return d.fresh > 0 && d.fresh <= longestNew && d.freshRuns <= 2 && within && Math.max(d.added, d.removed) < longestStep
 }

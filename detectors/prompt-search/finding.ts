@@ -22,7 +22,7 @@ const actionable = 0.7
 const most = 0.98
 
 /**
- * The threshold is where no honest job of a thousand arrived (`test/lab/prompts.ts`), so the odds are even there; what
+ * The threshold is where two honest jobs of a thousand arrived (`test/lab/prompts.ts`), so the odds are even there; what
  * a group has above it is e-fold rarer a nat, as a CUSUM of log-likelihood ratios is (Ville's inequality).
  */
 function confidenceOf(pattern: Pattern, above: number): number {

@@ -8,21 +8,21 @@ import type { Cluster } from './state.ts'
 const leastShared = 16
 /** Changes that begin so many characters from one another are in one place: chunks are longer. */
 const samePlace = 3
-/** Characters that somebody types, or a reader goes on, from one prompt to the next. */
-const cursorStep = 40
 const nobody: readonly number[] = []
 
 /** One prompt beside the earlier one that it differs least from. `difference` is valid until the next prompt. */
 export interface Link {
   readonly cluster: Cluster
   readonly difference: Difference
-  /** The place of what is new was not among the last ones; and it lies a little behind the last one, as a cursor does. */
+  /** The place of what is new was not among the last ones, counted in characters. */
   readonly moved: boolean
-  readonly onward: boolean
-  /** Share of what was new in the prompt before that was taken back. */
+  /** It was, by what stands before and behind it: the slot of a template stays where it is, however long the slots before it are. */
+  readonly familiar: boolean
+  /** Share of what was new in the prompt before that is gone, and share of what that one had lost that is here again. */
   readonly abandoned: number
-  /** The group's last prompt was passed over for an older one: its change was taken back before this one was made. */
-  readonly branched: boolean
+  readonly restored: number
+  /** This prompt changed the end, and the one before did. */
+  readonly endsAgain: boolean
   /** The same text to the letter. */
   readonly repeated: boolean
   readonly refused: boolean | null
@@ -47,19 +47,24 @@ export function linkPrompt(state: State, { id, time, data }: EventOf<'prompt'>, 
     join(cluster, memory.seqIn(slot), null)
   }
   const moved = difference.fresh > 0 && cluster.places.every((place) => Math.abs(place - difference.freshPlace) > samePlace)
-  const step = difference.freshPlace - (cluster.places.at(-1) ?? 0)
-  const onward = moved && step > 0 && step <= cursorStep
+  const familiar = difference.freshContext !== 0 && cluster.contexts.includes(difference.freshContext)
   const abandoned = shareWithout(cluster.fresh, sketch)
-  const last = cluster.members.at(-1)
-  const branched = last !== undefined && memory.slotOf(last) !== slot
+  const restored = shareRestored(cluster, sketch)
+  const endsAgain = cluster.ended && difference.after === 0
   if (!repeated) join(cluster, memory.add(sketch, data.principal, id, data.exact, cluster.id), difference)
-  return { cluster, difference, moved, onward, abandoned, branched, repeated, refused: data.refused }
+  return { cluster, difference, moved, familiar, abandoned, restored, endsAgain, repeated, refused: data.refused }
 }
 
 function shareWithout(hashes: readonly number[], sketch: Sketch): number {
   let without = 0
   for (const hash of hashes) if (sketch.find(hash) < 0) without++
   return hashes.length === 0 ? 0 : without / hashes.length
+}
+
+function shareRestored({ lost, left }: Cluster, sketch: Sketch): number {
+  let restored = 0
+  for (const [i, hash] of lost.entries()) if (sketch.times(hash) > (left[i] ?? 0)) restored++
+  return lost.length === 0 ? 0 : restored / lost.length
 }
 
 /** Whether two prompts have to do with one another: one was made from the other, or both ask for what was refused. */

@@ -110,6 +110,7 @@ export class Memory {
     }
     if (found < 0) return undefined
     this.#measure(sketch, this.#best)
+    this.#best.lose(sketch, this.#hashes, this.#lengths, found * maxChunks, this.#counts[found] as number)
     return { slot: found, difference: this.#best }
   }
 
@@ -120,6 +121,8 @@ export class Memory {
     difference.freshRuns = 0
     difference.freshCount = 0
     difference.freshPlace = -1
+    let first = -1
+    let last = -1
     let bits = 0
     let before = 0
     let run = false
@@ -131,7 +134,11 @@ export class Memory {
       const fresh = !known && difference.matched[i] !== 1
       if (fresh) {
         if (!run) difference.freshRuns++
-        if (difference.freshPlace < 0) difference.freshPlace = before
+        if (first < 0) {
+          first = i
+          difference.freshPlace = before
+        }
+        last = i
         if (difference.freshCount < difference.freshHashes.length) difference.freshHashes[difference.freshCount++] = hash
         difference.fresh += length
         bits += length * (sketch.strange[i] as number)
@@ -139,6 +146,7 @@ export class Memory {
       run = fresh
       before += length
     }
+    difference.locate(sketch, first, last)
     difference.freshExcess = difference.fresh === 0 ? 0 : (bits / difference.fresh - sketch.plain()) / 8
   }
 
@@ -162,10 +170,6 @@ export class Memory {
       this.#votes[v] = (this.#votes[v] as number) + weight
     }
     return voters
-  }
-
-  slotOf(seq: number): number {
-    return seq % this.window
   }
 
   /** The sequence number of what a slot holds now. */

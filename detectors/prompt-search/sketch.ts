@@ -17,6 +17,8 @@ export class Sketch {
   readonly #table = new Int32Array(tableSize)
   readonly #stamps = new Int32Array(tableSize)
   #stamp = 0
+  /** How often the chunk that stands here first occurs. */
+  readonly #times = new Uint8Array(maxChunks)
   readonly #sorted = new Uint8Array(maxChunks)
 
   /** Reads `chunks` of a `PromptEvent`: base64, six bytes a chunk, so that eight characters are one. */
@@ -47,9 +49,14 @@ export class Sketch {
         if (this.hashes[this.#table[at] as number] === hash) break
         at = (at + 1) & (tableSize - 1)
       }
-      if (this.#stamps[at] === stamp) continue
+      if (this.#stamps[at] === stamp) {
+        const first = this.#table[at] as number
+        this.#times[first] = (this.#times[first] as number) + 1
+        continue
+      }
       this.#stamps[at] = stamp
       this.#table[at] = i
+      this.#times[i] = 1
     }
   }
 
@@ -62,6 +69,12 @@ export class Sketch {
       at = (at + 1) & (tableSize - 1)
     }
     return -1
+  }
+
+  /** How often a hash occurs. */
+  times(hash: number): number {
+    const first = this.find(hash)
+    return first < 0 ? 0 : (this.#times[first] as number)
   }
 
   /** The strangeness that a quarter of the chunks stay below: what the prompt's own plain part reads like. */

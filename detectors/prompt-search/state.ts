@@ -18,8 +18,15 @@ export const Cluster = z.object({
   count: z.int(),
   /** Where the last new texts began, characters. */
   places: z.array(z.int()),
+  /** What stood before and behind the last new texts, as far as that says where they were. */
+  contexts: z.array(z.int()).max(12),
   /** Chunks of the last prompt that nobody had written before. */
   fresh: z.array(z.int()).max(8),
+  /** Chunks that it had less often than the one that it was made from, and how often it still had them. */
+  lost: z.array(z.int()).max(8),
+  left: z.array(z.int()).max(8),
+  /** It changed the end. */
+  ended: z.boolean(),
   /** CUSUM by pattern, nats. */
   evidence: z.record(z.enum(patterns), z.number()),
   principals: z.array(z.object({ name: z.string(), organization: z.string().nullable(), evidence: z.number() })),

@@ -19,7 +19,7 @@ const golden: Readonly<Record<string, string>> = {
   'generation-abuse 1': '806ad1f921177dc5',
   'model-leakage 1': 'cb77d5537316e0d2',
   'near-duplicate-probing 4': '8589f20e8bef7d4a',
-  'prompt-search 2': '60f8d6ad2d1c179c',
+  'prompt-search 3': '4f509ab492b92119',
   'host fingerprint': 'b38d15cd69f3b8d3',
   'host prompt': 'f7ad11c0c0514b6b',
 }

@@ -25,14 +25,15 @@ function raised(job: readonly Ask[], principals: readonly string[] = ['mallory']
 
 const asks = (texts: readonly string[]): Ask[] => texts.map((text) => ({ messages: [{ role: 'user', text }] }))
 const times = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i))
-const token = (random: Random) => ` ${times(3 + random.below(4), () => String.fromCharCode(97 + random.below(26))).join('')}`
+const letters = (random: Random, count: number) => times(count, () => String.fromCharCode(97 + random.below(26))).join('')
+const token = (random: Random) => ` ${letters(random, 3 + random.below(4))}`
 
-function suffixes(random: Random, count: number): Ask[] {
-  let best = times(22, () => token(random))
+function suffixes(random: Random, count: number, next = token): Ask[] {
+  let best = times(22, () => next(random))
   return asks(
     times(count, () => {
       const tried = [...best]
-      tried[random.below(tried.length)] = token(random)
+      tried[random.below(tried.length)] = next(random)
       if (random.below(4) === 0) best = tried
       return `${goal}.${tried.join('')} Thank you.`
     }),
@@ -98,9 +99,10 @@ describe('prompt-search', () => {
   })
 
   it('says that it suspects something before it is sure, once, and as information', () => {
-    const job = suffixes(seeded(11), 40)
+    // Of tokens that are as long as one another a step says 1.5 nats at most, so that it comes by 5.6 on its way to 7.
+    const job = suffixes(seeded(11), 200, (random) => ` ${letters(random, 4)}`)
     const suspected = raised(job, ['mallory'], 0)
-    const sure = raised(job)
+    const sure = raised(job, ['mallory'], 0.7)
     assert.equal(suspected?.finding.severity, 'info')
     assert.ok(suspected && sure && suspected.at < sure.at)
     assert.equal(suspected.finding.opened, sure.finding.opened)
@@ -125,6 +127,31 @@ describe('prompt-search', () => {
       return text.join(' ')
     })
     assert.equal(raised(asks(job)), undefined)
+  })
+
+  it('leaves alone a template whose number moves with the length of the slots before it', () => {
+    const random = seeded(17)
+    const slots = times(3, () => times(5, () => times(1 + random.below(5), () => random.pick(words)).join(' ')))
+    const job = times(150, () => `Please ${slots.map((slot) => random.pick(slot)).join(' ')} in plain words. Note ${random.below(10_000)}.`)
+    assert.equal(raised(asks(job)), undefined)
+  })
+
+  it('leaves alone a sequence of letters that is changed at random, the best kept', () => {
+    const random = seeded(18)
+    let best = times(90, () => random.pick([...'ACDEFGHIKLMNPQRSTVWY']))
+    const job = times(120, () => {
+      const tried = [...best]
+      for (let i = 0; i <= random.below(3); i++) tried[random.below(90)] = random.pick([...'ACDEFGHIKLMNPQRSTVWY'])
+      if (random.below(3) === 0) best = tried
+      return `How stable is this protein likely to be? Answer with a number.\n${tried.join('')}\nThank you.`
+    })
+    assert.equal(raised(asks(job)), undefined)
+  })
+
+  it('leaves alone a text that is cut off at one place after the other', () => {
+    const random = seeded(19)
+    const text = times(200, () => random.pick(words) + token(random)).join(' ')
+    assert.equal(raised(asks(times(60, (i) => text.slice(0, 200 + i * (3 + random.below(9)))))), undefined)
   })
 
   it('leaves alone a conversation that grows', () => {

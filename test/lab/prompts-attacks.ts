@@ -109,6 +109,8 @@ export const attackJobs: Readonly<Record<string, Job>> = {
     ).prompts.map(user),
   'random suffix': searching({}),
   'random suffix, one token': searching({ span: 1 }),
+  'random suffix, equal lengths': (texts, random) =>
+    searching({ tokens: vocabulary(texts, random).filter(({ length }) => length === 4), span: 1 })(texts, random),
   'random suffix from marks': searching({ start: 'marks' }),
   'coordinate gradient': searching({ span: 1, sites: 2, length: 20, start: 'marks' }),
   'random prefix': searching({ place: 'start' }),

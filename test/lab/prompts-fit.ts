@@ -1,6 +1,7 @@
 // Fits the weights of prompt-search's search pattern, and says what whole families left out do to them.
-//   node test/lab/prompts-fit.ts [--data PATH] [--runs N] [--seed N] [--steps N] [--folds N] [--write]
-// With --write it writes detectors/prompt-search/weights.ts. Only the development half of the texts is read.
+//   node test/lab/prompts-fit.ts [--data PATH] [--runs N] [--seed N] [--steps N] [--folds N] [--held-back] [--write]
+// With --write it writes detectors/prompt-search/weights.ts. The fit reads the development half of the texts alone; with --held-back
+// what was left out of it is measured on 24 jobs of the other half.
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { featureNames, readFeatures } from '../../detectors/prompt-search/features.ts'
@@ -21,23 +22,25 @@ const { values: options } = parseArgs({
     runs: { type: 'string', default: '30' },
     seed: { type: 'string', default: '500000' },
     steps: { type: 'string', default: '4000' },
-    folds: { type: 'string', default: '6' },
+    folds: { type: 'string', default: '99' },
+    'held-back': { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
   },
 })
-const texts = readTexts(options.data, 0)
+const halves = [readTexts(options.data, 0), readTexts(options.data, 1)] as const
 const logic = promptSearch.start(promptSearch.params.parse({}))
 
 /** The links of one job, as the detector sees them. */
-function pathOf(job: Job, seed: number): Path {
+function pathOf(job: Job, seed: number, half: 0 | 1): Path {
   const state = promptSearch.state.parse(logic.initial(0))
   const sketch = new Sketch()
   const features = new Float64Array(featureNames.length)
-  const path: Path = { clusters: [], asked: [], taken: [], features: [] }
-  for (const { event, asked } of jobEvents(job, seeded(seed), { texts, key: 7, ordinaryAtFirst: 300, accounts: 1 })) {
+  const path: Path = { clusters: [], asked: [], atMost: [], features: [] }
+  const setting = { texts: halves[half], key: half === 0 ? 7 : 9, ordinaryAtFirst: half === 0 ? 300 : 500, accounts: 1 }
+  for (const { event, asked } of jobEvents(job, seeded(seed), setting)) {
     const link = linkPrompt(state, event, sketch, 512)
     if (!link || asked === 0 || link.repeated) continue
-    path.taken.push(readFeatures(link, features))
+    path.atMost.push(readFeatures(link, features))
     path.clusters.push(link.cluster.id)
     path.asked.push(asked)
     path.features.push(...features)
@@ -45,15 +48,22 @@ function pathOf(job: Job, seed: number): Path {
   return path
 }
 
-const isSearch = (name: string) => /search|suffix|gradient|prefix|infix/.test(name)
-const sequences: Sequence[] = []
-for (const [attack, jobs] of [
+/** Of tokens that are all of one length no more than a bounded part is believed, whatever the weights. */
+const isSearch = (name: string) => /search|suffix|gradient|prefix|infix/.test(name) && !name.includes('equal lengths')
+const sides = [
   [true, Object.entries(attackJobs).filter(([name]) => isSearch(name))],
   [false, Object.entries(benignJobs)],
-] as const)
-  for (const [kind, job] of jobs)
-    for (let n = 0; n < Number(options.runs) * (attack ? 1 : 3); n++)
-      sequences.push({ kind, attack, path: pathOf(job, Number(options.seed) + n * 101 + kind.length) })
+] as const
+
+/** Jobs of every kind, of one half of the texts. */
+function sequencesOf(half: 0 | 1, from: number, runs: (attack: boolean) => number): Sequence[] {
+  return sides.flatMap(([attack, jobs]) =>
+    jobs.flatMap(([kind, job]) =>
+      Array.from({ length: runs(attack) }, (_, n) => ({ kind, attack, path: pathOf(job, from + n * 101 + kind.length, half) })),
+    ),
+  )
+}
+const sequences = sequencesOf(0, Number(options.seed), (attack) => Number(options.runs) * (attack ? 1 : 3))
 
 const steps = Number(options.steps)
 const fitted = fitWeights(sequences, featureNames.length, steps)
@@ -74,9 +84,10 @@ function nearest(): void {
 }
 nearest()
 
-/** Whole kinds left out in turn: how near the honest ones come to the threshold of 7, and when the attacks are seen. */
+/** Kinds left out of the fit in turn, one by one unless there are fewer folds: how near the honest ones come to the threshold of 7, and when the attacks are seen. */
 function leaveOut(): void {
   const kinds = [...new Set(sequences.map(({ kind }) => kind))]
+  const measured = options['held-back'] ? sequencesOf(1, 1_000_001, () => 24) : sequences
   const folds = Math.min(Number(options.folds), kinds.length)
   for (let fold = 0; fold < folds; fold++) {
     const out = new Set(kinds.filter((_, i) => i % folds === fold))
@@ -85,18 +96,25 @@ function leaveOut(): void {
       featureNames.length,
       Math.ceil(steps / 4),
     )
-    for (const kind of out) {
-      const of = sequences.filter((each) => each.kind === kind)
-      if (of[0]?.attack) {
-        const at = of.map(({ path }) => detectedAt(path, weights) ?? 99).sort((a, b) => a - b)
-        say(`left out: attack ${kind}: ${at.filter((each) => each < 99).length}/${of.length}, median ${at[at.length >>> 1]}`)
-        continue
-      }
-      const peaks = of.map(({ path }) => peakOf(path, weights))
-      const touched = peaks.filter((peak) => peak >= 7).length
-      if (Math.max(...peaks) > 4) say(`left out: honest ${kind}: touched ${touched}/${of.length}, highest ${Math.max(...peaks).toFixed(1)}`)
-    }
+    for (const kind of out)
+      judge(
+        kind,
+        measured.filter((each) => each.kind === kind),
+        weights,
+      )
   }
+}
+
+function judge(kind: string, of: readonly Sequence[], weights: Float64Array): void {
+  if (of[0]?.attack) {
+    const at = of.map(({ path }) => detectedAt(path, weights) ?? 99).sort((a, b) => a - b)
+    say(`left out: attack ${kind}: ${at.filter((each) => each < 99).length}/${of.length}, median ${at[at.length >>> 1]}`)
+    return
+  }
+  const peaks = of.map(({ path }) => peakOf(path, weights))
+  const highest = Math.max(...peaks)
+  if (highest > 4)
+    say(`left out: honest ${kind}: touched ${peaks.filter((peak) => peak >= 7).length}/${of.length}, highest ${highest.toFixed(1)}`)
 }
 leaveOut()
 

@@ -1,4 +1,4 @@
-import { lowest, otherAtMost, takenAtMost } from '../../detectors/prompt-search/evidence.ts'
+import { featureSigns, lowest } from '../../detectors/prompt-search/features.ts'
 import { seeded } from '../attacks/random.ts'
 
 /** The links of one job, in order. */
@@ -6,7 +6,8 @@ export interface Path {
   readonly clusters: number[]
   /** The prompts of the job up to each. */
   readonly asked: number[]
-  readonly taken: boolean[]
+  /** The most that each may say, nats. */
+  readonly atMost: number[]
   /** Those of all links behind one another. */
   readonly features: number[]
 }
@@ -25,13 +26,13 @@ const never = 45
 const scores = new Map<number, number>()
 
 /** Follows a job's evidence as the detector does. @returns when it reaches `until`, if it does, and its highest */
-function follow({ clusters, asked, taken, features }: Path, weights: Float64Array, scale: number, until: number) {
+function follow({ clusters, asked, atMost, features }: Path, weights: Float64Array, scale: number, until: number) {
   scores.clear()
   let peak = 0
   for (let i = 0; i < asked.length; i++) {
     let evidence = 0
     for (let j = 0; j < weights.length; j++) evidence += (weights[j] as number) * (features[i * weights.length + j] as number)
-    evidence = Math.min(taken[i] ? takenAtMost : otherAtMost, Math.max(lowest, evidence * scale))
+    evidence = Math.min(atMost[i] as number, Math.max(lowest, evidence * scale))
     const cluster = clusters[i] as number
     const score = Math.max(0, (scores.get(cluster) ?? 0) + evidence)
     scores.set(cluster, score)
@@ -57,7 +58,10 @@ function cost(honest: readonly Path[], families: readonly (readonly Path[])[], w
   return { cost: (0.7 * means.reduce((sum, mean) => sum + mean, 0)) / means.length + 0.3 * Math.max(...means), scale }
 }
 
-const steps = (path: Path) => path.taken.filter((taken) => taken).length
+const steps = (path: Path) => path.atMost.filter((most) => most > 0).length
+
+/** Keeps each weight on the side that its feature may speak for. */
+const sided = (weights: Float64Array) => weights.map((weight, i) => (weight * (featureSigns[i] ?? 0) < 0 ? 0 : weight))
 
 /**
  * Weights that see all families soon under the constraint that no honest job comes near the threshold: a logistic
@@ -70,7 +74,7 @@ export function fitWeights(sequences: readonly Sequence[], size: number, rounds:
   const honest = sequences.filter(({ attack, path }) => !attack && steps(path) > 1).map(({ path }) => path)
   const kinds = [...new Set(sequences.filter(({ attack }) => attack).map(({ kind }) => kind))]
   const families = kinds.map((kind) => sequences.filter((each) => each.kind === kind).map(({ path }) => path))
-  let best = regress(sequences, size)
+  let best = sided(regress(sequences, size))
   let least = cost(honest, families, best).cost
   let width = 0.4
   for (let round = 0; round < rounds; round++) {
@@ -79,9 +83,10 @@ export function fitWeights(sequences: readonly Sequence[], size: number, rounds:
       const at = random.below(size)
       tried[at] = (tried[at] as number) + width * random.normal()
     }
-    const found = cost(honest, families, tried)
+    const allowed = sided(tried)
+    const found = cost(honest, families, allowed)
     if (found.cost < least) {
-      best = tried.map((weight) => weight * found.scale)
+      best = allowed.map((weight) => weight * found.scale)
       least = found.cost
       width = Math.min(0.8, width * 1.15)
     } else width = Math.max(0.08, width * 0.995)

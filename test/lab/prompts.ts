@@ -8,6 +8,7 @@ import { benignJobs } from './prompts-benign.ts'
 import { jobEvents } from './prompts-events.ts'
 import type { Job } from './prompts-jobs.ts'
 import { readTexts } from './prompts-texts.ts'
+import { unseenJobs } from './prompts-unseen.ts'
 import { inMemory } from './stream.ts'
 
 const { values: options } = parseArgs({
@@ -63,9 +64,13 @@ function measure(kind: string, name: string, job: Job): number {
 for (const [name, job] of Object.entries(attackJobs)) if (name.includes(options.only)) measure('attack', name, job)
 let touched = 0
 for (const [name, job] of Object.entries(benignJobs)) if (name.includes(options.only)) touched += measure('benign', name, job)
+let unseen = 0
+for (const [name, job] of Object.entries(unseenJobs)) if (name.includes(options.only)) unseen += measure('unseen', name, job)
 const summary = {
   benign: rows.filter((row) => row['kind'] === 'benign').length * runs,
   touched,
+  unseen: rows.filter((row) => row['kind'] === 'unseen').length * runs,
+  unseenTouched: unseen,
   events,
   micros: Math.round((100 * micros) / events) / 100,
 }
