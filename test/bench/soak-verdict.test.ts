@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Sample, theilSen, verdictOf } from './soak-verdict.ts'
+import { ratioOf, type Sample, theilSen, verdictOf } from './soak-verdict.ts'
 
 const mebibyte = 1_048_576
 const rest = { tensorBytes: 4_096, spoolBytes: 0, dropped: 0 }
@@ -48,7 +48,12 @@ test('a soak of two slices proves no growth', () => {
   assert.deepEqual(failed(verdictOf([first, { ...second, rssBytes: 2 * first.rssBytes }], flat, new Map())), [])
 })
 
-test('answers that become slower fail, one slow slice does not', () => {
+test('answers that become slower fail; one slow slice, and a machine whose speed changes all the time, do not', () => {
+  // Twice to half as fast from slice to slice, and a third slower in the later ones.
+  const uneven = soak((_, slice) => ({ p99Ms: 10 * 2 ** (((slice * 7) % 11) / 5 - 1) * (slice >= 44 ? 1.33 : 1) }))
+  assert.deepEqual(failed(verdictOf(uneven, flat, new Map())), [])
+  const slower = uneven.map((sample, slice) => ({ ...sample, p99Ms: sample.p99Ms * (slice >= 44 ? 2.5 : 1) }))
+  assert.deepEqual(failed(verdictOf(slower, flat, new Map())), [3])
   assert.deepEqual(
     failed(
       verdictOf(
@@ -94,4 +99,11 @@ test('the slope of a line is the line, whatever one point says', () => {
   assert.equal(perMinute, 2)
   // 190 pairs, of which 19 have the odd point: the interval is within the others'.
   assert.deepEqual([low, high], [2, 2])
+})
+
+test('a ratio is known as well as its values agree', () => {
+  const even = Array.from({ length: 16 }, () => 10)
+  const twice = even.map((value) => 2 * value)
+  assert.deepEqual(ratioOf(even, twice), { middle: 2, low: 2, high: 2 })
+  assert.deepEqual(ratioOf([10], [20]), { middle: 2, low: 0, high: Number.POSITIVE_INFINITY })
 })
