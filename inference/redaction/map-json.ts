@@ -1,7 +1,7 @@
+import { isObject, type JsonObject } from '../json-object.ts'
 import { namesIn, shapeOf } from '../json-scan.ts'
 
 export type Write = (text: string) => string
-type Members = Readonly<Record<string, unknown>>
 
 const maxDepth = 64
 /** What begins like JSON that holds more than one value. */
@@ -31,7 +31,7 @@ export function mapJson(text: string, write: Write): string {
 }
 
 /** Names and strings of an object that is not nested deep; numbers stay. The same object where nothing changes. */
-export function mapStrings(object: Members, write: Write): Members {
+export function mapStrings(object: JsonObject, write: Write): JsonObject {
   return mapMembers(object, write, (value) => value)
 }
 
@@ -44,7 +44,7 @@ function mapValue(value: unknown, write: Write, ofNumber: (value: number) => unk
   return mapped.some((one, i) => one !== value[i]) ? mapped : value
 }
 
-function mapMembers(object: Members, write: Write, ofNumber: (value: number) => unknown): Members {
+function mapMembers(object: JsonObject, write: Write, ofNumber: (value: number) => unknown): JsonObject {
   let changed = false
   const entries = Object.entries(object).map(([name, value]) => {
     const mapped = [write(name), mapValue(value, write, ofNumber)] as const
@@ -52,10 +52,6 @@ function mapMembers(object: Members, write: Write, ofNumber: (value: number) => 
     return mapped
   })
   return changed ? Object.fromEntries(entries) : object
-}
-
-function isObject(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** A card's number may be written as one. */

@@ -1,9 +1,8 @@
+import { isObject, objectsIn } from '../../json-object.ts'
 import type { Parameters } from '../../oip/codec.ts'
 import { parseJson } from '../../parse-json.ts'
 import type { RawInference } from '../../port.ts'
 import { mapStrings, type Write } from '../../redaction/map-json.ts'
-import { objectsIn } from '../openai/answer-object.ts'
-import { isObject } from '../openai/open-body.ts'
 
 /** What a request says beside its tensors. Servers read some of it, such as the `content_type` of an input, and may keep all of it. */
 export interface Beside {

@@ -1,4 +1,4 @@
-import { isObject } from './open-body.ts'
+import { isObject } from '../../json-object.ts'
 
 /** Where servers of the API put the tokens that it might have been instead: OpenAI, vLLM, llama.cpp. */
 const alternatives = new Set(['top_logprobs', 'top_probs', 'probs', 'prompt_logprobs'])

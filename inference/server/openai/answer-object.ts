@@ -1,15 +1,10 @@
-import { isObject } from './open-body.ts'
+import { isObject, type JsonObject, objectsIn } from '../../json-object.ts'
 
 /** Parts of an answer, or of an event of a stream; all of them from an upstream, and none of them certain. */
-export type AnswerObject = Readonly<Record<string, unknown>>
+export type AnswerObject = JsonObject
 
 export function choicesOf(answer: AnswerObject): readonly AnswerObject[] {
   return objectsIn(answer['choices'])
-}
-
-/** The objects of a list; nothing where it is none. */
-export function objectsIn(list: unknown): readonly AnswerObject[] {
-  return Array.isArray(list) ? list.filter(isObject) : []
 }
 
 /** A choice's message, or what a stream adds to it; the choice itself in completions. */

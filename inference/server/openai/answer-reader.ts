@@ -1,6 +1,6 @@
+import { isObject, objectsIn } from '../../json-object.ts'
 import type { Verdict } from '../exchange.ts'
-import { type AnswerObject, choicesOf, countOf, messageOf, objectsIn } from './answer-object.ts'
-import { isObject } from './open-body.ts'
+import { type AnswerObject, choicesOf, countOf, messageOf } from './answer-object.ts'
 import type { PhraseSearch, Progress } from './phrase-search.ts'
 import { openingLength } from './refusals.ts'
 

@@ -1,4 +1,5 @@
 import { InferenceError } from '../../errors.ts'
+import { isObject } from '../../json-object.ts'
 import type { GuardedTexts } from '../../redaction/text-guard.ts'
 import type { Hardener } from '../harden.ts'
 import type { AnswerObject } from './answer-object.ts'
@@ -7,7 +8,6 @@ import { EventSplitter, eventsIn, valueOf, withValue } from './events.ts'
 import { GuardEvents } from './guard-events.ts'
 import { hardenAnswer } from './harden-answer.ts'
 import { unusable } from './invalid.ts'
-import { isObject } from './open-body.ts'
 import { ToolHold } from './tool-hold.ts'
 import type { ToolRules } from './tool-rules.ts'
 

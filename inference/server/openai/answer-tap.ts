@@ -1,7 +1,7 @@
-import { type AnswerObject, choicesOf, countOf, messageOf, objectsIn, saidIn } from './answer-object.ts'
+import { isObject, objectsIn } from '../../json-object.ts'
+import { type AnswerObject, choicesOf, countOf, messageOf, saidIn } from './answer-object.ts'
 import type { AnswerReader } from './answer-reader.ts'
 import { eventsIn, valueOf } from './events.ts'
-import { isObject } from './open-body.ts'
 
 const maxChoices = 128
 const maxCalls = 1_024

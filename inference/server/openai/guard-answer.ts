@@ -1,7 +1,7 @@
+import { isObject, objectsIn } from '../../json-object.ts'
 import { mapJson } from '../../redaction/map-json.ts'
 import type { GuardedTexts } from '../../redaction/text-guard.ts'
-import { type AnswerObject, objectsIn } from './answer-object.ts'
-import { isObject } from './open-body.ts'
+import { type AnswerObject } from './answer-object.ts'
 
 /** Members of a message that are no text of the model's. */
 export const noText: ReadonlySet<string> = new Set([

@@ -1,9 +1,9 @@
+import { isObject, objectsIn } from '../../json-object.ts'
 import type { GuardedTexts } from '../../redaction/text-guard.ts'
 import type { TextStream } from '../../redaction/text-stream.ts'
-import { type AnswerObject, choicesOf, countOf, objectsIn } from './answer-object.ts'
+import { type AnswerObject, choicesOf, countOf } from './answer-object.ts'
 import { guardArguments, guardValue, noText, telling, withoutTokens } from './guard-answer.ts'
 import { unusable } from './invalid.ts'
-import { isObject } from './open-body.ts'
 
 const maxChoices = 128
 /** Calls, and names of texts, of one choice. */

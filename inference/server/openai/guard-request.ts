@@ -1,9 +1,9 @@
 import type { TextConfiguration } from '../../configuration.ts'
+import { isObject } from '../../json-object.ts'
 import { mapJson, type Write } from '../../redaction/map-json.ts'
 import { type GuardedTexts, openTexts } from '../../redaction/text-guard.ts'
 import type { Exchange } from '../exchange.ts'
 import { invalid } from './invalid.ts'
-import { isObject } from './open-body.ts'
 import type { OpenaiParts } from './parts.ts'
 import type { TextRequest } from './read-request.ts'
 

@@ -1,8 +1,8 @@
+import { isObject, objectsIn } from '../../json-object.ts'
 import { type Hardener, keptOf } from '../harden.ts'
 import { withAlternatives } from './alternatives.ts'
-import { type AnswerObject, objectsIn } from './answer-object.ts'
+import { type AnswerObject } from './answer-object.ts'
 import { unusable } from './invalid.ts'
-import { isObject } from './open-body.ts'
 
 /** Where servers of the API put probabilities: OpenAI, vLLM, llama.cpp, Text Generation Inference. */
 const telling = new Set([

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { isObject } from '../../json-object.ts'
 import { namesIn, shapeOf } from '../../json-scan.ts'
 import { parseJson } from '../../parse-json.ts'
 import { refusalOfStatus } from '../refusal.ts'
@@ -46,10 +47,6 @@ function objectOf(text: string): Record<string, unknown> {
   }
   if (!isObject(json)) throw unreadable()
   return json
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function tokensIn(prompt: unknown): number {

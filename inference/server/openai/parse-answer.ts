@@ -1,7 +1,7 @@
+import { isObject } from '../../json-object.ts'
 import { shapeOf } from '../../json-scan.ts'
 import type { AnswerObject } from './answer-object.ts'
 import { unusable } from './invalid.ts'
-import { isObject } from './open-body.ts'
 
 /** Deeper is no answer of the API. */
 const maxDepth = 64

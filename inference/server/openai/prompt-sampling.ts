@@ -1,5 +1,5 @@
 import type { PromptSampling } from '../../../schemas/index.ts'
-import { isObject } from './open-body.ts'
+import { isObject } from '../../json-object.ts'
 import type { TextRequest } from './read-request.ts'
 
 /**

@@ -1,5 +1,5 @@
+import { isObject } from '../../json-object.ts'
 import type { PromptMessage } from '../../port.ts'
-import { isObject } from './open-body.ts'
 import type { TextOperation } from './read-request.ts'
 
 /** Events of one request; what more prompts say is told by the last of them, as messages of one prompt. */

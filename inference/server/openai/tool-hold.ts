@@ -1,5 +1,5 @@
-import { type AnswerObject, choicesOf, countOf, messageOf, objectsIn } from './answer-object.ts'
-import { isObject } from './open-body.ts'
+import { isObject, objectsIn } from '../../json-object.ts'
+import { type AnswerObject, choicesOf, countOf, messageOf } from './answer-object.ts'
 import { checkCall, invalidCall, type ToolRules } from './tool-rules.ts'
 
 const maxChoices = 128

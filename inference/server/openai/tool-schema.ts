@@ -1,4 +1,4 @@
-import { isObject } from './open-body.ts'
+import { isObject } from '../../json-object.ts'
 
 /**
  * The part of JSON Schema that strict tools may use, interpreted. A schema comes from a client and is checked on the
