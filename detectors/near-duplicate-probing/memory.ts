@@ -24,6 +24,7 @@ export interface Neighbour {
 const lives = 3
 /** The hand comes to a point once in `capacity` additions, and forgets it at the latest when it comes so often. */
 const rounds = lives + 1
+
 /**
  * The last queries of one model, whoever sent them, in a ring with a second chance for points of clusters
  * (the CLOCK policy). Nearest search is exact: a scan with partial distances.

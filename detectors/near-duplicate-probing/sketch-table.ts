@@ -2,7 +2,7 @@
 const leastDimensions = 8
 /** Coordinates after which most sketches are off a given line; they lie together, so that a scan reads little. */
 const earlyDimensions = 8
-/** Squared: beyond two and a half times the distance to one end, nothing is in the middle. */
+/** The square of 2.5: with one end so many times as far as the other, nothing is in the middle of both. */
 const furthestShare = 6.25
 
 /** Of whom {@link SketchTable.across} chooses: the first `count`, without those of a label. */

@@ -1,12 +1,10 @@
-import { featureNames, lowest, readFeatures } from './features.ts'
+import { clip, featureNames, lowest, readFeatures } from './features.ts'
 import type { Link } from './link.ts'
 import type { Pattern } from './state.ts'
 import { searchWeights } from './weights.ts'
 
 /** Log-likelihood ratios of one link, nats: against the benign kind that comes nearest, so most are negative. */
 export type Evidence = Record<Pattern, number>
-
-const clip = (value: number, from: number, until: number) => Math.min(until, Math.max(from, value))
 
 const features = new Float64Array(featureNames.length)
 

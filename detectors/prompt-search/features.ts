@@ -27,7 +27,7 @@ const longestStep = 88
 const fullyKept = 160
 /** Least share of what the prompt before had lost that is here again. */
 const leastRestored = 0.3
-const clip = (value: number, from: number, until: number) => Math.min(until, Math.max(from, value))
+export const clip = (value: number, from: number, until: number) => Math.min(until, Math.max(from, value))
 
 /**
  * Writes the features of a link into `into`; each lies in [0, 1.2].
