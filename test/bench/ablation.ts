@@ -11,6 +11,7 @@ import {
   inferKind,
   load,
   openGenerator,
+  openNode,
   openNodes,
   openProxy,
   openUpstream,
@@ -89,9 +90,8 @@ export async function benchAblation(short: boolean): Promise<AblationBench> {
   try {
     const proxy = await openProxy(bare.port)
     sides.push(proxy)
-    const [node] = await openNodes({ upstream: bare.port, local: false, variants: [full] })
-    const [inProcess] = await openNodes({ upstream: bare.port, local: false, variants: [embedded] })
-    if (node === undefined || inProcess === undefined) throw new Error('no node was opened')
+    const node = await openNode(bare.port, full)
+    const inProcess = await openNode(bare.port, embedded)
     sides.push(node, inProcess)
     const infer = inferKind(inferBodies(200))
     const measured = await throughputOf(generator, [proxy, node, inProcess], infer, scale)
@@ -114,8 +114,8 @@ async function added(generator: Child, [bare, proxy, node]: readonly [Side, Side
   return { ...(await latencyOf(generator, [bare, proxy, node], kind, scale)), ...ratiosOf(measured, 'node') }
 }
 
-async function latencyOf(generator: Child, sides: readonly Side[], kind: Comparison['kind'], { ms, rounds, warmRequests }: Scale) {
-  const found = await compare(generator, sides, { kind, clients: 1, ms, rounds, warmRequests })
+async function latencyOf(generator: Child, sides: readonly Side[], kind: Comparison['kind'], scale: Scale) {
+  const found = await compare(generator, sides, { ...scale, kind, clients: 1 })
   const first = (round: Round) => round.kinds[kind.name]?.firstP50Ms ?? Number.NaN
   const more = (name: string, of: (round: Round) => number) => paired(found, name, 'bare', (a, b) => of(a) - of(b))
   return {
@@ -129,14 +129,9 @@ async function latencyOf(generator: Child, sides: readonly Side[], kind: Compari
 
 type Measured = ReadonlyMap<number, ReadonlyMap<string, readonly Round[]>>
 
-async function throughputOf(
-  generator: Child,
-  sides: readonly Side[],
-  kind: Comparison['kind'],
-  { ms, rounds, warmRequests, clients }: Scale,
-): Promise<Measured> {
+async function throughputOf(generator: Child, sides: readonly Side[], kind: Comparison['kind'], scale: Scale): Promise<Measured> {
   const found = new Map<number, ReadonlyMap<string, readonly Round[]>>()
-  for (const count of clients) found.set(count, await compare(generator, sides, { kind, clients: count, ms, rounds, warmRequests }))
+  for (const clients of scale.clients) found.set(clients, await compare(generator, sides, { ...scale, kind, clients }))
   return found
 }
 
@@ -166,16 +161,16 @@ function paired(found: ReadonlyMap<string, readonly Round[]>, a: string, b: stri
   )
 }
 
-async function partsOf(generator: Child, proxy: Side, node: Side, upstream: number, { ms, rounds, warmRequests }: Scale): Promise<Parts> {
+async function partsOf(generator: Child, proxy: Side, node: Side, upstream: number, scale: Scale): Promise<Parts> {
   const kind = inferKind(inferBodies(200))
-  const [less, more] = [await profiled(generator, proxy, kind, 4 * ms), await profiled(generator, node, kind, 4 * ms)]
+  const [less, more] = [await profiled(generator, proxy, kind, 4 * scale.ms), await profiled(generator, node, kind, 4 * scale.ms)]
   const names = new Set([...Object.keys(more), ...Object.keys(less)])
   const byPart = [...names].map((name) => [name, (more[name] ?? 0) - (less[name] ?? 0)] as const).sort(([, a], [, b]) => b - a)
   const sum = (parts: Readonly<Record<string, number>>) => Object.values(parts).reduce((total, micros) => total + micros, 0)
   const [proxyMicros, nodeMicros] = [sum(less), sum(more)]
   const variants = await openNodes({ upstream, local: false, variants: lessened })
   try {
-    const found = await compare(generator, variants, { kind, clients: 16, ms, rounds, warmRequests })
+    const found = await compare(generator, variants, { ...scale, kind, clients: 16 })
     const cost = (name: string) => paired(found, 'node', name, (a, b) => a.cpuMicros - b.cpuMicros)
     const saved = lessened.filter(({ without }) => without !== undefined).map(({ name }) => [name, cost(name)])
     return {

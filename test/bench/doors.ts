@@ -9,7 +9,7 @@ import {
   inferBodies,
   inferKind,
   openGenerator,
-  openNodes,
+  openNode,
   openProxy,
   openUpstream,
   type Round,
@@ -84,8 +84,7 @@ async function openedDoors(features: Readonly<Record<string, readonly Feature[]>
     const nodes: Side[] = []
     for (const variant of variants) {
       // A process each: eight nodes in one share what V8 has learnt of one kind, and push each other out of the caches.
-      const [node] = await openNodes({ upstream: bare.port, local: false, variants: [variant] })
-      if (node === undefined) continue
+      const node = await openNode(bare.port, variant)
       nodes.push(node)
       children.push(node.child)
     }

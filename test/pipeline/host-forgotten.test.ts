@@ -11,8 +11,9 @@ import { isOfTheShell } from '../../pipeline/host/lane/unseen.ts'
 import { type DetectorHost, type DetectorHostOptions, startDetectorHost } from '../../pipeline/host/shell.ts'
 import { repartition } from '../../pipeline/repartition.ts'
 import { replay } from '../../pipeline/replay.ts'
-import type { EventOf, Finding, Heartbeat } from '../../schemas/index.ts'
+import type { EventOf, Finding } from '../../schemas/index.ts'
 import { epoch, observation } from '../contracts/observations.ts'
+import { heartbeat } from './heartbeat.ts'
 import { burst, hosted } from './host-toys.ts'
 import { ProcessBus } from './process-bus.ts'
 import { until } from './until.ts'
@@ -150,29 +151,6 @@ class Site {
     await second.host.close()
     await this.pass(90)
     assert.deepEqual(await this.bus.partitions('requests'), [{ topic: 'requests', partition: 0, start: 2, end: 4 }])
-  }
-}
-
-function heartbeat(instance: string, at: number, assignments: Heartbeat['assignments']): Heartbeat {
-  return {
-    role: 'detect',
-    instance,
-    version: '0',
-    startedAt: epoch,
-    at,
-    everyMs: 2_000,
-    state: 'running',
-    ok: true,
-    summary: '',
-    assignments,
-    snapshotAgeMs: null,
-    spoolBytes: null,
-    deadLetters: 0,
-    blockedSince: null,
-    controlStaleMs: null,
-    models: [],
-    fingerprintKey: null,
-    detail: {},
   }
 }
 

@@ -13,6 +13,7 @@ import { partitionsToFollow } from '../../pipeline/host/standby/standby.ts'
 import { replay } from '../../pipeline/replay.ts'
 import type { DeadLetter, Finding, Heartbeat } from '../../schemas/index.ts'
 import { epoch, observation } from '../contracts/observations.ts'
+import { heartbeat } from './heartbeat.ts'
 import { burst, hosted } from './host-toys.ts'
 import { ProcessBus } from './process-bus.ts'
 import { until } from './until.ts'
@@ -117,30 +118,6 @@ class Site {
     const published = new Map(found.map(({ finding }) => [`${finding.id}/${finding.revision}`, finding]))
     assert.deepEqual(new Map([...published].sort()), new Map([...expected].sort()))
     return expected.size
-  }
-}
-
-function heartbeat(instance: string, at: number, assignments: Heartbeat['assignments'], more: Partial<Heartbeat> = {}): Heartbeat {
-  return {
-    role: 'detect',
-    instance,
-    version: '0',
-    startedAt: epoch,
-    at,
-    everyMs: 2_000,
-    state: 'running',
-    ok: true,
-    summary: '',
-    assignments,
-    snapshotAgeMs: null,
-    spoolBytes: null,
-    deadLetters: 0,
-    blockedSince: null,
-    controlStaleMs: null,
-    models: [],
-    fingerprintKey: null,
-    detail: {},
-    ...more,
   }
 }
 

@@ -3,7 +3,7 @@ import { chatModel } from './answers.ts'
 import { type Child, openChild } from './child.ts'
 import type { Secure } from './connection.ts'
 import type { ClosedLoad, Kind, LoadResult } from './generator.ts'
-import type { NodeArgument, NodeReady } from './node.ts'
+import type { NodeArgument, NodeReady, Variant } from './node.ts'
 import type { Usage } from './usage.ts'
 
 /** One of the servers that are compared. */
@@ -55,6 +55,13 @@ export async function openProxy(upstream: number): Promise<Side> {
 export async function openNodes(argument: NodeArgument): Promise<readonly Side[]> {
   const child = await openChild(new URL('node.ts', import.meta.url), argument)
   return argument.variants.map(({ name }) => sideOf(name, child))
+}
+
+/** A node in a process of its own. */
+export async function openNode(upstream: number, variant: Variant): Promise<Side> {
+  const [node] = await openNodes({ upstream, local: false, variants: [variant] })
+  if (node === undefined) throw new Error('no node was opened')
+  return node
 }
 
 /** A node that serves every model of the repository, and what is behind it; it may be asked what a full collection leaves. */
