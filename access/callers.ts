@@ -168,7 +168,7 @@ function failed(reason: AuthenticationFailure): Authentication {
   return { ok: false, reason }
 }
 
-/** The token may be as good as any: its bearer is asked to come back, and nothing is held against them. */
+/** The token may be good: its bearer is asked to come back, and nothing is held against them. */
 function away(issuer: OidcIssuer, now: Instant): Authentication {
   return { ok: false, reason: 'provider-away', retryMs: issuer.retryMs(now) }
 }

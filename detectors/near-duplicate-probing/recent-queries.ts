@@ -1,7 +1,7 @@
 /** Kept in order for each principal: an attack's path begins far from where it ends. */
 const recentPerPrincipal = 12
 
-/** Sequence numbers of the last queries of each principal who has any remembered. */
+/** Sequence numbers of the last queries of each principal of whom some are remembered. */
 export class RecentQueries {
   readonly #of = new Map<string, number[]>()
 

@@ -75,7 +75,7 @@ const probability = `
 
 /**
  * The probability of each ASCII character by itself after another one: what most of a text needs. At first `$c`, `$script` and `$next`
- * are 0, as any local.
+ * are 0, like every local.
  */
 const fillAlone = `
   (loop $character

@@ -35,7 +35,7 @@ for (const [what, answer] of [
     await assert.rejects(downloading(t, answer))
   })
 
-test('a document that comes byte by byte is waited for as long as any other', async (t) => {
+test('a document that comes byte by byte has as long as every other', async (t) => {
   const slow: RequestListener = (_request, response) => {
     const timer = setInterval(() => response.write(' '), 5)
     response.once('close', () => clearInterval(timer))

@@ -74,7 +74,7 @@ function fitsAxis(size: number, declared: number | undefined, axis: number): boo
   return declared === -1 ? axis === 0 || size > 0 : size === declared
 }
 
-/** Size of the batch dimension, the first where it is free; one item where no input has any. */
+/** Size of the batch dimension, the first where it is free; one item where no input has one. */
 function itemsOf(headers: readonly TensorHeader[], specs: readonly (TensorSpec | undefined)[], maxItems: number): number {
   let items: number | undefined
   for (const [index, { where, shape }] of headers.entries()) {

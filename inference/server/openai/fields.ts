@@ -96,7 +96,7 @@ const embedding = {
 
 /**
  * What other servers of the API take besides: vLLM, llama.cpp, SGLang. Only where the model's `fields` name them; what
- * `fields` name and nobody here knows is passed on as any JSON.
+ * `fields` name and nobody here knows is passed on whatever JSON it is.
  */
 const extra = {
   top_k: z.int().min(-1).max(1_000_000).nullish(),

@@ -135,7 +135,7 @@ class DetectorPartition implements PartitionHost {
     this.#tell(() => this.#options.onUnapplied?.(this.next - 1, error))
   }
 
-  /** A host's clock can be off, too: its ticks are bounded as any sender's times are. */
+  /** A host's clock can be off, too: its ticks are bounded like every sender's times. */
   #onTick({ data, source, stamp }: Extract<HostInput, { kind: 'tick' }>): void {
     const { time, skewMs } = judgeTime(data.until, stamp, this.#limits.skewMs)
     this.#tick(time)
