@@ -42,14 +42,14 @@ const TensorFields = z.object({
 })
 type TensorFields = z.infer<typeof TensorFields>
 
-/** KServe's client names the model in the body too. */
+/** Strict, since what is not known could not be looked at, and servers may read it. */
 const RequestFields = z.strictObject({
   id: z.string().max(128).nullish(),
   model_name: Name.nullish(),
   model_version: Name.nullish(),
   parameters: Parameters,
-  inputs: z.array(TensorFields).min(1),
-  outputs: z.array(z.object({ name: Name, parameters: Parameters })).nullish(),
+  inputs: z.array(z.strictObject(TensorFields.shape)).min(1),
+  outputs: z.array(z.strictObject({ name: Name, parameters: Parameters })).nullish(),
 })
 
 const AnswerFields = z.object({
@@ -174,9 +174,17 @@ function check<T extends z.ZodType>(schema: T, json: unknown): z.infer<T> {
   throw new OipError('FIELD_INVALID', issue === undefined ? 'body: unreadable' : `${pathOf(issue.path)}: ${messageOf(issue)}`)
 }
 
+const fieldsOf = {
+  body: 'id, parameters, inputs and outputs',
+  inputs: 'name, shape, datatype, parameters and data',
+  outputs: 'name and parameters',
+}
+
 /** Zod names the unknown fields, which is repeating the input. */
-function messageOf(issue: z.core.$ZodIssue): string {
-  return issue.code === 'unrecognized_keys' ? 'id, parameters, inputs and outputs, and nothing else' : issue.message
+function messageOf({ code, message, path }: z.core.$ZodIssue): string {
+  if (code !== 'unrecognized_keys') return message
+  const [within] = path
+  return `${fieldsOf[within === 'inputs' || within === 'outputs' ? within : 'body']}, and nothing else`
 }
 
 /** Names that somebody made up, as in `parameters`, are not repeated: only what the protocol calls a field. */

@@ -1,20 +1,19 @@
 import { isUtf8 } from 'node:buffer'
 import type { TextConfiguration } from '../../configuration.ts'
-import { encodeRequest, type OipRequest } from '../../oip/codec.ts'
+import { encodeRequest, type OipRequest, type Parameters } from '../../oip/codec.ts'
 import type { RawInference, Tensor } from '../../port.ts'
-import { mapText } from '../../redaction/map-json.ts'
+import { mapStrings, mapText, type Write } from '../../redaction/map-json.ts'
 import { type GuardedTexts, openTexts } from '../../redaction/text-guard.ts'
 import type { Exchange } from '../exchange.ts'
 import type { NodeMetrics } from '../metrics.ts'
 import { Refusal } from '../refusal.ts'
-import { type Beside, besideOf, mapBeside, withParameters } from './beside.ts'
 import type { InferRequest } from './infer-request.ts'
 
 /** A request as the model may have it, and what its answer goes through; `texts` is undefined where the model's answers may say anything. */
 export interface GuardedInference {
   readonly asked: OipRequest
   /** In the model's order. */
-  readonly inputs: readonly Tensor[]
+  readonly inputs: OipRequest['inputs']
   readonly texts: GuardedTexts | undefined
   /** Undefined where a server may be sent the bytes that came. */
   readonly write: (() => RawInference) | undefined
@@ -44,43 +43,56 @@ export function guardInference(
 
 function rewritten(request: InferRequest, texts: GuardedTexts, maxInputBytes: number): GuardedInference {
   const { asked, inputs, binary } = request
-  const beside = besideOf(request.raw)
-  checkSize(asked.inputs, beside, maxInputBytes)
-  const read = new Map(asked.inputs.map((input, index) => [input.name, textsIn(input, `inputs[${index}]`)]))
+  checkSize(asked, maxInputBytes)
+  const read = asked.inputs.map((input, index) => textsIn(input, `inputs[${index}]`))
   // All of it, before any of it is changed.
-  mapBeside(beside, (text) => inspected(texts, 'parameters', text))
-  asked.inputs.forEach(({ name }, index) => {
-    for (const text of read.get(name) ?? []) mapText(text, (part) => inspected(texts, `inputs[${index}]`, part))
+  mapBeside(asked, (text) => inspected(texts, 'parameters', text))
+  read.forEach((values, index) => {
+    for (const text of values ?? []) mapText(text, (part) => inspected(texts, `inputs[${index}]`, part))
   })
-  const said = mapBeside(beside, (text) => texts.input(text))
-  const guarded = new Map(asked.inputs.map((input) => [input.name, changed(input, read.get(input.name), texts)]))
-  const inOrder = (tensors: readonly Tensor[]) => tensors.map((input) => guarded.get(input.name) ?? input)
-  if (said === beside && inOrder(inputs).every((input, i) => input === inputs[i])) return { asked, inputs, texts, write: undefined }
-  const anew = { ...describedBy(said, asked), inputs: inOrder(asked.inputs) }
-  const write = () =>
-    withParameters(
-      encodeRequest(anew, (name) => binary.includes(name)),
-      said.inputs,
-    )
-  return { asked: anew, inputs: inOrder(inputs), texts, write }
+  const said = mapBeside(asked, (text) => texts.input(text))
+  const written = said.inputs.map((input, index) => changed(input, read[index], texts))
+  if (said === asked && written.every((input, index) => input === asked.inputs[index])) return { asked, inputs, texts, write: undefined }
+  const anew = { ...said, inputs: written }
+  const byName = new Map(written.map((input) => [input.name, input]))
+  const inOrder = inputs.map((input) => byName.get(input.name) ?? input)
+  return { asked: anew, inputs: inOrder, texts, write: () => encodeRequest(anew, (name) => binary.includes(name)) }
 }
 
-function describedBy({ request: { id, parameters } }: Beside, asked: OipRequest): OipRequest {
-  const named = typeof id === 'string' ? id : null
-  return { ...asked, id: named, parameters: isParameters(parameters) ? parameters : {} }
+/**
+ * Every text that a request says beside its tensors, rewritten: servers read some of it, and may keep all of it. Names of tensors
+ * refer to the model's, and numbers stay, since those of a sequence tell requests apart.
+ *
+ * @returns the same request where nothing changes
+ */
+function mapBeside(asked: OipRequest, write: Write): OipRequest {
+  const { id, modelName, modelVersion } = asked
+  const named = {
+    id: id === null ? null : write(id),
+    ...(modelName === undefined ? {} : { modelName: write(modelName) }),
+    ...(modelVersion === undefined ? {} : { modelVersion: write(modelVersion) }),
+  }
+  const parameters = mapStrings(asked.parameters, write)
+  const inputs = asked.inputs.map((input) => mapParameters(input, write))
+  const outputs = asked.outputs.map((output) => mapParameters(output, write))
+  const sameNames = named.id === id && named.modelName === modelName && named.modelVersion === modelVersion
+  const sameTensors = inputs.every((input, i) => input === asked.inputs[i]) && outputs.every((output, i) => output === asked.outputs[i])
+  return sameNames && sameTensors && parameters === asked.parameters ? asked : { ...asked, ...named, parameters, inputs, outputs }
 }
 
-function isParameters(value: unknown): value is OipRequest['parameters'] {
-  return typeof value === 'object' && value !== null
+function mapParameters<T extends { readonly parameters?: Parameters }>(described: T, write: Write): T {
+  if (described.parameters === undefined) return described
+  const parameters = mapStrings(described.parameters, write)
+  return parameters === described.parameters ? described : { ...described, parameters }
 }
 
-function checkSize(inputs: readonly Tensor[], beside: Beside, maxInputBytes: number): void {
+function checkSize(asked: OipRequest, maxInputBytes: number): void {
   let bytes = 0
-  mapBeside(beside, (text) => {
+  mapBeside(asked, (text) => {
     bytes += lengthBytes + text.length
     return text
   })
-  for (const { data } of inputs) if (!ArrayBuffer.isView(data)) for (const { length } of data) bytes += lengthBytes + length
+  for (const { data } of asked.inputs) if (!ArrayBuffer.isView(data)) for (const { length } of data) bytes += lengthBytes + length
   if (bytes > maxInputBytes) throw new Refusal('INPUT_INVALID', `inputs: more text than this model takes, ${maxInputBytes} bytes`)
 }
 
@@ -109,7 +121,7 @@ function inspected(texts: GuardedTexts, where: string, text: string): string {
 }
 
 /** The same tensor where no text of it changes. */
-function changed(tensor: Tensor, read: readonly string[] | undefined, texts: GuardedTexts): Tensor {
+function changed<T extends Tensor>(tensor: T, read: readonly string[] | undefined, texts: GuardedTexts): T {
   const { data } = tensor
   if (read === undefined || ArrayBuffer.isView(data)) return tensor
   const written = read.map((text) => mapText(text, (part) => texts.input(part)))

@@ -1,7 +1,7 @@
-import { decodeRequest, type OipRequest } from '../../oip/codec.ts'
+import { decodeRequest, type OipRequest, type RequestInput } from '../../oip/codec.ts'
 import type { CodecLimits, TensorHeader } from '../../oip/envelope.ts'
 import { OipError } from '../../oip/errors.ts'
-import type { ModelInfo, RawInference, Tensor, TensorSpec } from '../../port.ts'
+import type { ModelInfo, RawInference, TensorSpec } from '../../port.ts'
 import type { NodeLimits } from '../options.ts'
 import { Refusal } from '../refusal.ts'
 
@@ -12,7 +12,7 @@ export interface InferRequest {
   readonly raw: RawInference
   readonly asked: OipRequest
   /** In the model's order. */
-  readonly inputs: readonly Tensor[]
+  readonly inputs: readonly RequestInput[]
   /** Names of those that came in binary data. */
   readonly binary: readonly string[]
   readonly items: number
@@ -88,7 +88,7 @@ function itemsOf(headers: readonly TensorHeader[], specs: readonly (TensorSpec |
   return items ?? 1
 }
 
-function inOrder(inputs: readonly Tensor[], { inputs: specs }: ModelInfo): readonly Tensor[] {
+function inOrder(inputs: OipRequest['inputs'], { inputs: specs }: ModelInfo): OipRequest['inputs'] {
   if (specs.length <= 1) return inputs
   return specs.flatMap(({ name }) => inputs.find((input) => input.name === name) ?? [])
 }

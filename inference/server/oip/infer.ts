@@ -105,7 +105,7 @@ function questionOf(request: InferRequest, guarded: GuardedInference, model: Mod
   if (watching === undefined || outputs.some(({ name, classes }) => name === watching && classes === 0))
     return { inputs, outputs: names, raw: forwards ? (write?.() ?? raw) : raw, own: false }
   const all = names.includes(watching) ? names : [...names, watching]
-  const wanted = all.map((name) => ({ name, binary: true, classes: 0 }))
+  const wanted = all.map((name) => ({ ...asked.outputs.find((output) => output.name === name), name, binary: true, classes: 0 }))
   const forwarded = forwards ? encodeRequest({ ...asked, inputs, outputs: wanted }, () => true) : raw
   return { inputs, outputs: all, raw: forwarded, own: true }
 }

@@ -80,13 +80,17 @@ test('an answer is read as it was written, in JSON and in binary, whatever the d
 test('so is a request, wherever its bytes lie in memory', () => {
   fc.assert(
     fc.property(message, fc.nat({ max: 8 }), ([json, ...inputs], offset) => {
-      const outputs = [{ name: 'o', binary: true, classes: 3 }]
-      const request = { id: null, parameters: {}, inputs, outputs, binary: false }
+      const outputs = [{ name: 'o', binary: true, classes: 3, parameters: { note: 'n' } }]
+      const about = { id: null, modelName: 'm', parameters: {}, outputs, binary: false }
+      const request = {
+        ...about,
+        inputs: inputs.map((input, index) => (index === 0 ? { ...input, parameters: { content_type: 'np' } } : input)),
+      }
       const raw = encodeRequest(request, (name) => json[Number(name.slice(1))] === false)
       const moved = new Uint8Array(raw.body.length + offset)
       moved.set(raw.body, offset)
       const read = decodeRequest({ body: moved.subarray(offset), jsonBytes: raw.jsonBytes }, limits)
-      assert.deepEqual({ ...read, inputs: read.inputs.map(plain) }, { ...request, inputs: inputs.map(plain) })
+      assert.deepEqual({ ...read, inputs: read.inputs.map(plain) }, { ...request, inputs: request.inputs.map(plain) })
     }),
     run,
   )
@@ -141,6 +145,12 @@ const refusals: readonly (readonly [string, OipErrorCode, RegExp, Uint8Array?])[
   ['null', 'FIELD_INVALID', /^body/],
   ['{}', 'FIELD_INVALID', /^inputs/],
   [JSON.stringify({ inputs: [tensor], secret_field: 1 }), 'FIELD_INVALID', /^body: id, parameters, inputs and outputs, and nothing else$/],
+  [of({ ...tensor, secret: 1 }), 'FIELD_INVALID', /^inputs.0: name, shape, datatype, parameters and data, and nothing else$/],
+  [
+    JSON.stringify({ inputs: [tensor], outputs: [{ name: 'o', secret: 1 }] }),
+    'FIELD_INVALID',
+    /^outputs.0: name and parameters, and nothing else$/,
+  ],
   [of(...Array.from({ length: 5 }, () => tensor)), 'TOO_LARGE', /^inputs: at most 4$/],
   [of({ ...tensor, shape: [-1] }), 'FIELD_INVALID', /^inputs\.0\.shape\.0/],
   [of({ ...tensor, shape: [1.5] }), 'FIELD_INVALID', /shape/],

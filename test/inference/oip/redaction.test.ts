@@ -62,15 +62,13 @@ test('what stands beside the tensors is looked at, and what servers read of it s
   const fixture = await open(context, { redaction: { input: 'mask' } })
   const outputs = [{ name: 'answer', parameters: { binary_data: false, note: 'bob@example.org' } }]
   const parameters = { user: 'ann@example.org', sequence_id: 4155552671, priority: 1 }
-  const inputs = [
-    limitInput,
-    textInput(['x'], { parameters: { content_type: 'str', hint: 'for ann@example.org' }, origin: 'ann@example.org' }),
-  ]
-  const reply = await fixture.send(json({ id: 'ann@example.org', model_name: 'tiny', parameters, inputs, outputs }))
+  const inputs = [limitInput, textInput(['x'], { parameters: { content_type: 'str', hint: 'for ann@example.org' } })]
+  const reply = await fixture.send(json({ id: 'ann@example.org', model_name: 'of ann@example.org', parameters, inputs, outputs }))
   assert.deepEqual(JSON.parse(fixture.asked().raw.body.toString()), {
     id: '[EMAIL]',
+    model_name: 'of [EMAIL]',
     parameters: { user: '[EMAIL]', sequence_id: 4155552671, priority: 1 },
-    outputs: [{ name: 'answer', parameters: { binary_data: false } }],
+    outputs: [{ name: 'answer', parameters: { binary_data: false, note: '[EMAIL]' } }],
     inputs: [
       { name: 'limit', datatype: 'INT64', shape: [1, 1], data: [5] },
       { name: 'text', datatype: 'BYTES', shape: [1, 1], data: ['x'], parameters: { content_type: 'str', hint: 'for [EMAIL]' } },

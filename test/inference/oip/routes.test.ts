@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { configurations, ModelConfiguration } from '../../../inference/configuration.ts'
 import { InferenceError } from '../../../inference/errors.ts'
-import { decodeAnswer, decodeRequest, encodeAnswer, encodeRequest } from '../../../inference/oip/codec.ts'
+import {
+  decodeAnswer,
+  decodeRequest,
+  encodeAnswer,
+  encodeRequest,
+  type OipRequest,
+  type WantedOutput,
+} from '../../../inference/oip/codec.ts'
 import type { InferCall, Inference, ModelInfo, ModelStatistics, Tensor, TensorRuntime } from '../../../inference/port.ts'
 import { type Fixture, fingerprinterBy, openFixture, tinyFingerprint } from '../node-fixture.ts'
 
@@ -112,13 +119,13 @@ const left: Tensor = { name: 'left', datatype: 'FP32', shape: [2, 1], data: Floa
 const words: Tensor = { name: 'words', datatype: 'BYTES', shape: [2, 1], data: [Buffer.from('ab'), Buffer.from('ü')] }
 
 interface Asked {
-  readonly inputs?: readonly Tensor[]
-  readonly outputs?: readonly { readonly name: string; readonly classes?: number; readonly binary?: boolean }[]
+  readonly inputs?: OipRequest['inputs']
+  readonly outputs?: readonly (Pick<WantedOutput, 'name' | 'parameters'> & Partial<WantedOutput>)[]
   readonly binary?: boolean
 }
 
 async function infer({ inputs = [words, left], outputs = [], binary = false }: Asked = {}) {
-  const wanted = outputs.map(({ name, classes = 0, binary = false }) => ({ name, classes, binary }))
+  const wanted = outputs.map((output) => ({ classes: 0, binary: false, ...output }))
   const raw = encodeRequest({ id: 'q', parameters: {}, inputs, outputs: wanted, binary }, ({ length }) => length === 4)
   const headers: Record<string, string> = { ...alice, 'content-type': 'application/octet-stream' }
   if (raw.jsonBytes !== null) headers['inference-header-content-length'] = String(raw.jsonBytes)
@@ -246,6 +253,22 @@ test('texts are masked for whoever runs the model, watched or not, and what is w
       if (!(upstream && watched)) await fixture.close()
     }
   }
+})
+
+test('a watched model elsewhere is told what its inputs and outputs say beside their data', async () => {
+  await open({ upstream: true, watched: true })
+  const inputs = [{ ...words, parameters: { content_type: 'str' } }, left]
+  await infer({ inputs, outputs: [{ name: 'scores', parameters: { note: 'n' } }] })
+  const { raw } = runtime.calls.at(-1) ?? assert.fail('it was not asked')
+  const asked = decodeRequest(raw, { maxTensors: 8, maxBytes: 65_536 })
+  assert.deepEqual(asked.inputs.map(({ name, parameters }) => [name, parameters]).sort(), [
+    ['left', undefined],
+    ['words', { content_type: 'str' }],
+  ])
+  assert.deepEqual(asked.outputs, [
+    { name: 'scores', binary: true, classes: 0, parameters: { note: 'n' } },
+    { name: 'probabilities', binary: true, classes: 0 },
+  ])
 })
 
 test('inputs of bytes leave fingerprints as floats do', async () => {
