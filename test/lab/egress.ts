@@ -1,22 +1,20 @@
-// Measures egress-anomaly on generated workloads and, with --data, on recorded captures.
-//   node test/lab/egress.ts [--data PATH] [--split development|held-back] [--workloads N] [--days N] [--json]
-import { parseArgs } from 'node:util'
 import { egressAnomaly } from '../../detectors/egress-anomaly/egress-anomaly.ts'
 import { beacons, type EgressAttack, throughKnown, uploads } from '../attacks/egress-exfiltration.ts'
 import { seeded } from '../attacks/random.ts'
 import { drawTraits, type TimedFlow, workloadFlows } from '../benign/egress-workload.ts'
 import { captures } from './egress-captures.ts'
+import { labOptions } from './options.ts'
 import { eventOf, inMemory } from './stream.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    data: { type: 'string' },
-    split: { type: 'string', default: 'held-back' },
-    workloads: { type: 'string', default: '40' },
-    days: { type: 'string', default: '3' },
-    runs: { type: 'string', default: '40' },
-    json: { type: 'boolean', default: false },
-  },
+const about = 'Measures egress-anomaly on generated workloads and, with --data, on recorded captures.'
+
+const options = labOptions(about, {
+  data: { type: 'string' },
+  split: { type: 'string', default: 'held-back' },
+  workloads: { type: 'string', default: '40' },
+  days: { type: 'string', default: '3' },
+  runs: { type: 'string', default: '40' },
+  json: { type: 'boolean', default: false },
 })
 const firstSeed = options.split === 'development' ? 1 : 2_000_001
 const start = Date.UTC(2026, 0, 5)

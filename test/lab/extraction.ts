@@ -1,7 +1,3 @@
-// Measures extraction-sweep: attacks against the digits model, its fingerprints, the detector; ordinary accounts of
-// every length; and the clients that near-duplicate-probing must leave alone.
-//   node test/lab/extraction.ts [--split development|held-back] [--runs N] [--clients N] [--only NAME] [--data PATH] [--json]
-import { parseArgs } from 'node:util'
 import { extractionSweep } from '../../detectors/extraction-sweep/extraction-sweep.ts'
 import { loadMnist, pixels } from '../../inference/datasets/mnist.ts'
 import type { Fingerprint } from '../../inference/port.ts'
@@ -9,20 +5,22 @@ import { type ExtractionAttack, extractionAttacks } from '../attacks/extraction-
 import { type Random, seeded } from '../attacks/random.ts'
 import { benignKinds } from '../benign/clients.ts'
 import { observation } from '../contracts/observations.ts'
+import { labOptions } from './options.ts'
 import { inMemory } from './stream.ts'
 import { openVictim } from './victim.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    // Recordings hold no extraction; taken so that every lab script is called alike.
-    data: { type: 'string' },
-    split: { type: 'string', default: 'held-back' },
-    runs: { type: 'string', default: '20' },
-    /** Of each odd kind. */
-    clients: { type: 'string', default: '100' },
-    only: { type: 'string', default: '' },
-    json: { type: 'boolean', default: false },
-  },
+const about = `Measures extraction-sweep: attacks against the digits model, its fingerprints, the detector; ordinary accounts of every length; and the
+clients that near-duplicate-probing must leave alone.`
+
+const options = labOptions(about, {
+  // Recordings hold no extraction; taken so that every lab script is called alike.
+  data: { type: 'string' },
+  split: { type: 'string', default: 'held-back' },
+  runs: { type: 'string', default: '20' },
+  /** Of each odd kind. */
+  clients: { type: 'string', default: '100' },
+  only: { type: 'string', default: '' },
+  json: { type: 'boolean', default: false },
 })
 const heldBack = options.split !== 'development'
 const firstSeed = heldBack ? 4_000_001 : 1

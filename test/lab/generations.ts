@@ -1,22 +1,20 @@
-// Measures generation-abuse on made-up clients: attacks until they are acted on, and honest ones that must be left alone.
-//   node test/lab/generations.ts [--split development|held-back] [--runs N] [--clients N] [--only NAME] [--json]
-import { parseArgs } from 'node:util'
 import { generationAbuse } from '../../detectors/generation-abuse/generation-abuse.ts'
 import { seeded } from '../attacks/random.ts'
 import { attacks } from './generations-attacks.ts'
 import { benign } from './generations-benign.ts'
 import { eventsOf, type Story } from './generations-events.ts'
+import { labOptions } from './options.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    // Nothing is recorded of generations; taken so that every lab script is called alike.
-    data: { type: 'string' },
-    split: { type: 'string', default: 'development' },
-    runs: { type: 'string', default: '100' },
-    clients: { type: 'string', default: '100' },
-    only: { type: 'string', default: '' },
-    json: { type: 'boolean', default: false },
-  },
+const about = 'Measures generation-abuse on made-up clients: attacks until they are acted on, and honest ones that must be left alone.'
+
+const options = labOptions(about, {
+  // Nothing is recorded of generations; taken so that every lab script is called alike.
+  data: { type: 'string' },
+  split: { type: 'string', default: 'development' },
+  runs: { type: 'string', default: '100' },
+  clients: { type: 'string', default: '100' },
+  only: { type: 'string', default: '' },
+  json: { type: 'boolean', default: false },
 })
 const firstSeed = options.split === 'held-back' ? 7_000_001 : 1
 const logic = generationAbuse.start(generationAbuse.params.parse({}))

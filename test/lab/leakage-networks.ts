@@ -1,6 +1,3 @@
-// Holds the students of test/lab/leakage.ts against a convolutional network that is trained on the same labels of ordinary digits, with shifts.
-//   node test/lab/leakage-networks.ts [--seed 1] [--json]
-import { parseArgs } from 'node:util'
 import { pixels } from '../../inference/datasets/mnist.ts'
 import { accuracy, fit } from '../../inference/training/fit.ts'
 import { registerGradients } from '../../inference/training/gradients.ts'
@@ -8,8 +5,12 @@ import { buildNetwork } from '../../inference/training/network.ts'
 import { seeded } from '../attacks/random.ts'
 import { readyBackend } from './leakage-recording.ts'
 import { openMark, stacked } from './leakage-victims.ts'
+import { labOptions } from './options.ts'
 
-const { values: options } = parseArgs({ options: { seed: { type: 'string', default: '1' }, json: { type: 'boolean', default: false } } })
+const about =
+  'Holds the students of test/lab/leakage.ts against a convolutional network that is trained on the same labels of ordinary digits, with shifts.'
+
+const options = labOptions(about, { seed: { type: 'string', default: '1' }, json: { type: 'boolean', default: false } })
 const seed = Number(options.seed)
 
 await readyBackend()

@@ -1,32 +1,29 @@
-// Measures model-leakage: thieves rob five models, students are trained on what they were told, and what the detector
-// estimates is held against what the students reach. Fits the estimate's coefficients on the way.
-//   node test/lab/leakage.ts [--split development|held-back] [--cache PATH] [--marks digits,turned] [--seeds 1] [--attacks crops,letters] [--most 800] [--recorded] [--write] [--json]
-// Recordings are kept under --cache, some 10 CPU-seconds each to make; with --recorded nothing new is played. --write fits on the development split and
-// writes detectors/model-leakage/coefficients.ts; without it the coefficients that are there are measured.
 import { writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { coefficients, errors } from '../../detectors/model-leakage/coefficients.ts'
 import { estimate, type Kind, kindOf } from '../../detectors/model-leakage/estimate.ts'
 import { type Case, type Coefficients, casesOf, fit, predicted, unseen } from './leakage-fit.ts'
 import { forms, readyBackend, record, recorded, thieves } from './leakage-recording.ts'
 import { type Mark, type MarkName, markNames, openMark } from './leakage-victims.ts'
+import { labOptions } from './options.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    // Recordings of others hold no extraction; taken so that every lab script is called alike.
-    data: { type: 'string' },
-    split: { type: 'string', default: 'development' },
-    cache: { type: 'string', default: `${tmpdir()}/leakage` },
-    marks: { type: 'string', default: markNames.join(',') },
-    seeds: { type: 'string', default: '1' },
-    attacks: { type: 'string', default: '' },
-    most: { type: 'string', default: '4000' },
-    recorded: { type: 'boolean', default: false },
-    write: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  },
+const about = `Measures model-leakage: thieves rob five models, students are trained on what they were told, and what the detector estimates is held
+against what the students reach. Recordings are kept under --cache, some 10 CPU-seconds each to make; with --recorded nothing new is
+played. --write fits on the development split and writes detectors/model-leakage/coefficients.ts; without it those are measured.`
+
+const options = labOptions(about, {
+  // Recordings of others hold no extraction; taken so that every lab script is called alike.
+  data: { type: 'string' },
+  split: { type: 'string', default: 'development' },
+  cache: { type: 'string', default: `${tmpdir()}/leakage` },
+  marks: { type: 'string', default: markNames.join(',') },
+  seeds: { type: 'string', default: '1' },
+  attacks: { type: 'string', default: '' },
+  most: { type: 'string', default: '4000' },
+  recorded: { type: 'boolean', default: false },
+  write: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
 })
 const heldBack = options.split === 'held-back'
 if (heldBack && options.write) throw new Error('coefficients are fitted on the development split')

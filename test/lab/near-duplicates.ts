@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util'
 import type { FindingDraft } from '../../detectors/contract.ts'
 import { loadMnist, type Mnist, pixels } from '../../inference/datasets/mnist.ts'
 import type { Oracle } from '../attacks/oracle.ts'
@@ -6,30 +5,27 @@ import { type Random, seeded } from '../attacks/random.ts'
 import { benignKinds } from '../benign/clients.ts'
 import { noisy } from '../benign/image.ts'
 import { Driver } from './driver.ts'
+import { labOptions } from './options.ts'
 import { searchSuites } from './random-search.ts'
 import { type AttackSuite, attackSuites } from './suites.ts'
 import { unpairedSuites } from './unpaired-searches.ts'
 import { openVictim, type Victim } from './victim.ts'
 
-// `node test/lab/near-duplicates.ts [--split held-back] [--seeds 20] [--clients 50] [--budget 300] [--accounts 10]
-// [--mix 5] [--noise 0.02] [--only name] [--json]`: attacks and ordinary clients against model, fingerprinter
-// and detector in memory. Development uses the first half of the test images, `held-back` the second.
+const about = `Measures near-duplicate-probing: attacks and ordinary clients against model, fingerprinter and detector in memory. Development uses the
+first half of the test images, held-back the second.`
 
-const { values: options } = parseArgs({
-  options: {
-    split: { type: 'string', default: 'development' },
-    seeds: { type: 'string', default: '20' },
-    clients: { type: 'string', default: '50' },
-    budget: { type: 'string', default: '300' },
-    accounts: { type: 'string', default: '1' },
-    mix: { type: 'string', default: '0' },
-    noise: { type: 'string', default: '0' },
-    only: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    benign: { type: 'boolean', default: true },
-    attacks: { type: 'boolean', default: true },
-  },
-  allowNegative: true,
+const options = labOptions(about, {
+  split: { type: 'string', default: 'development' },
+  seeds: { type: 'string', default: '20' },
+  clients: { type: 'string', default: '50' },
+  budget: { type: 'string', default: '300' },
+  accounts: { type: 'string', default: '1' },
+  mix: { type: 'string', default: '0' },
+  noise: { type: 'string', default: '0' },
+  only: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  benign: { type: 'boolean', default: true },
+  attacks: { type: 'boolean', default: true },
 })
 const number = (name: 'seeds' | 'clients' | 'budget' | 'accounts' | 'mix' | 'noise') => Number(options[name])
 const held = options.split === 'held-back'

@@ -1,7 +1,3 @@
-// Measures what a reference profile is worth that was learned from traffic a share of which was an attack from the start: queries
-// until each detector speaks, and ordinary accounts that it speaks of, with the profile of clean and of mixed inputs.
-//   node test/lab/poison.ts [--split development|held-back] [--runs N] [--accounts N] [--share S] [--suspect S] [--only NAME]
-import { parseArgs } from 'node:util'
 import { extractionSweep } from '../../detectors/extraction-sweep/extraction-sweep.ts'
 import { loadMnist, type Mnist, pixels, splitTraining } from '../../inference/datasets/mnist.ts'
 import { buildProfile, samplesOf } from '../../inference/fingerprint/build-profile.ts'
@@ -14,18 +10,20 @@ import { type Random, seeded } from '../attacks/random.ts'
 import { squareAttack } from '../attacks/square.ts'
 import { observation } from '../contracts/observations.ts'
 import { Driver } from './driver.ts'
+import { labOptions } from './options.ts'
 import { inMemory } from './stream.ts'
 import { openVictim } from './victim.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    split: { type: 'string', default: 'development' },
-    runs: { type: 'string', default: '10' },
-    accounts: { type: 'string', default: '300' },
-    share: { type: 'string', default: '0.1' },
-    suspect: { type: 'string', default: '0.1' },
-    only: { type: 'string', default: '' },
-  },
+const about = `Measures what a reference profile is worth that was learned from traffic a share of which was an attack from the start: queries until each
+detector speaks, and ordinary accounts that it speaks of, with the profile of clean and of mixed inputs.`
+
+const options = labOptions(about, {
+  split: { type: 'string', default: 'development' },
+  runs: { type: 'string', default: '10' },
+  accounts: { type: 'string', default: '300' },
+  share: { type: 'string', default: '0.1' },
+  suspect: { type: 'string', default: '0.1' },
+  only: { type: 'string', default: '' },
 })
 const heldBack = options.split === 'held-back'
 const firstSeed = heldBack ? 4_700_001 : 1

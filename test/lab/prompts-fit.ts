@@ -1,14 +1,10 @@
-// Fits the weights of prompt-search's search pattern, and says what whole families left out do to them.
-//   node test/lab/prompts-fit.ts [--data PATH] [--runs N] [--seed N] [--steps N] [--folds N] [--held-back] [--write]
-// With --write it writes detectors/prompt-search/weights.ts. The fit reads the development half of the texts alone; with --held-back
-// what was left out of it is measured on 24 jobs of the other half.
 import { writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { featureNames, readFeatures } from '../../detectors/prompt-search/features.ts'
 import { linkPrompt } from '../../detectors/prompt-search/link.ts'
 import { promptSearch } from '../../detectors/prompt-search/prompt-search.ts'
 import { Sketch } from '../../detectors/prompt-search/sketch.ts'
 import { seeded } from '../attacks/random.ts'
+import { labOptions } from './options.ts'
 import { attackJobs } from './prompts-attacks.ts'
 import { benignJobs } from './prompts-benign.ts'
 import { jobEvents } from './prompts-events.ts'
@@ -16,16 +12,18 @@ import type { Job } from './prompts-jobs.ts'
 import { detectedAt, fitWeights, type Path, peakOf, type Sequence } from './prompts-sequences.ts'
 import { readTexts } from './prompts-texts.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    data: { type: 'string', default: '../shared/data' },
-    runs: { type: 'string', default: '30' },
-    seed: { type: 'string', default: '500000' },
-    steps: { type: 'string', default: '4000' },
-    folds: { type: 'string', default: '99' },
-    'held-back': { type: 'boolean', default: false },
-    write: { type: 'boolean', default: false },
-  },
+const about = `Fits the weights of prompt-search's search pattern, and says what whole families left out do to them. With --write it writes
+detectors/prompt-search/weights.ts. The fit reads the development half of the texts alone; with --held-back what was left out of it is
+measured on 24 jobs of the other half.`
+
+const options = labOptions(about, {
+  data: { type: 'string', default: '../shared/data' },
+  runs: { type: 'string', default: '30' },
+  seed: { type: 'string', default: '500000' },
+  steps: { type: 'string', default: '4000' },
+  folds: { type: 'string', default: '99' },
+  'held-back': { type: 'boolean', default: false },
+  write: { type: 'boolean', default: false },
 })
 const halves = [readTexts(options.data, 0), readTexts(options.data, 1)] as const
 const logic = promptSearch.start(promptSearch.params.parse({}))

@@ -1,8 +1,6 @@
-// Measures prompt-search: attack and honest jobs through the prompts' fingerprint and the detector, among ordinary prompts.
-//   node test/lab/prompts.ts [--split development|held-back] [--data PATH] [--runs N] [--seed N] [--accounts N] [--cold] [--only NAME] [--json]
-import { parseArgs } from 'node:util'
 import { promptSearch } from '../../detectors/prompt-search/prompt-search.ts'
 import { type Random, seeded } from '../attacks/random.ts'
+import { labOptions } from './options.ts'
 import { attackJobs } from './prompts-attacks.ts'
 import { benignJobs } from './prompts-benign.ts'
 import { jobEvents } from './prompts-events.ts'
@@ -11,17 +9,17 @@ import { readTexts } from './prompts-texts.ts'
 import { unseenJobs } from './prompts-unseen.ts'
 import { inMemory } from './stream.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    data: { type: 'string', default: '../shared/data' },
-    split: { type: 'string', default: 'development' },
-    runs: { type: 'string', default: '10' },
-    accounts: { type: 'string', default: '1' },
-    seed: { type: 'string', default: '1' },
-    only: { type: 'string', default: '' },
-    cold: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  },
+const about = "Measures prompt-search: attack and honest jobs through the prompts' fingerprint and the detector, among ordinary prompts."
+
+const options = labOptions(about, {
+  data: { type: 'string', default: '../shared/data' },
+  split: { type: 'string', default: 'development' },
+  runs: { type: 'string', default: '10' },
+  accounts: { type: 'string', default: '1' },
+  seed: { type: 'string', default: '1' },
+  only: { type: 'string', default: '' },
+  cold: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
 })
 const heldBack = options.split === 'held-back'
 const texts = readTexts(options.data, heldBack ? 1 : 0)

@@ -1,25 +1,23 @@
-// Measures extraction-ring: attacks split over many accounts among ordinary ones; and honest populations of every kind.
-//   node test/lab/ring.ts [--split development|held-back] [--runs N] [--only NAME] [--recordings FOLDER] [--clients N] [--json]
-import { parseArgs } from 'node:util'
 import { extractionRing } from '../../detectors/extraction-ring/extraction-ring.ts'
 import type { Fingerprint } from '../../inference/port.ts'
 import type { DataOf } from '../../schemas/index.ts'
 import { type Random, seeded } from '../attacks/random.ts'
 import { benignKinds } from '../benign/clients.ts'
 import { observation } from '../contracts/observations.ts'
+import { labOptions } from './options.ts'
 import { openRecordings } from './ring-recordings.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    // Recordings of others hold no extraction; taken so that every lab script is called alike.
-    data: { type: 'string' },
-    split: { type: 'string', default: 'held-back' },
-    runs: { type: 'string', default: '5' },
-    only: { type: 'string', default: '' },
-    clients: { type: 'string', default: '8' },
-    recordings: { type: 'string', default: '/tmp/cordon-ring' },
-    json: { type: 'boolean', default: false },
-  },
+const about = 'Measures extraction-ring: attacks split over many accounts among ordinary ones; and honest populations of every kind.'
+
+const options = labOptions(about, {
+  // Recordings of others hold no extraction; taken so that every lab script is called alike.
+  data: { type: 'string' },
+  split: { type: 'string', default: 'held-back' },
+  runs: { type: 'string', default: '5' },
+  only: { type: 'string', default: '' },
+  clients: { type: 'string', default: '8' },
+  recordings: { type: 'string', default: '/tmp/cordon-ring' },
+  json: { type: 'boolean', default: false },
 })
 const heldBack = options.split !== 'development'
 const firstSeed = heldBack ? 7_000_001 : 1

@@ -1,23 +1,21 @@
-// Measures the fingerprint's distances: how far from the true L2 distance, and whether what is near shares a band, for changes of
-// one input and for different inputs, on handwriting and on wide images.
-//   node test/lab/similarity.ts [--inputs N] [--wide N] [--seed N] [--json]
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { readSketch, sketchDistance } from '../../detectors/statistics/sketch.ts'
 import { loadMnist, pixels } from '../../inference/datasets/mnist.ts'
 import { openFingerprinter } from '../../inference/fingerprint/fingerprint.ts'
 import type { Fingerprint } from '../../inference/port.ts'
 import { type Random, seeded } from '../attacks/random.ts'
 import { wideImage, wideProfile } from '../inference/wide-images.ts'
+import { labOptions } from './options.ts'
 
-const { values: options } = parseArgs({
-  options: {
-    inputs: { type: 'string', default: '200' },
-    wide: { type: 'string', default: '20' },
-    seed: { type: 'string', default: '4800001' },
-    json: { type: 'boolean', default: false },
-  },
+const about = `Measures the fingerprint's distances: how far from the true L2 distance, and whether what is near shares a band, for changes of one input
+and for different inputs, on handwriting and on wide images.`
+
+const options = labOptions(about, {
+  inputs: { type: 'string', default: '200' },
+  wide: { type: 'string', default: '20' },
+  seed: { type: 'string', default: '4800001' },
+  json: { type: 'boolean', default: false },
 })
 
 /** `[side, side, channels]`, 0..1. */

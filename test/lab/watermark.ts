@@ -1,25 +1,20 @@
-import { parseArgs } from 'node:util'
 import { loadMnist, type Mnist, pixels } from '../../inference/datasets/mnist.ts'
 import { type Bearer, openMarker } from '../../inference/watermark/marker.ts'
 import { verifyWatermark } from '../../inference/watermark/verify.ts'
 import { openDigitsOracle } from '../attacks/digits-oracle.ts'
 import { Student } from '../attacks/extraction-student.ts'
 import { type Random, seeded } from '../attacks/random.ts'
+import { labOptions } from './options.ts'
 
-/**
- * How sure the owner can be of a copy made from marked answers, and of models made otherwise: p-values by answers stolen, form of
- * the answers, training, and what the thief does against it.
- *
- * `node test/lab/watermark.ts --answers 500,2000,5000 --seeds 5 --share 0.004`
- */
-const { values } = parseArgs({
-  options: {
-    answers: { type: 'string', default: '500,2000,5000' },
-    seeds: { type: 'string', default: '5' },
-    share: { type: 'string', default: '0.004' },
-    epochs: { type: 'string', default: '60' },
-    innocents: { type: 'string', default: '20' },
-  },
+const about = `Measures how sure the owner can be of a copy made from marked answers, and of models made otherwise: p-values by answers stolen, form of
+the answers, training, and what the thief does against it.`
+
+const values = labOptions(about, {
+  answers: { type: 'string', default: '500,2000,5000' },
+  seeds: { type: 'string', default: '5' },
+  share: { type: 'string', default: '0.004' },
+  epochs: { type: 'string', default: '60' },
+  innocents: { type: 'string', default: '20' },
 })
 const share = Number(values.share)
 const epochs = Number(values.epochs)
