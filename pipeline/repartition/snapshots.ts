@@ -1,3 +1,4 @@
+import { HostError } from '../host/errors.ts'
 import type { Hosting } from '../host/lane/appliers.ts'
 import { limitsOf } from '../host/limits.ts'
 import { createPartitionHost } from '../host/partition/partition.ts'
@@ -29,17 +30,13 @@ export class Snapshots {
     return SnapshotHead.parse(JSON.parse(line.split('\n')[0] ?? ''))
   }
 
-  /**
-   * The furthest one from when the topic had `partitions`; null where there is none.
-   *
-   * @throws HostError `SNAPSHOT_CORRUPT`
-   */
+  /** The furthest one from when the topic had `partitions`; null where there is none. One that is torn is passed over, as hosts do. */
   async usable(topic: string, partition: number, partitions: number): Promise<UsableSnapshot | null> {
     const { detectors, limits, format } = this.blank(topic, partition)
     const wanted = JSON.stringify([format, detectors, limits])
     for (const stored of await this.#log.find(topic, partition)) {
       if (stored.partitions !== partitions) continue
-      const head = SnapshotHead.safeParse(JSON.parse(await firstLine(stored)))
+      const head = SnapshotHead.safeParse(await firstLine(stored))
       if (head.success && JSON.stringify([head.data.format, head.data.detectors, head.data.limits]) === wanted)
         return { stored, head: head.data }
     }
@@ -47,7 +44,11 @@ export class Snapshots {
   }
 }
 
-async function firstLine(stored: StoredSnapshot): Promise<string> {
-  for await (const [line] of stored.lines()) if (line !== undefined) return line
-  return 'null'
+async function firstLine(stored: StoredSnapshot): Promise<unknown> {
+  try {
+    for await (const [line] of stored.lines()) if (line !== undefined) return JSON.parse(line)
+  } catch (error) {
+    if (!(error instanceof HostError) || error.code !== 'SNAPSHOT_CORRUPT') throw error
+  }
+  return null
 }

@@ -291,6 +291,21 @@ describe('repartition', () => {
     assert.deepEqual(told(site.findings()), await undisturbed(course))
   })
 
+  it('passes over states that are torn, and makes them again from the log', async () => {
+    const course = courseOf('requests', 11, { from: 2, to: 4, stop: 120, grow: 120, settled: 160 })
+    const site = new Site(course)
+    await site.write(course.stop)
+    await site.detect()
+    const snapshots = site.log.all('snapshots')
+    assert.ok(snapshots.length > 0)
+    for (const { value } of snapshots) if (value !== null) value[12] = (value[12] ?? 0) ^ 1
+    await site.repartition()
+    await site.write(course.events.length)
+    await site.tick(site.now + 86_400_000)
+    await site.detect()
+    assert.deepEqual(told(site.findings()), await undisturbed(course))
+  })
+
   it('states no gap that is none', async () => {
     for (const seed of [1, 2, 3, 4, 5, 6]) {
       const site = await disturbed(courseOf('requests', seed))
