@@ -9,12 +9,20 @@ export function roleCommand(command: Command, version: string, role: RoleName): 
   withConfigFlags(command, { inference: role === 'node', console: role === 'console' })
     .option('--json', 'print one line of JSON when ready')
     .action(async (flags: StartFlags & { json?: boolean }) => {
-      const { config } = loadConfig({ file: flags.config, environment: process.env, flags: configFlags(flags) })
+      const { config, file } = loadConfig({ file: flags.config, environment: process.env, flags: configFlags(flags) })
+      const json = flags.json === true
+      if (role === 'node' && config.inference.processes > 1) {
+        const { startNodes } = await import('../instance/nodes.ts')
+        const running = await startNodes(config, { file, json })
+        return stopOnSignal(() => running.stop())
+      }
       const { startRole } = await import('../instance/role.ts')
       const running = await startRole(role, config, version)
       const { instance, url } = running
       const words = `${role}  ${instance}${url === null ? '' : `  ${url}`}\nstop  Ctrl-C\n`
-      process.stdout.write(flags.json === true ? `${JSON.stringify({ ready: true, role, instance, url })}\n` : words)
-      await stopOnSignal(() => running.stop())
+      process.stdout.write(json ? `${JSON.stringify({ ready: true, role, instance, url })}\n` : words)
+      // Who began it among others waits for that.
+      process.send?.('ready')
+      return stopOnSignal(() => running.stop())
     })
 }

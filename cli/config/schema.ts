@@ -46,6 +46,14 @@ export const Config = z.strictObject({
         .boolean()
         .default(false)
         .describe('let other node processes of this machine listen on the same port (Linux); each has its own inference.node and dataDir'),
+      processes: z
+        .int()
+        .min(1)
+        .max(64)
+        .default(1)
+        .describe(
+          'node processes that `cordon node` runs side by side on the same port (Linux), to use so many cores for requests: each is a node of its own, <inference.node>-1 and so on, in a folder of its own under dataDir',
+        ),
       node: Name.default('node-1').describe("this node's name in events"),
       backend: z
         .enum(['auto', 'tensorflow-gpu', 'tensorflow', 'webgpu', 'wasm'])

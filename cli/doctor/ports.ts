@@ -13,7 +13,8 @@ export interface Listener {
 
 /** What `cordon start` listens on, and the metrics of single roles where they have a port. */
 export function listenersOf({ inference, console, metrics }: Config): Listener[] {
-  const { host, port, reusePort } = inference
+  const { host, port, processes } = inference
+  const reusePort = inference.reusePort || processes > 1
   return [
     { name: 'inference', host, port, reusePort, how: '--port or inference.port' },
     { name: 'console', host: console.host, port: console.port, how: '--console-port or console.port' },

@@ -130,7 +130,8 @@ export function ownName(config: Config): string {
   return config.instance ?? `${/^[\p{L}\p{N}]/u.test(host) ? host : `host-${host}`}-${process.pid}`.slice(0, 128)
 }
 
-function openLog(level: Config['log']['level']): Logger {
+/** To standard error, without secrets. */
+export function openLog(level: Config['log']['level']): Logger {
   const redact = {
     paths: [
       'key',

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ConsolePorts } from '../../console/port.ts'
 import type { Config } from '../config/schema.ts'
+import { CliError } from '../errors.ts'
 import { writeAtomically } from './atomic-file.ts'
 import { openBusOf, openContext, opening } from './context.ts'
 import { runConsole } from './roles/console.ts'
@@ -26,9 +27,11 @@ export interface RunningInstance {
 /**
  * Runs every role in this process.
  *
- * @throws CordonError of the part that could not start, after closing the others
+ * @throws CliError `CONFIG_INVALID` where several are wanted; CordonError of the part that could not start, after closing the others
  */
 export async function startInstance(config: Config, version: string): Promise<RunningInstance> {
+  if (config.inference.processes > 1)
+    throw new CliError('CONFIG_INVALID', 'inference.processes: `cordon start` is one process; `cordon node` runs several')
   return opening(config, async (log, closers) => {
     const { dataDir } = config
     const instance = config.instance ?? config.inference.node

@@ -12,6 +12,7 @@ import {
   load,
   openGenerator,
   openNode,
+  openNodeProcesses,
   openNodes,
   openProxy,
   openUpstream,
@@ -57,6 +58,8 @@ export interface AblationBench {
   readonly infer: Added
   /** The same with the embedded bus in the node's process. */
   readonly inferEmbedded: Pick<Added, 'throughputRatio' | 'cpuMicros'>
+  /** By node processes on one port: requests a second over those of one bare proxy, and by clients. The load and the upstream need cores too. */
+  readonly inferProcesses: Readonly<Record<number, Added['throughputRatio']>>
   readonly chat: Added
   readonly chatStreamed: Added
   readonly parts: Parts
@@ -99,6 +102,7 @@ export async function benchAblation(short: boolean): Promise<AblationBench> {
       cores: availableParallelism(),
       infer: { ...(await latencyOf(generator, [bare, proxy, node], infer, scale)), ...ratiosOf(measured, 'node') },
       inferEmbedded: ratiosOf(measured, 'embedded'),
+      inferProcesses: await processesOf(generator, proxy, bare.port, infer, scale),
       chat: await added(generator, [bare, proxy, node], false, scale),
       chatStreamed: await added(generator, [bare, proxy, node], true, scale),
       parts: await partsOf(generator, proxy, node, bare.port, scale),
@@ -106,6 +110,19 @@ export async function benchAblation(short: boolean): Promise<AblationBench> {
   } finally {
     await Promise.all([generator, ...sides.map(({ child }) => child)].map((child) => child.close()))
   }
+}
+
+async function processesOf(generator: Child, proxy: Side, upstream: number, kind: Comparison['kind'], scale: Scale) {
+  const found: Record<number, Added['throughputRatio']> = {}
+  for (let count = 2; count <= Math.max(2, availableParallelism() / 2); count *= 2) {
+    const [side, ...children] = await openNodeProcesses(upstream, count)
+    try {
+      found[count] = ratiosOf(await throughputOf(generator, [proxy, side], kind, scale), side.name).throughputRatio
+    } finally {
+      await Promise.all(children.map((child) => child.close()))
+    }
+  }
+  return found
 }
 
 async function added(generator: Child, [bare, proxy, node]: readonly [Side, Side, Side], stream: boolean, scale: Scale): Promise<Added> {

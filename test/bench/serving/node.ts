@@ -41,6 +41,8 @@ export interface NodeArgument {
   /** Whether every model of the repository is served here too. */
   readonly local: boolean
   readonly variants: readonly Variant[]
+  /** Where all of them listen, beside other processes; 0 picks a port for them to share. Left out, each has one of its own. */
+  readonly sharedPort?: number
 }
 
 export interface NodeReady {
@@ -141,7 +143,8 @@ async function openVariant({ name, without = [], bus: kind, tracing = false, fea
     limits: { maxInFlight: 4_096, maxConnections: 8_192 },
     ...(doors?.options ?? { authenticator: without.includes('keys') ? anybody : callersByKey(keys.registry, registry) }),
   })
-  const { port } = await node.start({ host: '127.0.0.1', port: 0 })
+  const { sharedPort } = argument
+  const { port } = await node.start({ host: '127.0.0.1', port: sharedPort ?? 0, reusePort: sharedPort !== undefined })
   // Who sends a bearer is known by that, and not by a certificate.
   const bearer = doors?.bearer ?? (doors?.secure === undefined ? key : undefined)
   const authorization = bearer === undefined ? undefined : `Bearer ${bearer}`

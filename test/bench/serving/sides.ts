@@ -64,6 +64,21 @@ export async function openNode(upstream: number, variant: Variant): Promise<Side
   return node
 }
 
+/**
+ * Node processes that share a port. What is asked of the child is told of the first alone; keys are off, since each would have its own.
+ *
+ * @returns one side, and the processes to be closed
+ */
+export async function openNodeProcesses(upstream: number, count: number): Promise<readonly [Side, ...Child[]]> {
+  const name = `processes-${count}`
+  const variants: readonly Variant[] = [{ name, without: ['keys'], bus: 'null' }]
+  const begin = (sharedPort: number) => openChild(new URL('node.ts', import.meta.url), { upstream, local: false, variants, sharedPort })
+  const first = await begin(0)
+  const side = sideOf(name, first)
+  const others = await Promise.all(Array.from({ length: count - 1 }, () => begin(side.port)))
+  return [side, first, ...others]
+}
+
 /** A node that serves every model of the repository, and what is behind it; it may be asked what a full collection leaves. */
 export async function openLocalNode(upstream: number): Promise<Side & { readonly languages: readonly string[] }> {
   const argument: NodeArgument = { upstream, local: true, variants: [{ name: 'node', bus: 'null' }] }
