@@ -150,7 +150,8 @@ const ofOutputs: ReadonlySet<string> = new Set(['binary_data', 'classification']
 
 /** The same object where nothing else was said of it. */
 function described<T extends object>(read: T, parameters: Parameters | null | undefined, known: ReadonlySet<string>): T & Described {
-  const said = Object.entries(parameters ?? {}).filter(([name]) => !known.has(name))
+  if (parameters == null) return read
+  const said = Object.entries(parameters).filter(([name]) => !known.has(name))
   return said.length === 0 ? read : { ...read, parameters: Object.fromEntries(said) }
 }
 
