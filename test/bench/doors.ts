@@ -34,12 +34,18 @@ interface Costs {
   /** Against the node that knows API keys alone: what the feature takes. 0 for that one. */
   readonly shareP50Ms: number
   readonly shareCpuMicros: number
+  /** Against the bare upstream behind the same TLS, with certificates on both sides: what is left when TLS was there before the node. */
+  readonly beyondTlsP50Ms: number
+  readonly beyondTlsP99Ms: number
 }
 
 interface Doors {
   /** Of the upstream itself, and what the least proxy there is adds: how busy the machine was. */
   readonly bareP50Ms: number
   readonly bareP99Ms: number
+  /** What TLS with certificates on both sides adds to the upstream, without anything between. */
+  readonly tlsAddedP50Ms: number
+  readonly tlsAddedP99Ms: number
   readonly proxyAddedP50Ms: number
   readonly proxyAddedP99Ms: number
   readonly proxyQuietP50Ms: number
@@ -76,8 +82,8 @@ export async function benchDoors(short: boolean): Promise<DoorsBench> {
 
 async function openedDoors(features: Readonly<Record<string, readonly Feature[]>>, comparison: Comparison): Promise<Doors> {
   const variants = Object.entries(features).map(([name, one]): Variant => ({ name, bus: 'null', features: one }))
-  const [generator, bare] = [await openGenerator(), await openUpstream()]
-  const children = [generator, bare.child]
+  const [generator, bare, bareTls] = [await openGenerator(), await openUpstream(), await openUpstream({ tls: true })]
+  const children = [generator, bare.child, bareTls.child]
   try {
     const proxy = await openProxy(bare.port)
     children.push(proxy.child)
@@ -88,10 +94,12 @@ async function openedDoors(features: Readonly<Record<string, readonly Feature[]>
       nodes.push(node)
       children.push(node.child)
     }
-    const found = await compare(generator, [bare, proxy, ...nodes], comparison)
+    const found = await compare(generator, [bare, bareTls, proxy, ...nodes], comparison)
     return {
       bareP50Ms: at(found, 'bare', 0.5, ({ p50Ms }) => p50Ms),
       bareP99Ms: at(found, 'bare', 0.5, ({ p99Ms }) => p99Ms),
+      tlsAddedP50Ms: paired(found, 'bare-tls', 'bare', ({ p50Ms }) => p50Ms),
+      tlsAddedP99Ms: paired(found, 'bare-tls', 'bare', ({ p99Ms }) => p99Ms),
       proxyAddedP50Ms: paired(found, 'proxy', 'bare', ({ p50Ms }) => p50Ms),
       proxyAddedP99Ms: paired(found, 'proxy', 'bare', ({ p99Ms }) => p99Ms),
       proxyQuietP50Ms: quietest(found, 'proxy', 'bare', ({ p50Ms }) => p50Ms),
@@ -119,6 +127,8 @@ function costsOf(found: Found, name: string, less: Less, share: number): Costs {
     cpuMicros: at(found, name, share, ({ cpuMicros }) => cpuMicros),
     shareP50Ms: less(found, name, 'keys', ({ p50Ms }) => p50Ms),
     shareCpuMicros: less(found, name, 'keys', ({ cpuMicros }) => cpuMicros),
+    beyondTlsP50Ms: less(found, name, 'bare-tls', ({ p50Ms }) => p50Ms),
+    beyondTlsP99Ms: less(found, name, 'bare-tls', ({ p99Ms }) => p99Ms),
   }
 }
 

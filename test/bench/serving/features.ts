@@ -26,9 +26,9 @@ import { policyRequests } from '../../../policy/context.ts'
 import { counted } from '../../../policy/counted.ts'
 import { defaultFolder, readPolicies } from '../../../policy/directory.ts'
 import { policySetOf } from '../../../policy/policy-set.ts'
-import { makeCertificate } from '../../access/x509.ts'
 import { chatModel } from './answers.ts'
 import type { Secure } from './connection.ts'
+import { makeWires } from './wires.ts'
 
 /** What of the node's doors is on, beyond API keys. */
 export type Feature = 'jwt' | 'tls' | 'policy' | 'limits' | 'audit' | 'redaction' | 'hardening'
@@ -107,15 +107,13 @@ async function openIssuer() {
 
 async function openWires(dir: string, log: Logger) {
   mkdirSync(dir, { recursive: true })
-  const authority = { ...makeCertificate({ commonName: 'authority' }), commonName: 'authority' }
-  const server = makeCertificate({ commonName: 'node', alternativeNames: ['IP:127.0.0.1'], by: authority })
+  const { authority, server, client } = makeWires()
   const files = { certFile: join(dir, 'cert.pem'), keyFile: join(dir, 'key.pem'), clientCaFile: join(dir, 'ca.pem') }
   writeFileSync(files.certFile, server.cert)
   writeFileSync(files.keyFile, server.key)
-  writeFileSync(files.clientCaFile, authority.cert)
+  writeFileSync(files.clientCaFile, authority)
   const tls = await openTls({ ...files, clientAuth: 'required', reloadMs: 600_000 }, log)
-  const secure: Secure = { ca: authority.cert, ...makeCertificate({ commonName: 'client', by: authority }) }
-  return { tls, secure }
+  return { tls, secure: client }
 }
 
 /** The default policies. */

@@ -4,6 +4,7 @@ import { type Child, openChild } from './child.ts'
 import type { Secure } from './connection.ts'
 import type { ClosedLoad, Kind, LoadResult } from './generator.ts'
 import type { NodeArgument, NodeReady, Variant } from './node.ts'
+import type { UpstreamArgument } from './upstream.ts'
 import type { Usage } from './usage.ts'
 
 /** One of the servers that are compared. */
@@ -41,9 +42,11 @@ export const warmEnough = (short: boolean) => (short ? 3_000 : 15_000)
 
 export const openGenerator = () => openChild(new URL('generator.ts', import.meta.url))
 
-export async function openUpstream(tokenMs = 0): Promise<Side> {
-  const child = await openChild(new URL('upstream.ts', import.meta.url), { tokenMs })
-  return { name: 'bare', child, headers: {}, port: portOf(child), warm: new Set() }
+export async function openUpstream({ tokenMs = 0, tls = false } = {}): Promise<Side> {
+  const argument: UpstreamArgument = { tokenMs, tls }
+  const child = await openChild(new URL('upstream.ts', import.meta.url), argument)
+  const { secure } = child.ready as { readonly secure?: Secure }
+  return { name: tls ? 'bare-tls' : 'bare', child, headers: {}, port: portOf(child), secure, warm: new Set() }
 }
 
 export async function openProxy(upstream: number): Promise<Side> {

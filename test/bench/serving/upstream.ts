@@ -1,12 +1,20 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { setTimeout as delay } from 'node:timers/promises'
 import { chatAnswer, chatEvents, chatModel, inferAnswer, inferMetadata } from './answers.ts'
 import { argumentOf, obey } from './child.ts'
 import { listen, usageOrders } from './usage.ts'
+import { makeWires } from './wires.ts'
 
-// A model server that computes nothing: node:http alone. The argument: how long it takes between the tokens of a stream.
+// A model server that computes nothing: node:http alone, or node:https with certificates on both sides.
 
-const { tokenMs } = argumentOf<{ readonly tokenMs: number }>()
+export interface UpstreamArgument {
+  /** How long it takes between the tokens of a stream. */
+  readonly tokenMs: number
+  readonly tls: boolean
+}
+
+const { tokenMs, tls } = argumentOf<UpstreamArgument>()
 const [one, eight] = [inferAnswer(1), inferAnswer(8)]
 const json = { 'content-type': 'application/json' }
 
@@ -42,7 +50,13 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   answer(response, Buffer.from('{"ready":true,"live":true}'))
 }
 
-const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+const onRequest = (request: IncomingMessage, response: ServerResponse) => {
   handle(request, response).catch(() => response.destroy())
-})
-obey({ port: await listen(server) }, usageOrders())
+}
+const options = { keepAliveTimeout: 60_000 }
+const wires = tls ? makeWires() : undefined
+const server =
+  wires === undefined
+    ? createServer(options, onRequest)
+    : createSecureServer({ ...options, ...wires.server, ca: wires.authority, requestCert: true, rejectUnauthorized: true }, onRequest)
+obey({ port: await listen(server), secure: wires?.client }, usageOrders())
