@@ -58,6 +58,8 @@ export interface AblationBench {
   readonly infer: Added
   /** The same with the embedded bus in the node's process. */
   readonly inferEmbedded: Pick<Added, 'throughputRatio' | 'cpuMicros'>
+  /** By how long the model computes, milliseconds of one core: the same ratio with 16 clients. The smallest model there is takes 0.8. */
+  readonly inferBehindModel: Readonly<Record<number, number>>
   /** By node processes on one port: requests a second over those of one bare proxy, and by clients. The load and the upstream need cores too. */
   readonly inferProcesses: Readonly<Record<number, Added['throughputRatio']>>
   readonly chat: Added
@@ -102,6 +104,7 @@ export async function benchAblation(short: boolean): Promise<AblationBench> {
       cores: availableParallelism(),
       infer: { ...(await latencyOf(generator, [bare, proxy, node], infer, scale)), ...ratiosOf(measured, 'node') },
       inferEmbedded: ratiosOf(measured, 'embedded'),
+      inferBehindModel: await behindModels(generator, [bare, proxy, node], infer, scale),
       inferProcesses: await processesOf(generator, proxy, bare.port, infer, scale),
       chat: await added(generator, [bare, proxy, node], false, scale),
       chatStreamed: await added(generator, [bare, proxy, node], true, scale),
@@ -110,6 +113,19 @@ export async function benchAblation(short: boolean): Promise<AblationBench> {
   } finally {
     await Promise.all([generator, ...sides.map(({ child }) => child)].map((child) => child.close()))
   }
+}
+
+const modelMs = [0.25, 0.5, 1, 2]
+
+async function behindModels(generator: Child, [bare, proxy, node]: readonly [Side, Side, Side], kind: Comparison['kind'], scale: Scale) {
+  const found: Record<number, number> = {}
+  for (const ms of modelMs) {
+    await bare.child.ask('compute', ms)
+    const compared = await compare(generator, [proxy, node], { ...scale, kind, clients: 16 })
+    found[ms] = paired(compared, 'node', 'proxy', (a, b) => a.perSecond / b.perSecond)
+  }
+  await bare.child.ask('compute', 0)
+  return found
 }
 
 async function processesOf(generator: Child, proxy: Side, upstream: number, kind: Comparison['kind'], scale: Scale) {

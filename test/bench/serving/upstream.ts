@@ -6,7 +6,7 @@ import { argumentOf, obey } from './child.ts'
 import { listen, usageOrders } from './usage.ts'
 import { makeWires } from './wires.ts'
 
-// A model server that computes nothing: node:http alone, or node:https with certificates on both sides.
+// A model server that computes nothing, or as long as it is told to: node:http alone, or node:https with certificates on both sides.
 
 export interface UpstreamArgument {
   /** How long it takes between the tokens of a stream. */
@@ -15,6 +15,8 @@ export interface UpstreamArgument {
 }
 
 const { tokenMs, tls } = argumentOf<UpstreamArgument>()
+/** Milliseconds of its one core that it computes for an inference. */
+let computeMs = 0
 const [one, eight] = [inferAnswer(1), inferAnswer(8)]
 const json = { 'content-type': 'application/json' }
 
@@ -34,6 +36,10 @@ async function stream(response: ServerResponse): Promise<void> {
   response.end()
 }
 
+function compute(): void {
+  for (const end = performance.now() + computeMs; performance.now() < end; );
+}
+
 function answer(response: ServerResponse, bytes: Uint8Array): void {
   response.writeHead(200, { ...json, 'content-length': bytes.length })
   response.end(bytes)
@@ -42,12 +48,19 @@ function answer(response: ServerResponse, bytes: Uint8Array): void {
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = request.url ?? ''
   const body = request.method === 'POST' ? await bodyOf(request) : undefined
-  if (path.endsWith('/infer')) return answer(response, body?.includes('"shape":[8,') ? eight : one)
+  if (path.endsWith('/infer')) {
+    compute()
+    return answer(response, body?.includes('"shape":[8,') ? eight : one)
+  }
   if (path.endsWith('/chat/completions')) return body?.includes('"stream":true') ? stream(response) : answer(response, chatAnswer)
   if (path.endsWith('/models'))
     return answer(response, Buffer.from(JSON.stringify({ object: 'list', data: [{ id: chatModel, object: 'model' }] })))
   if (path.includes('/models/') && !path.endsWith('/ready')) return answer(response, Buffer.from(JSON.stringify(inferMetadata)))
   answer(response, Buffer.from('{"ready":true,"live":true}'))
+}
+
+function setCompute(ms: number): void {
+  computeMs = ms
 }
 
 const onRequest = (request: IncomingMessage, response: ServerResponse) => {
@@ -59,4 +72,4 @@ const server =
   wires === undefined
     ? createServer(options, onRequest)
     : createSecureServer({ ...options, ...wires.server, ca: wires.authority, requestCert: true, rejectUnauthorized: true }, onRequest)
-obey({ port: await listen(server), secure: wires?.client }, usageOrders())
+obey({ port: await listen(server), secure: wires?.client }, { ...usageOrders(), compute: setCompute })
