@@ -2,7 +2,7 @@ import { adaptive, type Form, plain } from '../attacks/forms.ts'
 import { httpOracle } from '../attacks/http-oracle.ts'
 import { type Random, seeded } from '../attacks/random.ts'
 import { type Instance, startInstance, temporaryDataDir } from '../end-to-end/instance.ts'
-import { evaluatedAttacks } from './attacks.ts'
+import { type EvaluatedAttack, evaluatedAttacks } from './attacks.ts'
 import { goalsOf } from './goals.ts'
 import { exactUpper, quantileOf } from './intervals.ts'
 import { attackNode, type NodeRun } from './node-run.ts'
@@ -20,42 +20,51 @@ interface Measured {
 const readers = 4
 const forms: readonly Form[] = [plain, adaptive({ keys: 10 })]
 
-/** Attacks on a running node with everything it comes with, over HTTP, beside honest clients. */
+/**
+ * Attacks on a running node with everything it comes with, over HTTP, beside honest clients. Each attack and form has a node of its
+ * own: around what one went for, the next would find itself contained already.
+ */
 export async function evaluateNode(scene: Scene, settings: Settings, progress: (line: string) => void): Promise<SuiteResult> {
-  const cleanups: (() => Promise<void>)[] = []
-  const instance = await startInstance({ dataDir: temporaryDataDir({ after: (fn) => cleanups.push(fn) }) })
-  try {
-    const ending = new AbortController()
-    const reading = Promise.all(
-      Array.from({ length: readers }, (_, i) =>
-        read(instance, scene, { name: `reader-${i}`, random: seeded(seedOf(settings.split, 200_000 + i)), signal: ending.signal }),
-      ),
-    )
-    const measured = await attackAll(scene, instance, settings, progress)
-    ending.abort()
-    return resultOf(measured, await reading, settings)
-  } finally {
-    await instance.stop()
-    for (const cleanup of cleanups) await cleanup()
-  }
-}
-
-async function attackAll(scene: Scene, instance: Instance, settings: Settings, progress: (line: string) => void): Promise<Measured[]> {
   const measured: Measured[] = []
+  const reading: Reading[] = []
   for (const attack of evaluatedAttacks) {
     for (const form of forms) {
       if (!attack.name.includes(settings.only) || !form.name.includes(settings.form)) continue
-      const runs: NodeRun[] = []
-      for (let n = 0; n < settings.runs; n++) {
-        const name = `attacker-${measured.length}-${n}`
-        runs.push(await attackNode(scene, instance, { attack, form, seed: seedOf(settings.split, n), budget: settings.budget, name }))
-      }
+      const { runs, readings } = await onNode(scene, settings, { attack, form })
       const one = { attack: attack.name, form: form.name, runs }
       measured.push(one)
+      reading.push(...readings)
       progress(`end to end · ${rowOf(one).cells.join(' · ')}`)
     }
   }
-  return measured
+  return resultOf(measured, reading, settings)
+}
+
+interface Attacked {
+  readonly attack: EvaluatedAttack
+  readonly form: Form
+}
+
+async function onNode(scene: Scene, { split, runs: count, budget }: Settings, { attack, form }: Attacked) {
+  const cleanups: (() => Promise<void>)[] = []
+  const instance = await startInstance({ dataDir: temporaryDataDir({ after: (fn) => cleanups.push(fn) }) })
+  const ending = new AbortController()
+  const reading = Array.from({ length: readers }, (_, i) =>
+    read(instance, scene, { name: `reader-${i}`, random: seeded(seedOf(split, 200_000 + i)), signal: ending.signal }),
+  )
+  try {
+    const runs: NodeRun[] = []
+    for (let n = 0; n < count; n++)
+      runs.push(await attackNode(scene, instance, { attack, form, seed: seedOf(split, n), budget, name: `attacker-${n}` }))
+    ending.abort()
+    return { runs, readings: await Promise.all(reading) }
+  } finally {
+    ending.abort()
+    // What went wrong first is what is told.
+    await Promise.allSettled(reading)
+    await instance.stop()
+    for (const cleanup of cleanups) await cleanup()
+  }
 }
 
 interface Reading {
@@ -101,8 +110,8 @@ function resultOf(measured: readonly Measured[], reading: readonly Reading[], se
   }
   const honest = {
     title: 'Honest clients beside the attacks',
-    note: 'The same node at the same time.',
-    columns: ['clients', 'requests', 'refused', 'share at most'],
+    note: 'The same nodes at the same time.',
+    columns: ['clients of a node', 'requests', 'refused', 'share at most'],
     rows: [
       {
         cells: [readers, asked, refused, `${Number((exactUpper(refused, asked) * 100).toPrecision(2))} %`],
