@@ -52,12 +52,13 @@ export function weigh(state: State, link: Link, { data, time }: EventOf<'prompt'
   // Somebody who asks the same once an hour does not insist.
   evidence.persistence *= 2 ** (-Math.max(0, time - cluster.touchedAt) / patience)
   cluster.touchedAt = time
-  const gain = raise(evidence, 'search', searchEvidence(link))
-  raise(evidence, 'disguise', disguiseEvidence(link))
-  raise(evidence, 'persistence', persistenceEvidence(link))
+  const search = raise(evidence, 'search', searchEvidence(link))
+  const disguise = raise(evidence, 'disguise', disguiseEvidence(link))
+  const persistence = raise(evidence, 'persistence', persistenceEvidence(link))
   raise(evidence, 'sweep', sweepEvidence(link))
   cluster.count++
-  credit(cluster, data.principal, data.organization, Math.max(gain, evidence.disguise > 0 || evidence.persistence > 0 ? 1 : 0))
+  // What the prompt itself adds: who happens to ask what somebody else insists on insists on nothing.
+  credit(cluster, data.principal, data.organization, Math.max(search, disguise, persistence))
   return leading(cluster)
 }
 

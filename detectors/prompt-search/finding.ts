@@ -33,8 +33,8 @@ function confidenceOf(pattern: Pattern, above: number): number {
 export function draft(cluster: Cluster, pattern: Pattern, threshold: number, o: EventOf<'prompt'>): FindingDraft {
   const score = cluster.evidence[pattern]
   const confidence = confidenceOf(pattern, score - threshold)
-  // Somebody whose prompt merely lay near has no evidence.
-  const names = cluster.principals.filter((each) => each.evidence > 0 || each.name === o.data.principal)
+  // Somebody whose prompt merely lay near has no evidence, whether it came last or not.
+  const names = cluster.principals.filter((each) => each.evidence > 0)
   return {
     opened: cluster.opened,
     severity: confidence < actionable ? 'info' : confidence < 0.95 ? 'medium' : 'high',

@@ -11,7 +11,7 @@ import { Clusters, State } from './state.ts'
 
 export const promptSearch = defineDetector({
   id: 'prompt-search',
-  version: 3,
+  version: 4,
   summary:
     'Prompts made from one another, from whoever they come, as a search makes them: a strange text changed bit by bit, one text in many disguises, or what was refused asked again in other words.',
   threats: ['AML.T0054', 'AML.T0051', 'AML.T0043.001'],

@@ -86,6 +86,13 @@ describe('prompt-search', () => {
     )
   })
 
+  it('names nobody who happens to ask what somebody else insists on, and was answered', () => {
+    const refused: Ask = { ...(asks([goal])[0] as Ask), refused: true }
+    const insisting = times(40, (i) => (i % 4 === 3 ? { ...refused, refused: false } : refused))
+    const found = raised(insisting, ['mallory', 'mallory', 'mallory', 'bystander'])
+    assert.deepEqual(found?.finding.principals, ['mallory'])
+  })
+
   it('only informs of a series that is mostly refused, as an honest batch may be', () => {
     const random = seeded(16)
     const batch = times(60, (i) => ({
