@@ -12,7 +12,7 @@ const day = 24 * 3_600_000
 /** Abuse of a language model by one principal, as far as hashes, counts and settings show it. */
 export const generationAbuse = defineDetector({
   id: 'generation-abuse',
-  version: 1,
+  version: 2,
   summary:
     'What shows of an attack on a language model in how one principal samples it and what it refuses: logit biases turned on one prompt to read out logits, settings turned to get past refusals, refused prompts sent again, probes for memorised text, harvesting for a student, climbing refusals, and planted texts that leak.',
   threats: ['AML.T0024.002', 'AML.T0024.000', 'AML.T0051', 'AML.T0054', 'AML.T0056', 'AML.T0057'],

@@ -55,8 +55,11 @@ export function judge(state: State, { data, time }: EventOf<'prompt'>, p: Parame
 
 type Data = EventOf<'prompt'>['data']
 
-/** Evidence halves with time, whoever asks what meanwhile: padding does not bury it. */
-function forget(state: State, now: number, { forgetHours }: Parameters): void {
+/**
+ * Evidence halves with time, whoever asks what meanwhile: padding does not bury it. That for insisting does so soon, since a
+ * schedule which asks the same every hour is refused every hour.
+ */
+function forget(state: State, now: number, { forgetHours, insistMinutes }: Parameters): void {
   const elapsed = Math.max(0, now - state.at)
   if (state.prompts > 0) {
     const log = Math.log1p(elapsed)
@@ -68,7 +71,7 @@ function forget(state: State, now: number, { forgetHours }: Parameters): void {
   const kept = 0.5 ** (elapsed / (forgetHours * 3_600_000))
   state.divergences *= kept
   state.climb *= kept
-  state.insistence *= kept
+  state.insistence *= 0.5 ** (elapsed / (insistMinutes * 60_000))
   state.refusedPrompts *= kept
   state.echoes *= kept
   state.fresh *= kept

@@ -39,6 +39,11 @@ export const Parameters = z.object({
     .default(400)
     .describe('Different prompts a day with long answers that are worth a note; likely with log probabilities.'),
   forgetHours: z.number().positive().default(24).describe('After this long, evidence counts half.'),
+  insistMinutes: z
+    .number()
+    .positive()
+    .default(15)
+    .describe('After this long, refused tries count half: whoever tries more rarely than every four minutes never comes to likely.'),
   quietMinutes: z.number().positive().default(60).describe('After this long without more of it, an episode is over.'),
 })
 export type Parameters = z.infer<typeof Parameters>

@@ -16,10 +16,10 @@ const golden: Readonly<Record<string, string>> = {
   prompts: 'e70d86d345b5c354',
   'extraction-ring 2': '65ce73f0a87ed415',
   'extraction-sweep 3': '3dc917967a00d5d4',
-  'generation-abuse 1': '806ad1f921177dc5',
+  'generation-abuse 2': 'c4145e22c32c4f50',
   'model-leakage 1': 'cb77d5537316e0d2',
   'near-duplicate-probing 4': '8589f20e8bef7d4a',
-  'prompt-search 3': '4f509ab492b92119',
+  'prompt-search 4': '936908e3b321ce98',
   'host fingerprint': 'b38d15cd69f3b8d3',
   'host prompt': 'f7ad11c0c0514b6b',
 }

@@ -58,7 +58,7 @@ async function runJob(scene: Scene, texts: PromptTexts, job: Job, random: Random
   const arena = emptyArena(scene)
   const fingerprinter = openPromptFingerprinter({ key: new Uint8Array(32).fill(7), epoch: 1, now: () => start })
   const send = async (ask: Ask, principal: string) => {
-    await arena.wait(paceMs)
+    await arena.wait(ask.after ?? paceMs)
     return arena.prompt(principal, model, (at, n) =>
       promptEvent(at, n, principal, ask, fingerprinter.fingerprint(model, ask.messages, principal)),
     )

@@ -255,7 +255,21 @@ function* rewriting(random: Random): Generator<Asked> {
   })
 }
 
+/** A job by the clock: the same few prompts each time, one of which is always refused. */
+function* scheduled(random: Random): Generator<Asked> {
+  const every = random.pick([5, 10, 15, 30, 60]) * 60_000
+  const prompts = Array.from({ length: 1 + random.below(4) }, () => anyPrompt(random, 400))
+  for (let n = 0; n < 100; n++) {
+    for (const [at, prompt] of prompts.entries())
+      yield {
+        after: at === 0 ? every * random.between(0.9, 1.1) : 2_000,
+        data: { ...prompt, ...sampled({}), ...anyAnswer(random, 100, at === 0) },
+      }
+  }
+}
+
 export const benign: readonly Story[] = [
+  { name: 'scheduled', asks: scheduled },
   { name: 'people', asks: chat },
   { name: 'application', asks: application },
   { name: 'batch jobs', asks: batch },
