@@ -62,14 +62,17 @@ class Kept implements Processes {
     for (;;) {
       const child = begin(number)
       this.#running.add(child)
+      let isReady = false
       child.once('message', () => {
+        isReady = true
         wasReady = true
         pause.reset()
         onReady()
       })
       const { code, signal } = await endOf(child)
       this.#running.delete(child)
-      if (stopping.aborted) return code === 0
+      // One that was still beginning has nothing to stop in order.
+      if (stopping.aborted) return code === 0 || !isReady
       if (!wasReady) {
         const how = `it ended with ${signal ?? `status ${code}`} before it was ready`
         onFailure(new CliError('START_FAILED', `process ${number} of ${this.#options.count}: ${how}`))

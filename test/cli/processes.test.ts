@@ -8,7 +8,7 @@ import { environmentOf, startNodes } from '../../cli/instance/nodes.ts'
 import { openProcesses, type Processes } from '../../cli/instance/processes.ts'
 
 const child = new URL('process-child.ts', import.meta.url)
-type How = 'well' | 'badly' | 'fails'
+type How = 'well' | 'badly' | 'fails' | 'never'
 
 /** What became of each process that was begun, in order. */
 class Begun {
@@ -28,10 +28,14 @@ class Begun {
 
   /** The process that was begun as the n-th, from 1, ready. */
   async ready(n: number): Promise<ChildProcess> {
-    while (this.all.length < n) await this.#told.promise
-    const { process } = this.all[n - 1] ?? assert.fail()
+    const process = await this.begun(n)
     if (!readies.has(process)) await once(process, 'message')
     return process
+  }
+
+  async begun(n: number): Promise<ChildProcess> {
+    while (this.all.length < n) await this.#told.promise
+    return this.all[n - 1]?.process ?? assert.fail()
   }
 
   #begin(number: number): ChildProcess {
@@ -92,6 +96,15 @@ test('one that is killed is begun again, also where that takes several tries, an
 test('whether all stopped well is said', async () => {
   const processes = await new Begun((number) => (number === 2 ? 'badly' : 'well')).open(2)
   assert.equal(await processes.stop(), false)
+})
+
+test('one that is still beginning when all are stopped is ended, and that is in order', async () => {
+  const begun = new Begun((_, time) => (time === 2 ? 'never' : 'well'))
+  const processes = await begun.open(1)
+  ;(await begun.ready(1)).kill('SIGKILL')
+  await begun.begun(2)
+  assert.equal(await processes.stop(), true)
+  assert.ok(begun.all.every(({ process }) => isGone(process)))
 })
 
 test('each has a name, a folder and a metrics port of its own, and shares the port', () => {

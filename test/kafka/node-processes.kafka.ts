@@ -53,15 +53,18 @@ describe('several node processes of one machine', () => {
     return instances.flatMap(({ role, instance, alive }) => (role === 'node' && alive ? [instance] : [])).sort()
   }
 
+  /** Nodes of which requests since then are stored. */
+  async function seen(since: number): Promise<readonly string[]> {
+    const sql = `SELECT DISTINCT node FROM requests WHERE time > fromUnixTimestamp64Milli(${since})`
+    const { rows } = await deployment.api.post<{ rows: { node: string }[] }>('/api/query', { sql })
+    return rows.map(({ node }) => node).sort()
+  }
+
   it('are nodes of their own, and both answer on the port', async () => {
     assert.deepEqual(await alive(), names)
     for (let i = 0; i < 64; i++) assert.equal(await ask(), 200)
-    const seen = async () => {
-      const { rows } = await deployment.api.post<{ rows: { node: string }[] }>('/api/query', { sql: 'SELECT DISTINCT node FROM requests' })
-      return rows.map(({ node }) => node).sort()
-    }
-    await until('events of both are stored', async () => (await seen()).length === 2)
-    assert.deepEqual(await seen(), names)
+    await until('events of both are stored', async () => (await seen(0)).length === 2)
+    assert.deepEqual(await seen(0), names)
   })
 
   it('enforce the same containment', async () => {
@@ -78,12 +81,16 @@ describe('several node processes of one machine', () => {
   it('go on when one is killed, which is begun again', async () => {
     const [pid] = await processesOf('node-1-2')
     process.kill(pid ?? assert.fail('it does not run'), 'SIGKILL')
+    const killedAt = Date.now()
     await until('another runs in its place', async () => {
       const [now] = await processesOf('node-1-2')
       return now !== undefined && now !== pid
     })
     assert.match(await answersOf(16), /^(200|429)( (200|429))*$/)
-    await until('both are there again', async () => (await alive()).length === 2)
+    await until('it answers again', async () => {
+      await ask()
+      return (await seen(killedAt)).length === 2
+    })
     await until('it is told of', () => /ended by itself, and is begun again/.test(deployment.roles.get('node-1')?.log ?? ''))
   })
 
