@@ -7,11 +7,9 @@ import { partitionOf } from '../../bus/partitioner.ts'
 import { startDetectorHost } from '../../pipeline/host/shell.ts'
 import { RepartitionError } from '../../pipeline/repartition/errors.ts'
 import { originsOf } from '../../pipeline/repartition/homes.ts'
-import { repartition } from '../../pipeline/repartition.ts'
-import { topics } from '../../schemas/index.ts'
 import { epoch, observation } from '../contracts/observations.ts'
 import { MemoryBus } from './memory-bus.ts'
-import { courseOf, disturbed, limits, log, recordOf, Site, told, undisturbed } from './repartition-site.ts'
+import { courseOf, disturbed, limits, recordOf, Site, told, undisturbed } from './repartition-site.ts'
 import { until } from './until.ts'
 
 describe('repartition', () => {
