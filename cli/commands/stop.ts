@@ -1,15 +1,16 @@
 /** How long an orderly stop may take before the process ends anyway; the logs and spools survive that. */
 const stopMs = 20_000
 
-/** A process that was begun by another ends with it. Listened for from the first moment, since it may happen before all is open. */
-const orphaned = new Promise<void>((resolve) => process.once('disconnect', resolve))
+/** A process that was begun by another ends with it: at once as long as it is not open, since then there is nothing to stop in order. */
+let onOrphaned = (): void => process.exit(1)
+process.once('disconnect', () => onOrphaned())
 
 /** Waits for SIGTERM or SIGINT, stops in order, and ends the process: 0 where all went well. */
 export async function stopOnSignal(stop: () => Promise<boolean>): Promise<never> {
-  const told = new Promise<void>((resolve) => {
+  await new Promise<void>((resolve) => {
+    onOrphaned = resolve
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })
-  await Promise.race([told, orphaned])
   const timer = setTimeout(() => {
     console.error(`cordon: not stopped in order after ${stopMs / 1_000} s; ending anyway, nothing durable is lost`)
     process.exit(1)

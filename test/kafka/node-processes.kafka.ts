@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { writeSecrets } from '../../cli/instance/secrets.ts'
 import type { ContainmentView, InstanceStatus } from '../../console/port.ts'
 import { until } from '../bus/until.ts'
 import { freePort } from '../clickhouse/free-port.ts'
 import { type Deployment, startDeployment } from '../faults/deployment.ts'
 
+const binary = fileURLToPath(new URL('../../bin/cordon.js', import.meta.url))
 const names = ['node-1-1', 'node-1-2']
 const body = JSON.stringify({ inputs: [{ name: 'image', shape: [1, 28, 28, 1], datatype: 'FP32', data: Array(784).fill(0) }] })
 
@@ -99,6 +105,26 @@ describe('several node processes of one machine', () => {
     for (let i = 0; i < count; i++) statuses.push(await ask())
     return statuses.join(' ')
   }
+
+  it('end with it while they still wait for Kafka, too', async (t) => {
+    const dir = await mkdtemp(join(tmpdir(), 'cordon-orphans-'))
+    t.after(() => rm(dir, { recursive: true, force: true }))
+    const environment = {
+      CORDON_DATA_DIR: dir,
+      CORDON_SECRETS_FILE: writeSecrets(join(dir, 'secrets')).node,
+      CORDON_BUS_ADAPTER: 'kafka',
+      CORDON_BUS_BROKERS: JSON.stringify([`127.0.0.1:${await freePort()}`]),
+      CORDON_INFERENCE_NODE: 'orphan',
+      CORDON_INFERENCE_PORT: String(await freePort()),
+      CORDON_INFERENCE_PROCESSES: '2',
+    }
+    const parent = spawn(process.execPath, [binary, 'node'], { env: { ...process.env, ...environment }, stdio: 'ignore' })
+    const orphans = ['orphan-1', 'orphan-2']
+    const running = async () => (await Promise.all(orphans.map(processesOf))).flat().length
+    await until('both began', async () => (await running()) === 2)
+    parent.kill('SIGKILL')
+    await until('both ended', async () => (await running()) === 0, 30_000)
+  })
 
   it('stop with the process that began them, in order or not', async () => {
     const node = deployment.roles.get('node-1') ?? assert.fail('no node')
