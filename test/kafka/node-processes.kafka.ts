@@ -40,8 +40,9 @@ describe('several node processes of one machine', () => {
     key = (
       await deployment.api.post<{ key: string }>('/api/keys', { principal: 'alice', organization: null, expiresAt: null, by: 'tester' })
     ).key
+    // So many that the kernel deals some to each.
     await until('both nodes know the key', async () =>
-      (await Promise.all(Array.from({ length: 8 }, ask))).every((status) => status === 200),
+      (await Promise.all(Array.from({ length: 32 }, ask))).every((status) => status === 200),
     )
   })
   after(() => deployment?.stop())
@@ -67,6 +68,7 @@ describe('several node processes of one machine', () => {
   }
 
   it('are nodes of their own, and both answer on the port', async () => {
+    await until('the heartbeats of both have come', async () => (await alive()).length === 2)
     assert.deepEqual(await alive(), names)
     for (let i = 0; i < 64; i++) assert.equal(await ask(), 200)
     await until('events of both are stored', async () => (await seen(0)).length === 2)
