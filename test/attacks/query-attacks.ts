@@ -1,16 +1,22 @@
 import type { Images } from '../benign/clients.ts'
+import { bandits } from './bandits.ts'
+import { cgba } from './cgba.ts'
 import { evolution } from './evolution.ts'
+import { fewPixels } from './few-pixels.ts'
 import { genAttack } from './genattack.ts'
 import { geoda } from './geoda.ts'
 import { hybrid } from './hybrid.ts'
 import { type AttackResult, l2, type Oracle, type Target } from './oracle.ts'
+import { parsimonious } from './parsimonious.ts'
 import { patchSearch } from './patch-search.ts'
 import { qeba } from './qeba.ts'
 import type { Random } from './random.ts'
 import { rays } from './rays.ts'
+import { signHunter } from './sign-hunter.ts'
 import { squareL2 } from './square-l2.ts'
 import { surfree } from './surfree.ts'
 import { transfer } from './transfer.ts'
+import { triangle } from './triangle.ts'
 
 export interface QuerySetting {
   readonly target: Target
@@ -47,12 +53,27 @@ export const queryAttacks: readonly QueryAttack[] = [
   attack('surfree', 'label', 'l2', (oracle, { target, other, random, budget }) =>
     surfree(oracle, target, { random, budget, start: other, angle: random.between(15, 45), cut: 7 + random.below(10) }),
   ),
+  attack('triangle', 'label', 'l2', (oracle, { target, other, random, budget }) =>
+    triangle(oracle, target, { random, budget, start: other, cut: 5 + random.below(8) }),
+  ),
+  attack('cgba', 'label', 'l2', (oracle, { target, other, random, budget }) =>
+    cgba(oracle, target, { random, budget, start: other, cut: 5 + random.below(8), directions: 10 + random.below(20) }),
+  ),
   attack('rays', 'label', 'linf', (oracle, { target, random, budget }) => rays(oracle, target, { random, budget })),
   attack('rays, shuffled', 'label', 'linf', (oracle, { target, random, budget }) =>
     rays(oracle, target, { random, budget, shuffle: true }),
   ),
   attack('square l2', 'scores', 'l2', (oracle, { target, random, budget }) =>
     squareL2(oracle, target, { random, budget, epsilon: random.between(2.5, 3.5), share: random.between(0.1, 0.3) }),
+  ),
+  attack('sign-hunter', 'scores', 'linf', (oracle, { target, random, budget }) =>
+    signHunter(oracle, target, { budget, epsilon: random.between(0.25, 0.4) }),
+  ),
+  attack('bandits', 'scores', 'linf', (oracle, { target, random, budget }) =>
+    bandits(oracle, target, { random, budget, epsilon: random.between(0.25, 0.4), probe: random.between(0.5, 2) }),
+  ),
+  attack('parsimonious', 'scores', 'linf', (oracle, { target, random, budget }) =>
+    parsimonious(oracle, target, { budget, epsilon: random.between(0.25, 0.4), block: 4 + 3 * random.below(2) }),
   ),
   attack('genattack', 'scores', 'linf', (oracle, { target, random, budget }) =>
     genAttack(oracle, target, { random, budget, epsilon: random.between(0.25, 0.4), mutation: random.between(0.05, 0.2) }),
@@ -71,6 +92,9 @@ export const queryAttacks: readonly QueryAttack[] = [
   ),
   attack('bars', 'scores', 'l0', (oracle, { target, random, budget }) =>
     patchSearch(oracle, target, { random, budget, kind: 'bars', size: 10 + random.below(9), bars: 2 + random.below(3) }),
+  ),
+  attack('few pixels', 'scores', 'l0', (oracle, { target, random, budget }) =>
+    fewPixels(oracle, target, { random, budget, count: 15 + random.below(20) }),
   ),
   attack('transfer, fgsm', 'scores', 'linf', (oracle, { target, ...rest }) =>
     transfer(oracle, target, { ...crafting(rest), method: 'fgsm' }),
