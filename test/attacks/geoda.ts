@@ -1,5 +1,5 @@
 import { bisectToBoundary, noiseStart } from './boundary.ts'
-import { unit } from './hopskipjump.ts'
+import { normalAt } from './normal.ts'
 import { type AttackResult, Attempt, blend, l2, type Oracle, step, type Target } from './oracle.ts'
 import type { Random } from './random.ts'
 import { Waves } from './waves.ts'
@@ -35,13 +35,8 @@ export function geoda(oracle: Oracle, target: Target, options: GeodaOptions): Pr
     if (options.start !== undefined && !(await attempt.fools(begin))) return
     let current = await bisectToBoundary(attempt, begin, 0.01)
     for (let count = directions; ; count = Math.ceil(count * growth)) {
-      const total = new Float32Array(source.length)
-      for (let k = 0; k < count; k++) {
-        const probe = waves.direction(random)
-        const sign = (await attempt.fools(step(current, probe, sigma))) ? 1 : -1
-        for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + sign * (probe[i] ?? 0)
-      }
-      const found = await along(attempt, unit(total), l2(current, source))
+      const normal = await normalAt(attempt, current, () => waves.direction(random), count, sigma)
+      const found = await along(attempt, normal, l2(current, source))
       if (found !== null) current = found
     }
   })

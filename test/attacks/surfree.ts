@@ -1,6 +1,6 @@
 import { bisectToBoundary, noiseStart } from './boundary.ts'
-import { unit } from './hopskipjump.ts'
-import { type AttackResult, Attempt, l2, type Oracle, type Target } from './oracle.ts'
+import { type AttackResult, Attempt, type Oracle, type Target } from './oracle.ts'
+import { onCircle, type Plane, planeOf } from './plane.ts'
 import type { Random } from './random.ts'
 import { Waves } from './waves.ts'
 
@@ -40,28 +40,12 @@ export function surfree(oracle: Oracle, target: Target, options: SurfreeOptions)
   })
 }
 
-type Plane = (degrees: number) => Float32Array
-
-/** Points of the circle over source and boundary point, tilted towards `direction`; 0° is the boundary point. */
-function planeOf(source: Float32Array, current: Float32Array, direction: Float32Array): Plane {
-  const distance = l2(current, source)
-  const towards = unit(current.map((value, i) => value - (source[i] ?? 0)))
-  let along = 0
-  for (let i = 0; i < towards.length; i++) along += (towards[i] ?? 0) * (direction[i] ?? 0)
-  const across = unit(direction.map((value, i) => value - along * (towards[i] ?? 0)))
-  return (degrees) => {
-    const radians = (degrees * Math.PI) / 180
-    const [forth, aside] = [distance * Math.cos(radians) ** 2, distance * Math.cos(radians) * Math.sin(radians)]
-    return source.map((value, i) => Math.min(1, Math.max(0, value + forth * (towards[i] ?? 0) + aside * (across[i] ?? 0))))
-  }
-}
-
 /** The widest of ± k/angles · widest that is misread, from wide to narrow; null if none. */
 async function firstMisread(attempt: Attempt, plane: Plane, widest: number, angles: number): Promise<number | null> {
   for (let k = angles; k >= 1; k--) {
     for (const sign of [1, -1]) {
       const angle = (sign * k * widest) / angles
-      if (await attempt.fools(plane(angle))) return angle
+      if (await attempt.fools(tilted(plane, angle))) return angle
     }
   }
   return null
@@ -73,8 +57,12 @@ async function refined(attempt: Attempt, plane: Plane, angle: number, widest: nu
   let bad = Math.sign(angle) * Math.min(85, Math.abs(angle) + widest)
   for (let i = 0; i < 4; i++) {
     const middle = (good + bad) / 2
-    if (await attempt.fools(plane(middle))) good = middle
+    if (await attempt.fools(tilted(plane, middle))) good = middle
     else bad = middle
   }
-  return plane(good)
+  return tilted(plane, good)
+}
+
+function tilted(plane: Plane, degrees: number): Float32Array {
+  return onCircle(plane, (degrees * Math.PI) / 180)
 }

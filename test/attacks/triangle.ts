@@ -1,6 +1,6 @@
 import { bisectToBoundary } from './boundary.ts'
-import { unit } from './hopskipjump.ts'
-import { type AttackResult, Attempt, l2, type Oracle, type Target } from './oracle.ts'
+import { type AttackResult, Attempt, type Oracle, type Target } from './oracle.ts'
+import { planeOf } from './plane.ts'
 import type { Random } from './random.ts'
 import { Waves } from './waves.ts'
 
@@ -60,14 +60,10 @@ export function triangle(oracle: Oracle, target: Target, options: TriangleOption
 
 /** Third corners over source and current image, `beta` radians at the source and `alpha` at the third, on one side or the other. */
 function cornersOf(source: Float32Array, current: Float32Array, direction: Float32Array, alphaNow: () => number) {
-  const distance = l2(current, source)
-  const towards = unit(current.map((value, i) => value - (source[i] ?? 0)))
-  const along = towards.reduce((sum, value, i) => sum + value * (direction[i] ?? 0), 0)
-  const across = unit(direction.map((value, i) => value - along * (towards[i] ?? 0)))
+  const { distance, at } = planeOf(source, current, direction)
   return (beta: number, sign: number): Float32Array => {
     const alpha = alphaNow()
     const reach = (distance * Math.sin(alpha + beta)) / Math.sin(alpha)
-    const [forth, aside] = [reach * Math.cos(beta), sign * reach * Math.sin(beta)]
-    return source.map((value, i) => Math.min(1, Math.max(0, value + forth * (towards[i] ?? 0) + aside * (across[i] ?? 0))))
+    return at(reach * Math.cos(beta), sign * reach * Math.sin(beta))
   }
 }
