@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs'
+
 /** What the command line asks for. Where it asks for help, or `read` throws, says so and ends the process: with 0 or 2. */
 export function fromCommandLine<T>(usage: string, read: () => T): T {
   if (process.argv.includes('--help')) {
@@ -25,4 +27,11 @@ export function count(option: string, text: string, least: number): number {
   const value = Number(text)
   if (!Number.isSafeInteger(value) || value < least) throw new RangeError(`--${option}: give a whole number of at least ${least}`)
   return value
+}
+
+/** @throws RangeError */
+export function folder(option: string, text: string): string {
+  if (statSync(text, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new RangeError(`--${option}: there is no folder ${JSON.stringify(text)}`)
+  return text
 }

@@ -1,5 +1,6 @@
+import { basename, dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { count, oneOf } from '../command-line.ts'
+import { count, folder, oneOf } from '../command-line.ts'
 import { type Split, splits } from './scene.ts'
 
 export const suiteNames = ['query', 'extraction', 'prompts', 'benign'] as const
@@ -65,7 +66,7 @@ export function readSettings(args: readonly string[]): Settings {
   })
   return {
     suites: values.suite === undefined ? suiteNames : values.suite.split(',').map((name) => oneOf('suite', name, suiteNames)),
-    data: values.data ?? null,
+    data: values.data === undefined ? null : folder('data', values.data),
     split: oneOf('split', values.split, splits),
     runs: count('runs', values.runs, 1),
     budget: count('budget', values.budget, 1),
@@ -74,7 +75,7 @@ export function readSettings(args: readonly string[]): Settings {
     only: values.only,
     form: values.form,
     json: values.json,
-    report: values.report ?? null,
+    report: values.report === undefined ? null : join(folder('report', dirname(values.report)), basename(values.report)),
     endToEnd: values['end-to-end'],
     benignRequests: count('benign-requests', values['benign-requests'], 0),
   }

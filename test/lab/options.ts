@@ -1,6 +1,6 @@
 import { relative } from 'node:path'
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
-import { fromCommandLine, oneOf } from '../command-line.ts'
+import { folder, fromCommandLine, oneOf } from '../command-line.ts'
 
 /** Weights are chosen on the first; the second says how well they do. */
 const splits = ['development', 'held-back'] as const
@@ -8,8 +8,8 @@ const splits = ['development', 'held-back'] as const
 type Values<T extends ParseArgsOptionsConfig> = ReturnType<typeof parseArgs<{ options: T }>>['values']
 
 /**
- * What a script of the lab is asked for. `--help` says what it does and takes; a split that there is not, or something else than a
- * number where the default is one, ends the process with 2.
+ * What a script of the lab is asked for. `--help` says what it does and takes; a split or a folder of data that there is not, or
+ * something else than a number where the default is one, ends the process with 2.
  */
 export function labOptions<const T extends ParseArgsOptionsConfig>(about: string, options: T): Values<T> {
   return fromCommandLine(usageOf(about, options), () => {
@@ -17,6 +17,7 @@ export function labOptions<const T extends ParseArgsOptionsConfig>(about: string
     for (const [name, given] of Object.entries(values)) {
       if (typeof given !== 'string') continue
       if (name === 'split') oneOf(name, given, splits)
+      if (name === 'data') folder(name, given)
       if (isNumber(options[name]?.default) && !isNumber(given)) throw new RangeError(`--${name}: give a number`)
     }
     return values
