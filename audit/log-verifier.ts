@@ -1,29 +1,10 @@
 import { isCheckpointSignedBy, type SignedCheckpoint } from './checkpoint.ts'
+import type { FoundRecord, Statement } from './found-record.ts'
 import { isSignedBy } from './keys.ts'
 import { keyStatement, noHash } from './record.ts'
 import { Strays } from './strays.ts'
 import { Frontier } from './tree.ts'
 import type { LogSummary, ProblemKind, Problems } from './verdict.ts'
-
-/** A record as the verifier takes it. */
-export interface FoundRecord {
-  readonly seq: number
-  /** Hash of the record before, as it says; base64. */
-  readonly prev: string
-  readonly leaf: Buffer
-  readonly line: number
-  /** The record's text, for the few that say more than where they stand; undefined for entries. */
-  readonly statement: Statement | undefined
-}
-
-/** What `opened` and `key` records say. */
-export interface Statement {
-  readonly kind: 'opened' | 'key'
-  readonly writer?: string | undefined
-  readonly publicKey: string
-  readonly signature?: string | undefined
-  readonly after?: { readonly log: string; readonly size: number; readonly head: string } | null | undefined
-}
 
 /** A record whose hash its successor contradicts: it was changed, or what the successor says of it. */
 interface Doubt {

@@ -1,4 +1,4 @@
-import type { FoundRecord } from './log-verifier.ts'
+import type { FoundRecord } from './found-record.ts'
 import type { Problems } from './verdict.ts'
 
 /** Records out of place, and gaps, that are kept in mind; beyond it each is told as it is found. */

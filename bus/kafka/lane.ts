@@ -1,10 +1,9 @@
 import type { BusError } from '../errors.ts'
-import type { Item } from './parcel.ts'
 
 const longestPauseMs = 1_000
 
 /** What waits to be sent to one partition, in order. */
-export class Lane {
+export class Lane<T extends { readonly bytes: number }> {
   readonly topic: string
   /** The topic's name in the cluster. */
   readonly name: string
@@ -15,7 +14,7 @@ export class Lane {
   alone = false
   notBefore = 0
   failure: BusError | null = null
-  #items: Item[] = []
+  #items: T[] = []
   #failures = 0
 
   constructor(topic: string, name: string, partition: number) {
@@ -28,16 +27,16 @@ export class Lane {
     return this.#items.length === 0
   }
 
-  get head(): Item | undefined {
+  get head(): T | undefined {
     return this.#items[0]
   }
 
-  push(item: Item): void {
+  push(item: T): void {
     this.#items.push(item)
   }
 
   /** Takes from the front: one at least, and no more than `bytes` otherwise. */
-  take(bytes: number): Item[] {
+  take(bytes: number): T[] {
     let count = 0
     let sum = 0
     for (const item of this.#items) {
@@ -48,7 +47,7 @@ export class Lane {
     return this.#items.splice(0, count)
   }
 
-  putBack(items: readonly Item[], failure: BusError): void {
+  putBack(items: readonly T[], failure: BusError): void {
     this.#items = [...items, ...this.#items]
     this.failure = failure
     this.alone = true
@@ -62,7 +61,7 @@ export class Lane {
   }
 
   /** Takes out what `goes`. */
-  drop(goes: (item: Item) => boolean): Item[] {
+  drop(goes: (item: T) => boolean): T[] {
     const { gone = [], left = [] } = Object.groupBy(this.#items, (item) => (goes(item) ? 'gone' : 'left'))
     this.#items = left
     return gone

@@ -13,7 +13,7 @@ export interface Item {
 /** One call of publish. */
 export interface Job {
   readonly positions: Position[]
-  readonly lanes: Set<Lane>
+  readonly lanes: Set<Lane<Item>>
   /** By the monotonic clock. */
   readonly until: number
   missing: number
@@ -24,7 +24,7 @@ export interface Job {
 
 /** Some of a lane's records, in one request. */
 export interface Parcel {
-  readonly lane: Lane
+  readonly lane: Lane<Item>
   readonly items: readonly Item[]
 }
 
@@ -41,7 +41,7 @@ const requestBytes = 8_388_608
 const batchBytes = 1_048_576
 
 /** What fits one request. A lane whose last request failed goes alone, so that others do not fail with it. */
-export function pack(lanes: readonly Lane[]): readonly Parcel[] {
+export function pack(lanes: readonly Lane<Item>[]): readonly Parcel[] {
   const [first] = lanes
   const together = first?.alone === true ? [first] : lanes.filter((lane) => !lane.alone)
   const parcels: Parcel[] = []
@@ -56,7 +56,7 @@ export function pack(lanes: readonly Lane[]): readonly Parcel[] {
 }
 
 /** Records of several lanes, by their lane. */
-export function parcelsOf(parts: readonly { readonly lane: Lane; readonly item: Item }[]): readonly Parcel[] {
+export function parcelsOf(parts: readonly { readonly lane: Lane<Item>; readonly item: Item }[]): readonly Parcel[] {
   return [...Map.groupBy(parts, ({ lane }) => lane)].map(([lane, each]) => ({ lane, items: each.map(({ item }) => item) }))
 }
 

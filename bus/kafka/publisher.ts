@@ -38,9 +38,9 @@ const final = new Set(['TOO_LARGE', 'INVALID_RECORD', 'BUS_FORBIDDEN'])
  */
 export class Publisher {
   readonly #options: PublisherOptions
-  readonly #lanes = new Map<string, Lane>()
+  readonly #lanes = new Map<string, Lane<Item>>()
   /** Lanes with records that wait; the first is served first. */
-  readonly #loaded = new Set<Lane>()
+  readonly #loaded = new Set<Lane<Item>>()
   /** Brokers with a request under way. */
   readonly #busy = new Set<string>()
   #bytes = 0
@@ -72,7 +72,7 @@ export class Publisher {
     const until = performance.now() + publishMs
     const job: Job = { positions: [], lanes: new Set(), until, missing: records.length, over: false, resolve, reject }
     let bytes = 0
-    const items = records.map((record, place): [Lane, Item] => {
+    const items = records.map((record, place): [Lane<Item>, Item] => {
       const { partitions, compacted } = known.get(record.topic) ?? { partitions: 1, compacted: false }
       checkOutgoing(record, compacted)
       const partition = record.partition ?? (record.key === null ? this.#keyless++ % partitions : partitionOf(record.key, partitions))
@@ -96,11 +96,11 @@ export class Publisher {
     return { promise }
   }
 
-  #laneOf(topic: string, partition: number): Lane {
+  #laneOf(topic: string, partition: number): Lane<Item> {
     const key = `${topic}/${partition}`
     const existing = this.#lanes.get(key)
     if (existing !== undefined) return existing
-    const lane = new Lane(topic, this.#options.topics.nameOf(topic), partition)
+    const lane = new Lane<Item>(topic, this.#options.topics.nameOf(topic), partition)
     this.#lanes.set(key, lane)
     return lane
   }
@@ -108,7 +108,7 @@ export class Publisher {
   /** Gives every broker that has no request under way the next. */
   #pump(): void {
     const now = performance.now()
-    const byNode = new Map<string, Lane[]>()
+    const byNode = new Map<string, Lane<Item>[]>()
     let lost = false
     for (const lane of this.#loaded) {
       if (lane.busy || lane.notBefore > now) continue

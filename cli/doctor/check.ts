@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Instant } from '../../schemas/index.ts'
 import type { Config } from '../config/schema.ts'
-import type { Clocks } from './clock.ts'
+import type { ClockReader } from './clock-reading.ts'
 import type { Running } from './running.ts'
 
 /** `fail`: it will not work, or not safely. `warn`: it works, and somebody should know. */
@@ -15,13 +14,10 @@ export interface Result {
   readonly advice?: string
 }
 
-export interface DoctorContext {
+export interface DoctorContext extends ClockReader {
   readonly config: Config
   /** The file that the configuration came from; null where every setting is a default or from the environment. */
   readonly file: string | null
-  readonly now: () => Instant
-  /** What the servers' clocks said, for the check that comes last. */
-  readonly clocks: Clocks
   /** Who has the data directory's log open, in words; null where nobody does. */
   readonly held: string | null
   /** The instance of this data directory; null where none runs. */

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type IssuerSettings, isSafe } from '../../access/oidc/settings.ts'
 import { span } from '../output.ts'
 import { type Check, type DoctorContext, type Result, reasonOf } from './check.ts'
-import { apart } from './clock.ts'
+import { apart } from './clock-reading.ts'
 import { jsonOf, reach } from './reach.ts'
 
 const Discovery = z.object({ issuer: z.string(), jwks_uri: z.url() })

@@ -1,6 +1,5 @@
 import { Agent, request } from 'undici'
-import type { DoctorContext } from './check.ts'
-import { readingOf } from './clock.ts'
+import { type ClockReader, readingOf } from './clock-reading.ts'
 
 const withinMs = 5_000
 /** Bytes of an answer. */
@@ -20,7 +19,7 @@ export interface Asking {
 }
 
 /** One GET, bounded in size and time; redirects are not followed. Rejects where there is no answer. */
-export async function reach(url: string, { clocks, now }: Pick<DoctorContext, 'clocks' | 'now'>, asking: Asking = {}): Promise<Reached> {
+export async function reach(url: string, { clocks, now }: ClockReader, asking: Asking = {}): Promise<Reached> {
   const { ca, clockOf, headers = {} } = asking
   const dispatcher = new Agent({ maxResponseSize: maxBytes, ...(ca === undefined ? {} : { connect: { ca } }) })
   try {

@@ -6,7 +6,7 @@ import { BusError } from '../../bus/errors.ts'
 import type { Instant } from '../../schemas/index.ts'
 import { InstanceFile } from '../client.ts'
 import type { Config } from '../config/schema.ts'
-import type { Check, DoctorContext } from './check.ts'
+import type { ClockReader } from './clock-reading.ts'
 import { jsonOf, reach } from './reach.ts'
 
 const Health = z.object({ roles: z.array(z.object({ role: z.string(), ok: z.boolean(), summary: z.string() })) })
@@ -18,7 +18,7 @@ export interface Running extends InstanceFile {
 }
 
 /** The instance that wrote its file into the data directory; null where there is none, or its process is gone. */
-export async function findRunning({ dataDir }: Config, context: Pick<DoctorContext, 'clocks' | 'now'>): Promise<Running | null> {
+export async function findRunning({ dataDir }: Config, context: ClockReader): Promise<Running | null> {
   let file: InstanceFile
   try {
     file = InstanceFile.parse(JSON.parse(readFileSync(join(dataDir, 'instance.json'), 'utf8')))
@@ -60,23 +60,4 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
-}
-
-export const instanceCheck: Check = {
-  id: 'instance',
-  title: 'Instance',
-  async run({ config, running }) {
-    const found = await running()
-    if (found === null) return { status: 'ok', found: `none runs on ${config.dataDir}: \`cordon start\` starts one` }
-    const { pid, roles, console } = found
-    if (roles === null)
-      return { status: 'warn', found: `process ${pid} lives, and its console at ${console} does not answer`, advice: 'read its log' }
-    const ill = roles.filter(({ ok }) => !ok)
-    if (ill.length === 0) return { status: 'ok', found: `process ${pid} runs, and all of its roles are well` }
-    return {
-      status: 'fail',
-      found: `process ${pid} runs; ${ill.map(({ role, summary }) => `${role}: ${summary}`).join('; ')}`,
-      advice: '`cordon status` says more',
-    }
-  },
 }

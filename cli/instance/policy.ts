@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
 import type { Permission as Administration } from '../../console/permission.ts'
 import type { ServedConfiguration } from '../../inference/configuration.ts'
 import type { Permission } from '../../inference/server/permission.ts'
@@ -8,9 +10,10 @@ import { openCountries } from '../../policy/countries.ts'
 import type { OpaEngine } from '../../policy/opa.ts'
 import type { PolicyEngine } from '../../policy/port.ts'
 import { type Risks, risksOf } from '../../policy/risks.ts'
-import type { Risk } from '../../schemas/index.ts'
+import type { Instant, Risk } from '../../schemas/index.ts'
+import type { Config } from '../config/schema.ts'
 import { CliError } from '../errors.ts'
-import type { Context } from './context.ts'
+import type { Closers } from './closers.ts'
 
 /** An engine, and how it is asked. */
 export interface Policy {
@@ -19,7 +22,14 @@ export interface Policy {
   readonly requestOf: ReturnType<typeof policyRequests>
 }
 
-type PolicyContext = Pick<Context, 'config' | 'clock' | 'registry' | 'log' | 'closers'>
+/** Of a process's context, what a policy is opened with. */
+interface PolicyContext {
+  readonly config: Config
+  readonly clock: () => Instant
+  readonly registry: Registry
+  readonly log: Logger
+  readonly closers: Closers
+}
 
 /**
  * Opens the engine that is configured; null where none is. Cedar's policies are read again every five seconds, and after SIGHUP.
@@ -87,7 +97,7 @@ export async function openOpa({
   config,
   clock,
   log,
-}: Pick<Context, 'config' | 'clock'> & Partial<Pick<Context, 'log'>>): Promise<OpaEngine> {
+}: Pick<PolicyContext, 'config' | 'clock'> & Partial<Pick<PolicyContext, 'log'>>): Promise<OpaEngine> {
   const { OpaEngine } = await import('../../policy/opa.ts')
   const { url, path, tokenFile, deadlineMs } = config.policy.opa
   const onAway = (reason: string | null) => {

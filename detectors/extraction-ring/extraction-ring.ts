@@ -242,7 +242,7 @@ function speak(state: State, group: Group, account: Account, event: Event, p: Pa
 /** Accounts that pass by their queries, or by two traits that they share with those named before. */
 function joining(state: State, group: Group, verdict: Verdict, p: Parameters): Joined[] {
   const { accounts } = state
-  const shared = sharedBy(group, accounts.all())
+  const shared = sharedBy(group.id, accounts.all())
   const joined: Joined[] = []
   for (const each of accounts.all()) {
     if (each.named === 1) continue

@@ -1,9 +1,18 @@
-import type { Account } from './accounts.ts'
-import type { Group } from './group.ts'
-
 /** What accounts of one hand may share beside their queries. */
 export const traits = ['client', 'agent', 'created'] as const
 export type Trait = (typeof traits)[number]
+
+/** An account, as far as its traits go. */
+export interface TraitBearer {
+  readonly client: string
+  readonly agent: string
+  /** When its key was made; 0 where it is not known. */
+  readonly created: number
+  /** 1 when it has been named in a finding. */
+  readonly named: number
+  /** The group its queries are nearest to, or 0. */
+  readonly group: number
+}
 
 /** The most that each may count: addresses are shared by accident, agents more so, and keys are made in bursts on Monday mornings, too. */
 const caps: Record<Trait, number> = { client: 30, agent: 8, created: 20 }
@@ -14,13 +23,13 @@ const assumed = 10
 /** Values counted; further ones are no evidence until old ones are gone. */
 const mostValues = 49_152
 
-function valueOf(trait: Trait, account: Account): string {
+function valueOf(trait: Trait, account: TraitBearer): string {
   if (trait === 'created') return account.created > 0 ? `t${Math.floor(account.created / burstMs)}` : ''
   const value = trait === 'client' ? account.client : account.agent
   return value === '' ? '' : `${trait === 'client' ? 'c' : 'a'}${value}`
 }
 
-export function tally(counts: Map<string, number>, account: Account, change: 1 | -1): void {
+export function tally(counts: Map<string, number>, account: TraitBearer, change: 1 | -1): void {
   for (const trait of traits) {
     const value = valueOf(trait, account)
     if (value === '') continue
@@ -36,11 +45,11 @@ export interface Shared {
   readonly accounts: number
 }
 
-export function sharedBy(group: Group, accounts: Iterable<Account>): Shared {
+export function sharedBy(group: number, accounts: Iterable<TraitBearer>): Shared {
   const counts = new Map<string, number>()
   let found = 0
   for (const account of accounts) {
-    if (account.named === 0 || account.group !== group.id) continue
+    if (account.named === 0 || account.group !== group) continue
     found++
     tally(counts, account, 1)
   }
@@ -63,7 +72,7 @@ const nothing: Likeness = { ratio: 1, kinds: [] }
  *
  * @param all counts over all remembered accounts, this one and the ring's included
  */
-export function likeness(account: Account, shared: Shared, all: ReadonlyMap<string, number>, accounts: number): Likeness {
+export function likeness(account: TraitBearer, shared: Shared, all: ReadonlyMap<string, number>, accounts: number): Likeness {
   if (shared.accounts < 2) return nothing
   let ratio = 1
   const kinds: Trait[] = []

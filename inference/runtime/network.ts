@@ -3,7 +3,7 @@ import { InferenceError } from '../errors.ts'
 import type { ModelInfo, TensorSpec } from '../port.ts'
 import type { ModelContent } from '../registry.ts'
 import { dtypeOf, emptyOf, rowSize } from './datatypes.ts'
-import { openExecutor } from './executor.ts'
+import { openExecutor } from './open-executor.ts'
 import type { Block, Values } from './protocol.ts'
 
 /** A model in memory, on tfjs's current backend. */

@@ -2,11 +2,10 @@ import { performance } from 'node:perf_hooks'
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { DeadlineWatch } from '../deadline-watch.ts'
-import { BodyReader, type Encoding } from './body-reader.ts'
+import { type BodyLimits, BodyReader, type Encoding } from './body-reader.ts'
 import { Budget } from './budget.ts'
 import type { Exchange } from './exchange.ts'
-import type { NodeLimits } from './options.ts'
-import { busy } from './pools.ts'
+import { Hold } from './hold.ts'
 import { Refusal, refusalOfStatus } from './refusal.ts'
 
 declare module 'fastify' {
@@ -18,36 +17,6 @@ declare module 'fastify' {
 
 /** Memory of zlib for one stream: its window of 32 KiB and what goes with it. */
 const inflaterBytes = 65_536
-
-export type BodyLimits = Pick<NodeLimits, 'maxBodyBytes' | 'maxBufferedBytes' | 'minBodyRate' | 'requestMs'>
-
-/** Bytes of the budget that one request has. */
-export class Hold {
-  readonly #budget: Budget
-  readonly #principal: string
-  readonly #now: () => number
-  #bytes = 0
-  #released = false
-
-  constructor(budget: Budget, principal: string, now: () => number) {
-    this.#budget = budget
-    this.#principal = principal
-    this.#now = now
-  }
-
-  /** @throws Refusal `OVERLOADED` where there is no room for so many more; `ABORTED` where nobody would give them back */
-  grow(bytes: number): void {
-    if (this.#released) throw new Refusal('ABORTED', 'The client went away.')
-    if (!this.#budget.reserve(this.#principal, bytes, this.#now())) throw busy('OVERLOADED', 1)
-    this.#bytes += bytes
-  }
-
-  release(): void {
-    this.#budget.release(this.#principal, this.#bytes)
-    this.#bytes = 0
-    this.#released = true
-  }
-}
 
 /** Reads the bodies of requests into memory, within bounds: of each, of all together, of each principal, and of time. */
 export class Bodies {

@@ -1,10 +1,13 @@
 import type { Readable, Transform } from 'node:stream'
 import { createGunzip, createInflate } from 'node:zlib'
 import type { Timed } from '../deadline-watch.ts'
-import type { BodyLimits, Hold } from './bodies.ts'
+import type { Hold } from './hold.ts'
+import type { NodeLimits } from './options.ts'
 import { Refusal, refusalOfStatus } from './refusal.ts'
 
 export type Encoding = 'identity' | 'gzip' | 'deflate'
+
+export type BodyLimits = Pick<NodeLimits, 'maxBodyBytes' | 'maxBufferedBytes' | 'minBodyRate' | 'requestMs'>
 
 type Inflater = Transform & { readonly bytesWritten: number }
 

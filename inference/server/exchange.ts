@@ -14,7 +14,7 @@ import type {
 } from '../../schemas/index.ts'
 import { RequestCancellation } from '../cancellation.ts'
 import type { Fingerprint, PromptFingerprint } from '../port.ts'
-import type { Trace } from './tracing.ts'
+import type { Trace } from '../telemetry/trace-context.ts'
 
 /** How refusals are worded: problem details with `error` for the Open Inference Protocol, or an `error` object of the OpenAI API. */
 export type Dialect = 'oip' | 'openai'

@@ -1,13 +1,5 @@
-import { parseTrace } from '../telemetry/trace-context.ts'
+import { parseTrace, type Trace } from '../telemetry/trace-context.ts'
 import type { Exchange } from './exchange.ts'
-
-/** W3C trace context of one request. */
-export interface Trace {
-  /** 32 hex digits; null where neither the client nor we trace. */
-  readonly id: string | null
-  /** What an upstream is told: `traceparent`, `tracestate`. */
-  readonly headers: Readonly<Record<string, string>>
-}
 
 /** Spans and metrics of requests, in the terms of OpenTelemetry's GenAI conventions; the SDK stays behind this port. */
 export interface Tracing {

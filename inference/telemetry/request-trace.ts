@@ -1,4 +1,4 @@
-import type { Trace } from '../server/tracing.ts'
+import type { Trace } from './trace-context.ts'
 import { type Parent, traceHeaders } from './trace-context.ts'
 import { newSpanId, newTraceId } from './trace-ids.ts'
 

@@ -1,5 +1,13 @@
 import { TraceState } from '@opentelemetry/core'
 
+/** W3C trace context of one request. */
+export interface Trace {
+  /** 32 hex digits; null where neither the client nor we trace. */
+  readonly id: string | null
+  /** What an upstream is told: `traceparent`, `tracestate`. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
 /** Where a request comes from, as its client says. */
 export interface Parent {
   /** 32 and 16 hex digits, neither of them all zeros. */

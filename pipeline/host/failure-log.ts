@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Hosting } from './lane/appliers.ts'
+import type { Hosting } from './lane/hosting.ts'
 import type { TopicPartition } from './standby/standby.ts'
 
 /** Of failures of one sort the first so many are logged, and then each so many. */

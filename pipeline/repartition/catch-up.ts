@@ -1,6 +1,6 @@
 import type { PartitionState } from '../../bus/port.ts'
 import { restoreApplier } from '../host/lane/appliers.ts'
-import type { RestoreSite } from '../host/lane/forgotten.ts'
+import type { RestoreSite } from '../host/lane/hosting.ts'
 import { Lane } from '../host/lane/lane.ts'
 import { oweRemoved } from '../host/lane/removed.ts'
 import { otherSlot } from '../host/snapshot/snapshot-log.ts'

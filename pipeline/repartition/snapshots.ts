@@ -1,5 +1,5 @@
 import { HostError } from '../host/errors.ts'
-import type { Hosting } from '../host/lane/appliers.ts'
+import type { Hosting } from '../host/lane/hosting.ts'
 import { limitsOf } from '../host/limits.ts'
 import { createPartitionHost } from '../host/partition/partition.ts'
 import { SnapshotHead } from '../host/snapshot/snapshot.ts'

@@ -1,8 +1,8 @@
 import type { ClosedIncident } from '../../responders/incidents/incidents.ts'
 import { type Action, type Containment, type Incident, type Instant, leaseId } from '../../schemas/index.ts'
-import type { ResponseWorkerOptions } from '../response-worker.ts'
 import type { Memory } from './memory.ts'
 import type { ResponseMetrics } from './metrics.ts'
+import type { ResponseWorkerOptions } from './options.ts'
 
 /** Writes down what becomes of actions and incidents: the memory knows at once, and the log with the journal's next write. */
 export class Notes {

@@ -16,13 +16,13 @@ import {
   isGap,
   leaseId,
 } from '../../schemas/index.ts'
-import type { ResponseWorkerOptions, ResponseWorkerState } from '../response-worker.ts'
 import { digest } from './digest.ts'
 import { type ExecutionOptions, perform } from './execution.ts'
 import { personPrefix } from './lease-keeper.ts'
 import { emptyMemory, type Memory } from './memory.ts'
 import { ResponseMetrics } from './metrics.ts'
 import { Notes } from './notes.ts'
+import type { ResponseWorkerOptions, ResponseWorkerState } from './options.ts'
 import { readFinding } from './reader.ts'
 import { restore } from './restore.ts'
 import { Turn } from './turn.ts'

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type Accounts, type Campaign, type Exchange, runCampaign, streamCampaign, type Threat } from './campaign.ts'
+import type { Accounts, Campaign, Exchange, Threat } from './campaign.ts'
 import { looksHardened } from './disguise.ts'
 import type { ExtractionAttack } from './extraction-attacks.ts'
 import { adaptive, compose, type Form, mixed, plain, slow, standardForms, sybil } from './forms.ts'
 import { type Answer, Attempt, type Oracle } from './oracle.ts'
 import type { QuerySetting } from './query-attacks.ts'
 import { seeded } from './random.ts'
+import { runCampaign, streamCampaign } from './run-campaign.ts'
 import { extractionThreat, queryThreat } from './threats.ts'
 
 const hour = 3_600_000

@@ -1,6 +1,6 @@
 /**
  * The forms an attack comes in: plain, adaptive, sybil, slow, mixed. A form says nothing about the attack and an
- * attack nothing about its form; {@link compose} merges forms, `campaign.ts` runs one attack in one form.
+ * attack nothing about its form; {@link compose} merges forms, `run-campaign.ts` runs one attack in one form.
  */
 export interface Form {
   readonly name: string

@@ -18,7 +18,8 @@ import { until } from '../bus/until.ts'
 import * as story from '../store/story.ts'
 import { newDatabase, storeAt } from './factory.ts'
 import { type Fault, type Proxy, pass, startProxy } from './proxy.ts'
-import { type ClickHouseServer, notOurs, startClickHouse } from './server.ts'
+import type { ClickHouseServer } from './server.ts'
+import { notOurs, startClickHouse } from './start.ts'
 
 const log = pino({ level: 'silent' })
 const seed = Number(process.env.CORDON_TEST_SEED ?? 1)

@@ -3,7 +3,8 @@ import { storeContract } from '../contracts/store.ts'
 import { generationContract } from '../store/generation-answers.ts'
 import { libraryContract } from '../store/library-answers.ts'
 import { storesOn } from './factory.ts'
-import { type ClickHouseServer, startClickHouse } from './server.ts'
+import type { ClickHouseServer } from './server.ts'
+import { startClickHouse } from './start.ts'
 
 let server: ClickHouseServer
 before(async () => {

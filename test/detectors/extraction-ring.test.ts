@@ -136,7 +136,7 @@ test('an address is worth what it is rare: 30 at most alone with the ring, nothi
   for (let i = 0; i < 10; i++) Object.assign(add(`thief-${i}`, i < 5 ? 'cellar' : 'office'), { group: 1, named: 1 })
   for (let i = 0; i < 490; i++) add(`honest-${i}`, 'office')
   const [rare, common] = [add('rare', 'cellar'), add('common', 'office')]
-  const shared = sharedBy(group, accounts.all())
+  const shared = sharedBy(group.id, accounts.all())
   // In the ring 5 of 10; outside nobody else: (0 + 1) / (502 − 10 + 10) = 1/502, so 251, capped.
   assert.deepEqual(likeness(rare, shared, accounts.traits, accounts.size), { ratio: 30, kinds: ['client'] })
   // 5 of 10 against 491 / 502: less than one, which is no reason.

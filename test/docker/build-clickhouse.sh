@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes an image that the ClickHouse tests start as they start clickhouse/clickhouse-server, for where that cannot be pulled: the
-# engine of npm's chdb behind ClickHouse's HTTP interface (see test/clickhouse/server.ts for what that is not).
+# engine of npm's chdb behind ClickHouse's HTTP interface (see test/clickhouse/start.ts for what that is not).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 image=clickhouse/clickhouse-server:engine

@@ -3,9 +3,9 @@ import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import * as fc from 'fast-check'
-import { Hold } from '../../inference/server/bodies.ts'
 import { BodyReader, type Encoding } from '../../inference/server/body-reader.ts'
 import { Budget } from '../../inference/server/budget.ts'
+import { Hold } from '../../inference/server/hold.ts'
 
 const limits = { maxBodyBytes: 4_194_304, maxBufferedBytes: 16_777_216, minBodyRate: 1_024, requestMs: 30_000 }
 

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { featureNames, readFeatures } from '../../detectors/prompt-search/features.ts'
-import { linkPrompt } from '../../detectors/prompt-search/link.ts'
+import { linkPrompt } from '../../detectors/prompt-search/link-prompt.ts'
 import { promptSearch } from '../../detectors/prompt-search/prompt-search.ts'
 import { Sketch } from '../../detectors/prompt-search/sketch.ts'
 import { seeded } from '../attacks/random.ts'

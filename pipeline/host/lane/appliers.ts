@@ -1,28 +1,11 @@
 import type { HostContext } from '../context.ts'
-import type { HostedDetector } from '../hosted.ts'
-import { type Limits, limitsOf } from '../limits.ts'
+import { limitsOf } from '../limits.ts'
 import { createPartitionHost } from '../partition/partition.ts'
 import type { StoredSnapshot } from '../snapshot/snapshot-log.ts'
 import type { TopicPartition } from '../standby/standby.ts'
 import { Applier } from './applier.ts'
-import { forgotten, type RestoreSite } from './forgotten.ts'
-
-export interface Hosting extends Partial<Limits> {
-  readonly detectors: readonly HostedDetector[]
-  /** Told of each failure of a detector, while what it does counts. */
-  readonly onFault: (detector: string, error: unknown) => void
-  /** Told of each record that the host itself failed on, likewise. */
-  readonly onUnapplied: (at: TopicPartition & { readonly offset: number }, error: unknown) => void
-}
-
-/** How far a partition reaches, and how many the topic has. */
-export interface Extent {
-  readonly start: number
-  readonly end: number
-  readonly partitions: number
-  /** What came of records before it is durable: somebody knew them. 0 where that is nobody's business. */
-  readonly committed: number
-}
+import { forgotten } from './forgotten.ts'
+import type { Extent, Hosting, RestoreSite } from './hosting.ts'
 
 /**
  * A host that took over the furthest snapshot that can be used, or a new one; what it lacks for that is to be stated by whoever

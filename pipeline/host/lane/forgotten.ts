@@ -1,20 +1,11 @@
 import type { Instant } from '../../../schemas/index.ts'
-import type { HostContext } from '../context.ts'
 import { topicsObserved } from '../input.ts'
 import type { PartitionHost } from '../partition/partition-host.ts'
 import { oldestKey } from '../snapshot/oldest-key.ts'
 import type { StoredSnapshot } from '../snapshot/snapshot-log.ts'
 import type { TopicPartition } from '../standby/standby.ts'
-import type { Extent, Hosting } from './appliers.ts'
-import type { LogBounds } from './log-bounds.ts'
+import type { Extent, RestoreSite } from './hosting.ts'
 import type { Unseen } from './unseen.ts'
-
-/** Who restores a partition, and what for. */
-export interface RestoreSite {
-  readonly hosting: Hosting
-  readonly context: HostContext
-  readonly bounds: LogBounds
-}
 
 /**
  * What the detectors of a partition knew and do not know any more: their state is made again from the log's oldest record, and what

@@ -1,5 +1,5 @@
 import type { Applier } from './applier.ts'
-import type { Extent } from './appliers.ts'
+import type { Extent } from './hosting.ts'
 import type { LogBounds } from './log-bounds.ts'
 import type { Unseen } from './unseen.ts'
 

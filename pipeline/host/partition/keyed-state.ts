@@ -1,5 +1,4 @@
 import type { EventId, Instant } from '../../../schemas/index.ts'
-import type { SnapshotCut } from '../snapshot/cut.ts'
 
 /** What the host keeps for one (detector, scope key). */
 export interface Entry {
@@ -15,8 +14,8 @@ export interface Entry {
   revisions: Map<EventId, { revision: number; digest: string }> | null
   /** Counts the touches of the partition: the entry touched later has the higher one. */
   order: number
-  /** The newest snapshot that has it. */
-  cut: SnapshotCut | null
+  /** The newest snapshot that has it, to be compared with and nothing else. */
+  cut: object | null
   older: Entry | null
   newer: Entry | null
 }
