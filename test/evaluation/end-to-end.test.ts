@@ -17,7 +17,7 @@ test('each form of an attack finds a running node that has seen nothing of the o
   )
   const { measured, reading } = raw as {
     readonly measured: readonly { readonly runs: readonly { readonly contained: number | null }[] }[]
-    readonly reading: readonly { readonly asked: number; readonly refused: number }[]
+    readonly reading: readonly { readonly asked: number; readonly refused: readonly unknown[] }[]
   }
   assert.equal(told.length, 2, told.join('\n'))
   const contained = measured.flatMap(({ runs }) => runs.map((run) => run.contained ?? Number.POSITIVE_INFINITY))
@@ -27,5 +27,5 @@ test('each form of an attack finds a running node that has seen nothing of the o
     contained.every((queries) => queries >= 4 && queries <= 40),
     contained.join(),
   )
-  assert.ok(reading.length === 8 && reading.every(({ asked, refused }) => asked > 0 && refused === 0))
+  assert.ok(reading.length === 8 && reading.every(({ asked, refused }) => asked > 0 && refused.length === 0))
 })
