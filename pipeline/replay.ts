@@ -36,7 +36,7 @@ export async function* replay({ bus, detectors, topics, from, until, ...limits }
       for await (const records of bus.read(topic, partition, offsets.from, offsets.until)) {
         for (const record of records) {
           const input = inputOf(record)
-          if (input === null) host.skip(record.offset)
+          if (input === null) host.passOver(record.offset)
           else yield* host.apply(input, record.offset)
         }
       }

@@ -128,7 +128,7 @@ export class Applier {
     try {
       input = readInput(record)
     } catch (error) {
-      this.host.skip(record.offset)
+      this.host.passOver(record.offset)
       if (!quiet) this.#bury(record, error, now)
       return
     }

@@ -36,7 +36,7 @@ export interface PartitionHost {
    */
   apply(event: HostInput, offset: number): Finding[]
   /** Passes over a record that is no event (dead-lettered). */
-  skip(offset: number): void
+  passOver(offset: number): void
   /** Event time reached `until`, as a tick record says it. For tests and backtests; live, ticks are on the log. */
   tick(until: Instant): Finding[]
   /** Its state as it stands, to be read while it goes on; ends the cut before. */

@@ -75,7 +75,7 @@ class DetectorPartition implements PartitionHost {
     return this.#ledger.findings
   }
 
-  skip(offset: number): void {
+  passOver(offset: number): void {
     this.next = Math.max(this.next, offset + 1)
   }
 
