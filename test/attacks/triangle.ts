@@ -20,7 +20,7 @@ const [slack, learning, forgetting] = [0.1, 0.01, 0.05]
 
 /**
  * Triangle attack: decision-based; source, the last misread image and the next one are the corners of a triangle in a random plane of
- * low frequencies, and the law of sines says which angles bring the next one nearer. It never bisects after the start.
+ * low frequencies, and the law of sines says which angles bring the next one nearer. After the start it halves angles, not lines.
  * Wang, Zhang, Wei and others, "Triangle attack: a query-efficient decision-based adversarial attack", ECCV 2022.
  */
 export function triangle(oracle: Oracle, target: Target, options: TriangleOptions): Promise<AttackResult> {
@@ -32,9 +32,9 @@ export function triangle(oracle: Oracle, target: Target, options: TriangleOption
     if (!(await attempt.fools(start))) return
     let current = await bisectToBoundary(attempt, start, 0.02)
     let alpha = Math.PI / 2
-    const misread = async (corner: (beta: number, sign: number) => Float32Array, beta: number) => {
+    const misread = async (corner: (alpha: number, beta: number, sign: number) => Float32Array, beta: number) => {
       for (const sign of [1, -1]) {
-        const image = corner(beta, sign)
+        const image = corner(alpha, beta, sign)
         const fooled = await attempt.fools(image)
         alpha += fooled ? learning : -forgetting * learning
         alpha = Math.min(Math.PI / 2 + slack, Math.max(Math.PI / 2 - slack, alpha))
@@ -43,7 +43,7 @@ export function triangle(oracle: Oracle, target: Target, options: TriangleOption
       return null
     }
     for (;;) {
-      const corner = cornersOf(source, current, waves.direction(random), () => alpha)
+      const corner = cornersOf(source, current, waves.direction(random))
       let [low, high] = [Math.max(Math.PI - 2 * alpha, 0) + Math.PI / 16, Math.PI / 2]
       let found = await misread(corner, low)
       for (let tried = 0; found !== null && tried < tries; tried++) {
@@ -59,10 +59,9 @@ export function triangle(oracle: Oracle, target: Target, options: TriangleOption
 }
 
 /** Third corners over source and current image, `beta` radians at the source and `alpha` at the third, on one side or the other. */
-function cornersOf(source: Float32Array, current: Float32Array, direction: Float32Array, alphaNow: () => number) {
+function cornersOf(source: Float32Array, current: Float32Array, direction: Float32Array) {
   const { distance, at } = planeOf(source, current, direction)
-  return (beta: number, sign: number): Float32Array => {
-    const alpha = alphaNow()
+  return (alpha: number, beta: number, sign: number): Float32Array => {
     const reach = (distance * Math.sin(alpha + beta)) / Math.sin(alpha)
     return at(reach * Math.cos(beta), sign * reach * Math.sin(beta))
   }

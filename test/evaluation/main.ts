@@ -44,7 +44,7 @@ for (const fault of faults) progress(`FAULT · ${fault}`)
 if (faults.size > 0) process.exitCode = 1
 const seconds = Math.round((performance.now() - began) / 1_000)
 const about = { split, seeds: split === 'held-back' ? '9,000,001 and above' : '1 and above', delayMs, runs: settings.runs, seconds }
-if (results.every(({ tables }) => tables.every(({ rows }) => rows.length === 0))) {
+if (results.length > 0 && results.every(({ tables }) => tables.every(({ rows }) => rows.length === 0))) {
   progress('nothing was measured: no attack or client of these suites has a name that contains what --only and --form say')
   process.exitCode = 2
 }
