@@ -6,7 +6,7 @@ import { createPartitionHost } from './host/partition/partition.ts'
 import type { HostInput, PartitionHostOptions } from './host/partition/partition-host.ts'
 
 export interface ReplayOptions extends Omit<PartitionHostOptions, 'topic' | 'partition' | 'partitions'> {
-  readonly bus: EventBus
+  readonly bus: Pick<EventBus, 'offsetsAt' | 'partitions' | 'read'>
   readonly detectors: readonly HostedDetector[]
   readonly topics: readonly string[]
   /**

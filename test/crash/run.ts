@@ -7,8 +7,8 @@ import { seeded } from '../attacks/random.ts'
 import { blankQuery } from '../end-to-end/blank-query.ts'
 import { startInstance, until } from '../end-to-end/instance.ts'
 import { countDuplicates, countMissing } from '../end-to-end/stored.ts'
+import { compareFindings } from './compare-findings.ts'
 import { startLoad } from './load.ts'
-import { undisturbed } from './undisturbed.ts'
 
 export interface CrashVerdict {
   readonly kills: number
@@ -86,12 +86,10 @@ export async function crashRun(dataDir: string, kills: number, seed: number, say
   const storedFindings = new Set(ofRecords.map((row) => `${row.id}/${row.revision}`))
   assert.equal(await instance.stop(), 0, `the last instance did not stop in order:\n${instance.log()}`)
   const bus = await createEmbeddedBus({ path: join(dataDir, 'log') })
-  const expected = await undisturbed(bus).finally(() => bus.close())
-  const unstated = [...expected.keys()].filter((id) => !storedFindings.has(id))
-  const extra = ofRecords.filter((row) => !expected.has(`${row.id}/${row.revision}`))
-  for (const id of unstated) say(`missing: finding ${id}`)
-  for (const row of extra) say(`extra: ${JSON.stringify(row)}`)
-  const differing = unstated.length + extra.length
+  const { expected, missing, extra } = await compareFindings(bus, storedFindings).finally(() => bus.close())
+  for (const { id, revision } of missing) say(`missing: finding ${id}/${revision}`)
+  for (const id of extra) say(`extra: finding ${id}`)
+  const differing = missing.length + extra.length
   return {
     kills,
     acknowledgedFlows: flows.size,

@@ -3,7 +3,7 @@ import type { EventBus } from '../../bus/port.ts'
 import { openView } from '../../bus/view.ts'
 import { isOfTheShell } from '../../pipeline/host/lane/unseen.ts'
 import { type Containment, type Finding, termHeader, topics } from '../../schemas/index.ts'
-import { undisturbed } from '../crash/undisturbed.ts'
+import { compareFindings } from '../crash/compare-findings.ts'
 import { countMissing, type Sql } from '../end-to-end/stored.ts'
 import type { Injury } from './faults.ts'
 import type { Ledger } from './load.ts'
@@ -49,22 +49,18 @@ export async function checkEvents(sql: Sql, ledger: Ledger, say: (line: string) 
 
 /** Findings on the log against those of a host that nothing disturbed, over the same log. */
 export async function checkFindings(bus: EventBus, say: (line: string) => void): Promise<{ findings: number; differing: number }> {
-  const expected = await undisturbed(bus)
   const stated = new Map<string, Finding>()
   for await (const finding of eventsOf(bus, 'findings', 'finding')) {
     if (isOfTheShell(finding)) continue
     stated.set(`${finding.id}/${finding.revision}`, finding)
   }
-  const missing = [...expected].filter(([id]) => !stated.has(id))
-  const extra = [...stated].filter(([id]) => !expected.has(id))
-  for (const [what, list] of [
-    ['missing', missing],
-    ['extra', extra],
-  ] as const) {
-    for (const [id, { detector, scope, evidence, window }] of list.slice(0, 5)) {
-      say(`${what} finding ${id} of ${detector} ${scope} ${new Date(window.from).toISOString()} ${JSON.stringify(evidence).slice(0, 300)}`)
-    }
-  }
+  const { expected, missing, extra } = await compareFindings(bus, new Set(stated.keys()))
+  const complain = (what: string, { id, revision, detector, scope, evidence, window }: Finding) =>
+    say(
+      `${what} finding ${id}/${revision} of ${detector} ${scope} ${new Date(window.from).toISOString()} ${JSON.stringify(evidence).slice(0, 300)}`,
+    )
+  for (const finding of missing.slice(0, 5)) complain('missing', finding)
+  for (const finding of extra.slice(0, 5).flatMap((id) => stated.get(id) ?? [])) complain('extra', finding)
   return { findings: expected.size, differing: missing.length + extra.length }
 }
 
@@ -130,7 +126,7 @@ export async function checkGaps(
   }
   if (!gaps.some(({ evidence }) => evidence.kind === 'skewed')) complain(`nothing says that the clock of ${known.ahead} is wrong`)
   for (const injury of injuries) {
-    const silentMs = injury.until - injury.from
+    const silentMs = injury.undone - injury.from
     const node = injury.victim.startsWith('node-') && injury.victim !== known.ahead
     // Three samples missed for certain, whatever the phase.
     if (node && (injury.fault === 'pause' || injury.fault === 'kill') && silentMs > 5 * known.telemetryMs) {
