@@ -11,6 +11,9 @@ export interface Injury {
   /** The process, broker or part that it was done to. */
   readonly victim: string
   readonly from: number
+  /** When it was undone. */
+  undone: number
+  /** When all was whole again. */
   until: number
 }
 
@@ -30,12 +33,20 @@ export type Fault = (hospital: Hospital) => Promise<Injury> | null
 const wait = (random: Random, from: number, to: number) => sleep(random.between(from, to))
 
 /** Marks what is broken, and how long. */
-async function injure(hospital: Hospital, fault: string, victim: string, work: () => Promise<void>): Promise<Injury> {
+async function injure(
+  hospital: Hospital,
+  fault: string,
+  victim: string,
+  work: () => Promise<void>,
+  recovered: () => Promise<void> = async () => {},
+): Promise<Injury> {
   const { busy, say } = hospital
   busy.add(victim)
-  const injury = { fault, victim, from: Date.now(), until: 0 }
+  const injury = { fault, victim, from: Date.now(), undone: 0, until: 0 }
   try {
     await work()
+    injury.undone = Date.now()
+    await recovered()
   } finally {
     injury.until = Date.now()
     busy.delete(victim)
@@ -92,11 +103,9 @@ function onBroker(
 ): Fault {
   return (hospital) => {
     if (hospital.busy.has('kafka')) return null
-    return injure(hospital, name, 'kafka', async () => {
-      const { nodes } = hospital.deployment.cluster
-      await work(hospital, choose === undefined ? hospital.random.below(nodes.length) : await choose(hospital))
-      await hospital.deployment.cluster.waitReady()
-    })
+    const { cluster } = hospital.deployment
+    const breakOne = async () => work(hospital, choose === undefined ? hospital.random.below(cluster.nodes.length) : await choose(hospital))
+    return injure(hospital, name, 'kafka', breakOne, () => cluster.waitReady())
   }
 }
 
@@ -124,11 +133,16 @@ const rollBrokers = onBroker('rolling restart', async ({ deployment }) => {
   }
 })
 
-/** The whole cluster away: nodes spool, collectors refuse, everybody waits. */
-const allBrokers = onBroker('cluster away', async ({ deployment, random }) => {
-  for (const node of deployment.cluster.nodes) node.pause()
-  await wait(random, 2_000, 8_000)
-  for (const node of deployment.cluster.nodes) node.resume()
+/** The whole cluster away: nodes spool, collectors refuse, everybody waits. There are records in it that nobody has read. */
+const allBrokers = onBroker('cluster away', async ({ deployment, random, busy }) => {
+  const { cluster, roles } = deployment
+  const readers = [...roles.values()].filter(({ role, name, state }) => role === 'detect' && state === 'running' && !busy.has(name))
+  for (const reader of readers) reader.pause()
+  await sleep(300)
+  for (const node of cluster.nodes) node.pause()
+  for (const reader of readers) reader.resume()
+  await wait(random, 2_000, 16_000)
+  for (const node of cluster.nodes) node.resume()
 })
 
 /** Members join and leave every few seconds. */
