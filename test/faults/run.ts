@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventBus } from '../../bus/port.ts'
+import type { Client } from '../../cli/client.ts'
 import type { ContainmentView, InstanceStatus, Lag } from '../../console/port.ts'
 import { type Random, seeded } from '../attacks/random.ts'
 import { blankQuery } from '../end-to-end/blank-query.ts'
@@ -65,7 +66,9 @@ export async function faultRun(options: FaultRunOptions): Promise<FaultVerdict> 
       await bus.close()
     }
   } catch (error) {
-    for (const { name, log } of deployment.roles.values()) say(`--- ${name}\n${log.slice(-4_000)}`)
+    // Whoever reads only the end of this wants to know what the detectors said.
+    const last = [...deployment.roles.values()].sort((a, b) => Number(a.role === 'detect') - Number(b.role === 'detect'))
+    for (const { name, log } of last) say(`--- ${name}\n${log.slice(-4_000)}`)
     throw error
   } finally {
     await deployment.stop()
@@ -102,7 +105,7 @@ async function disturb(
   }
   const seconds = (Date.now() - began) / 1_000
   say(`everything is mended after ${seconds.toFixed(0)} s and ${injuries.length} faults; waiting until all is handled`)
-  await settled(deployment, say)
+  await settled(deployment, bus, say)
   const sql: Sql = async (text) => (await api.post<{ rows: Record<string, unknown>[] }>('/api/query', { sql: text })).rows
   const answers = [...ledger.answers.values()].reduce((sum, { size }) => sum + size, 0)
   const lost = await checkEvents(sql, ledger, say)
@@ -166,7 +169,7 @@ async function inflict(
  * Every record is handled and stored, every node is heard of, and no timer of a detector is still to come for what happened.
  * However long that takes a slow machine, but each backlog has to shrink.
  */
-async function settled({ api }: Deployment, say: (line: string) => void): Promise<void> {
+async function settled({ api, roles }: Deployment, bus: EventBus, say: (line: string) => void): Promise<void> {
   const stalledMs = 120_000
   const least: { -readonly [group in keyof Lag]: number } = {
     sink: Number.POSITIVE_INFINITY,
@@ -190,10 +193,32 @@ async function settled({ api }: Deployment, say: (line: string) => void): Promis
     } catch (error) {
       seen = String(error)
     }
-    if (quiet === 0 && Date.now() - progressAt > stalledMs) throw new Error(`no backlog shrank for ${stalledMs} ms: ${seen}`)
+    if (quiet === 0 && Date.now() - progressAt > stalledMs) {
+      const states = [...roles.values()].map(({ name, state }) => `${name} ${state}`).join(', ')
+      throw new Error(`no backlog shrank for ${stalledMs} ms: ${seen}; ${states}; ${(await backlogs(bus, api)).join(', ')}`)
+    }
     await sleep(200)
   }
   say('all is handled')
+}
+
+/** Where groups have not come to the end, and how far those who have a part in it say that they are. */
+async function backlogs(bus: EventBus, api: Client): Promise<string[]> {
+  const { instances } = await api.get<InstanceStatus>('/api/status')
+  const lines: string[] = []
+  for (const [topic, groups] of Map.groupBy(await bus.groups(), (group) => group.topic)) {
+    for (const { partition, end } of await bus.partitions(topic)) {
+      const said = instances.flatMap(({ instance, assignments }) =>
+        assignments
+          .filter((each) => each.topic === topic && each.partition === partition)
+          .map(({ standby, offset }) => `${instance}${standby ? ' (standby)' : ''} at ${offset}`),
+      )
+      for (const { group, committed } of groups.filter((each) => each.partition === partition))
+        if ((committed ?? 0) < end)
+          lines.push(`${group} committed ${committed ?? 0} of ${end} in ${topic}/${partition} [${said.join(', ')}]`)
+    }
+  }
+  return lines
 }
 
 async function checkLeases(
