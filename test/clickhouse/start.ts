@@ -69,11 +69,13 @@ async function startEngine(port: number, folder: string | undefined): Promise<Cl
 
 async function open(path: string, port: number, url: string): Promise<EngineProcess> {
   const engine = await spawnEngine(path, port)
+  const answers = async () => {
+    if (engine.child.exitCode !== null) throw new Error(`the engine ended before it answered: ${engine.said()}`)
+    return pings(url)
+  }
   try {
-    await until('the engine answers', async () => {
-      if (engine.child.exitCode !== null) throw new Error(`the engine ended before it answered: ${engine.said()}`)
-      return pings(url)
-    })
+    // After a kill, and beside everything else, it reads what it has for a while.
+    await until('the engine answers', answers, 60_000)
     return engine
   } catch (error) {
     engine.child.kill('SIGKILL')
