@@ -28,7 +28,7 @@ const growthBytes = 256 * mebibyte
 const heapGrowthBytes = 128 * mebibyte
 /** Shares of all answers. */
 const mostBusy = 0.2
-const leastServed = 0.08
+const leastServed = 0.05
 
 export interface Attack {
   readonly requests: number
