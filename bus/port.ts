@@ -70,7 +70,7 @@ export interface ConsumerOptions {
    * The group gave this member a partition. Return the offset to begin at to override the committed one
    * (a host that restored a snapshot), or undefined to begin there.
    */
-  readonly onAssigned?: (topic: string, partition: number) => Promise<number | undefined>
+  readonly onAssigned?: (topic: string, partition: number, control: PartitionControl) => Promise<number | undefined>
   /** The partition is being taken away: finish, commit, forget. Awaited before another member gets it, where the broker allows. */
   readonly onRevoked?: (topic: string, partition: number) => Promise<void>
   /**
@@ -79,13 +79,14 @@ export interface ConsumerOptions {
    * is delivered again after a pause that grows to 5 s; nothing is skipped, ever: a handler that cannot
    * use a record dead-letters it and goes on.
    */
-  readonly onBatch: (batch: Batch, consumer: BatchControl) => Promise<void>
+  readonly onBatch: (batch: Batch, control: PartitionControl) => Promise<void>
   /** Told of each failure that leads to a redelivery or a reconnect. */
   readonly onError?: (error: unknown) => void
 }
 
-export interface BatchControl {
-  /** Everything before `offset` in the batch's partition is done with: a restart resumes at `offset`. Durable when it resolves. */
+/** A partition in the hands of a member, from its assignment to its revocation. */
+export interface PartitionControl {
+  /** Everything before `offset` in the partition is done with: a restart resumes at `offset`. Durable when it resolves. */
   commit(offset: number): Promise<void>
   /** Aborted when the partition is revoked or the consumer closes. */
   readonly signal: AbortSignal

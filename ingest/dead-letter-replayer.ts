@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { decode, encode, newEvent } from '../bus/codec.ts'
 import { BusError } from '../bus/errors.ts'
-import type { Batch, BatchControl, BusRecord, Consumer, EventBus, OutgoingRecord, Position } from '../bus/port.ts'
+import type { Batch, BusRecord, Consumer, EventBus, OutgoingRecord, PartitionControl, Position } from '../bus/port.ts'
 import {
   type Command,
   type CommandOutcome,
@@ -88,7 +88,7 @@ class LetterReplayer implements Replayer {
     await this.#consumer?.close()
   }
 
-  async #handle(batch: Batch, control: BatchControl): Promise<void> {
+  async #handle(batch: Batch, control: PartitionControl): Promise<void> {
     for (const record of batch.records) {
       if (control.signal.aborted) return
       const command = commandIn(record)

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { decode } from '../bus/codec.ts'
 import { Pause } from '../bus/pause.ts'
-import type { Batch, BatchControl, BusRecord, Consumer, EventBus } from '../bus/port.ts'
+import type { Batch, BusRecord, Consumer, EventBus, PartitionControl } from '../bus/port.ts'
 import { type Assignment, type EventOf, type Instant, type Kind, topics } from '../schemas/index.ts'
 import { rowOf, type Store, type StoredKind, type TableName, tableOf } from '../store/index.ts'
 import { Fences } from './fences.ts'
@@ -125,7 +125,7 @@ class BusSink implements Sink {
     this.#trouble.clear()
   }
 
-  async #handle(batch: Batch, control: BatchControl): Promise<void> {
+  async #handle(batch: Batch, control: PartitionControl): Promise<void> {
     const last = batch.records.at(-1)
     if (last === undefined) return
     const behind = batch.end - last.offset - 1

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { Pause } from '../bus/pause.ts'
-import type { BatchControl, BusRecord } from '../bus/port.ts'
+import type { BusRecord, PartitionControl } from '../bus/port.ts'
 import { CordonError, type EventId } from '../schemas/index.ts'
 import type { Row, Store, TableName } from '../store/index.ts'
 
@@ -41,7 +41,7 @@ export interface WriterOptions {
 const readingShare = 0.25
 
 /** What the writer asks of the one whose entries it stores. */
-export type Claim = Pick<BatchControl, 'signal' | 'held'>
+export type Claim = Pick<PartitionControl, 'signal' | 'held'>
 
 interface Load {
   readonly entries: readonly Entry[]

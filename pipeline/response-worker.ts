@@ -47,8 +47,8 @@ export async function startResponseWorker(options: ResponseWorkerOptions): Promi
     group,
     topics: ['findings', 'commands'],
     together: true,
-    onAssigned: async (topic, partition) => {
-      await seat.assigned(topic, partition)
+    onAssigned: async (topic, partition, control) => {
+      await seat.assigned(topic, partition, control)
       return undefined
     },
     onRevoked: async (topic, partition) => seat.revoked(topic, partition),

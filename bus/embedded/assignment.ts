@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BusError } from '../errors.ts'
 import { Pause } from '../pause.ts'
-import type { BatchControl, ConsumerOptions } from '../port.ts'
+import type { ConsumerOptions, PartitionControl } from '../port.ts'
 import type { Partition } from './partition.ts'
 
 export interface GroupOffsets {
@@ -15,6 +15,7 @@ export class Assignment {
   readonly #options: ConsumerOptions
   readonly #offsets: GroupOffsets
   readonly #abort = new AbortController()
+  readonly #control: PartitionControl
   readonly #ready = Promise.withResolvers<void>()
   #running: Promise<void> = Promise.resolve()
   #assigned = false
@@ -24,6 +25,8 @@ export class Assignment {
     this.partition = partition
     this.#options = options
     this.#offsets = offsets
+    // In process nothing but a revocation takes a partition.
+    this.#control = { commit: (offset) => this.#commit(offset), signal: this.#abort.signal, held: () => !this.#over }
   }
 
   /** Resolves when `onAssigned` has been heard, or has failed once. */
@@ -46,12 +49,10 @@ export class Assignment {
     const { signal } = this.#abort
     let position = await this.#begin(signal)
     const pause = new Pause()
-    // In process nothing but a revocation takes a partition.
-    const control: BatchControl = { commit: (offset) => this.#commit(offset), signal, held: () => !this.#over }
     while (!signal.aborted) {
       await this.partition.wait(position, signal)
       if (signal.aborted) return
-      const next = await this.#deliver(position, control, pause)
+      const next = await this.#deliver(position, signal, pause)
       if (next !== null) position = next
       // A handler that only computes would otherwise keep the event loop to itself for the whole backlog.
       await nextTurn()
@@ -62,7 +63,7 @@ export class Assignment {
     const pause = new Pause()
     while (!signal.aborted) {
       try {
-        const given = await this.#options.onAssigned?.(this.partition.topic.name, this.partition.number)
+        const given = await this.#options.onAssigned?.(this.partition.topic.name, this.partition.number, this.#control)
         this.#assigned = true
         this.#ready.resolve()
         const fallback = this.#options.from === 'latest' ? this.partition.end : this.partition.start
@@ -79,21 +80,21 @@ export class Assignment {
   }
 
   /** Hands over the next batch until the handler takes it; returns where the one after begins, null where it was revoked first. */
-  async #deliver(position: number, control: BatchControl, pause: Pause): Promise<number | null> {
+  async #deliver(position: number, signal: AbortSignal, pause: Pause): Promise<number | null> {
     const { topic, number: partition } = this.partition
     let records: ReturnType<Partition['read']> | undefined
-    while (!control.signal.aborted) {
+    while (!signal.aborted) {
       try {
         records ??= this.partition.read(position, this.#options.maxBatch ?? 1_000)
         const last = records.at(-1)
         // Compaction or retention took all that there was.
         if (last === undefined) return this.partition.end
-        await this.#options.onBatch({ topic: topic.name, partition, records, end: this.partition.end }, control)
+        await this.#options.onBatch({ topic: topic.name, partition, records, end: this.partition.end }, this.#control)
         pause.reset()
         return last.offset + 1
       } catch (error) {
         this.#report(error)
-        await pause.wait(control.signal)
+        await pause.wait(signal)
       }
     }
     return null

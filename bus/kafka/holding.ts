@@ -1,6 +1,6 @@
 import { BusError } from '../errors.ts'
 import { Pause } from '../pause.ts'
-import type { BatchControl, BusRecord, ConsumerOptions } from '../port.ts'
+import type { BusRecord, ConsumerOptions, PartitionControl } from '../port.ts'
 import type { Place } from '../sharing.ts'
 import { toBusError } from './failures.ts'
 import type { Source } from './reader.ts'
@@ -25,6 +25,7 @@ export class Holding implements Source, Place {
   /** The group gave it to another member without asking. */
   lost = false
   readonly #context: HoldingContext
+  readonly #control: PartitionControl
   readonly #abort = new AbortController()
   readonly #lost = new AbortController()
   #handling: Promise<void> | null = null
@@ -39,6 +40,11 @@ export class Holding implements Source, Place {
     this.partition = partition
     this.name = context.name
     this.#context = context
+    this.#control = {
+      commit: (offset) => this.#commit(offset),
+      signal: this.signal,
+      held: () => !this.#over && !this.lost && context.confirmed(),
+    }
   }
 
   /** Aborted when it is to be let go of. */
@@ -61,7 +67,7 @@ export class Holding implements Source, Place {
     const pause = new Pause()
     while (!this.signal.aborted) {
       try {
-        const given = await onAssigned?.(this.topic, this.partition)
+        const given = await onAssigned?.(this.topic, this.partition, this.#control)
         this.#assigned = true
         if (this.signal.aborted) return false
         this.position = await startOf(given)
@@ -97,17 +103,12 @@ export class Holding implements Source, Place {
 
   /** Hands over a batch until the handler takes it, or the partition goes. */
   async #deliver(records: readonly BusRecord[], end: number): Promise<void> {
-    const control: BatchControl = {
-      commit: (offset) => this.#commit(offset),
-      signal: this.signal,
-      held: () => !this.#over && !this.lost && this.#context.confirmed(),
-    }
     const { topic, partition } = this
     const { onBatch, onError } = this.#context.options
     const pause = new Pause()
     while (!this.signal.aborted) {
       try {
-        return await onBatch({ topic, partition, records, end }, control)
+        return await onBatch({ topic, partition, records, end }, this.#control)
       } catch (error) {
         onError?.(error)
         await pause.wait(this.signal)

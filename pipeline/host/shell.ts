@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
-import type { Consumer, EventBus } from '../../bus/port.ts'
+import type { Consumer, EventBus, PartitionControl } from '../../bus/port.ts'
 import { type Assignment, type Heartbeat, type Instant, snapshotTopic } from '../../schemas/index.ts'
 import type { HostContext } from './context.ts'
 import { FailureLog } from './failure-log.ts'
@@ -159,11 +159,11 @@ class RunningHost implements DetectorHost {
       from: 'earliest',
       maxBatch,
       warm: () => this.#shadows?.warm() ?? [],
-      onAssigned: (topic, partition) => this.#assign({ topic, partition }),
+      onAssigned: (topic, partition, control) => this.#assign({ topic, partition }, control),
       onRevoked: (topic, partition) => this.#revoke({ topic, partition }),
-      onBatch: async (batch, control) => {
+      onBatch: async (batch) => {
         // A batch without an assignment is one that was being fetched when the partition was taken away.
-        await this.#lanes.get(batch)?.process(batch, control)
+        await this.#lanes.get(batch)?.process(batch)
       },
       onError: (error) => log.warn({ err: error, group }, 'the detector host tries again'),
     })
@@ -193,7 +193,7 @@ class RunningHost implements DetectorHost {
     await this.#shadows?.close()
   }
 
-  async #assign(place: TopicPartition): Promise<number> {
+  async #assign(place: TopicPartition, control: PartitionControl): Promise<number> {
     const { log } = this.#options
     const { topic, partition } = place
     const taking = this.#take(place)
@@ -212,7 +212,7 @@ class RunningHost implements DetectorHost {
     const known = offsets.get(placeKey(place)) ?? 0
     const committed = known <= end ? known : 0
     const work = sound ? shadow : await this.#restore(place, committed)
-    const lane = new Lane(work, committed, this.#context)
+    const lane = new Lane(work, committed, control, this.#context)
     const removed = await oweRemoved(work, { start, committed }, this.#bounds)
     if (removed !== null) {
       const from = removed.firstOffset

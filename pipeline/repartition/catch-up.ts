@@ -26,21 +26,20 @@ export async function catchUp(behind: Behind, site: RestoreSite & { readonly sna
   // Beyond the end it speaks of another log than this one.
   const committed = behind.committed <= end ? behind.committed : 0
   const work = await restoreApplier(behind, { start, end, partitions, committed }, site)
-  const lane = new Lane(work, committed, context)
   const control = { commit: async () => {}, signal: new AbortController().signal, held: () => true }
+  const lane = new Lane(work, committed, control, context)
   await oweRemoved(work, { start, committed }, site.bounds)
   const process = async (from: number, until: number): Promise<number> => {
     const before = work.host.counts.findings
     if (from < until) {
-      for await (const records of context.bus.read(topic, partition, from, until))
-        await lane.process({ topic, partition, records, end }, control)
+      for await (const records of context.bus.read(topic, partition, from, until)) await lane.process({ topic, partition, records, end })
     }
     return work.host.counts.findings - before
   }
   const quietUntil = Math.max(committed, start)
   await process(Math.max(work.host.next, start), quietUntil)
   const published = await process(Math.max(work.host.next, quietUntil), end)
-  await lane.process({ topic, partition, records: [], end }, control)
+  await lane.process({ topic, partition, records: [], end })
   await lane.finish()
   if (work.debts.size > 0)
     throw new RepartitionError('NOT_PUBLISHED', `${topic}/${partition}: its findings could not be published; run the command again`)

@@ -6,7 +6,7 @@ import { decode, encode, newEvent } from '../../bus/codec.ts'
 import { publishDeadLetter } from '../../bus/dead-letter.ts'
 import { BusError } from '../../bus/errors.ts'
 import { Fence } from '../../bus/fence.ts'
-import type { Batch, BatchControl, BusRecord, EventBus, Position } from '../../bus/port.ts'
+import type { Batch, BusRecord, EventBus, PartitionControl, Position } from '../../bus/port.ts'
 import { type Command, type CommandOutcome, CordonError, type EventId, type Instant } from '../../schemas/index.ts'
 import { CommandError } from '../commands/errors.ts'
 import type { ModelAnnouncer } from './announcer.ts'
@@ -66,7 +66,7 @@ export class Orders {
     this.#settled = settled
   }
 
-  async handle(batch: Batch, control: BatchControl): Promise<void> {
+  async handle(batch: Batch, control: PartitionControl): Promise<void> {
     for (const record of batch.records) {
       const command = await this.#read(record)
       const isOurs = command !== null && command.order.kind !== 'replay-dead-letter'

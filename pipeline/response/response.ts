@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Batch, BatchControl, BusRecord, Position } from '../../bus/port.ts'
+import type { Batch, BusRecord, PartitionControl, Position } from '../../bus/port.ts'
 import { type ContainmentRequest, planRequest } from '../../responders/containment-request.ts'
 import { ResponderError } from '../../responders/errors.ts'
 import { judge, type Situation } from '../../responders/guard/guard.ts'
@@ -99,7 +99,7 @@ export class Response {
     return outcomes
   }
 
-  handle(batch: Batch, control: BatchControl): Promise<void> {
+  handle(batch: Batch, control: PartitionControl): Promise<void> {
     const next = (batch.records.at(-1)?.offset ?? -1) + 1
     return this.#inTurn(
       async () => {

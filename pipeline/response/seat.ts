@@ -1,4 +1,4 @@
-import type { Batch, BatchControl, EventBus } from '../../bus/port.ts'
+import type { Batch, EventBus, PartitionControl } from '../../bus/port.ts'
 import type { Assignment, Instant } from '../../schemas/index.ts'
 import type { Charge } from './charge.ts'
 
@@ -31,14 +31,14 @@ export class Seat {
   }
 
   /** Resolves when this process is in charge. The partitions that come together lead to one taking. */
-  async assigned(topic: string, partition: number): Promise<void> {
+  async assigned(topic: string, partition: number, control: PartitionControl): Promise<void> {
     const name = `${topic}/${partition}`
     // We have it already, so we were not told that it went in between.
     if (this.#places.has(name)) this.#leave()
     const states = await this.#options.bus.partitions(topic)
     const end = states.find((state) => state.partition === partition)?.end ?? 0
     this.#places.set(name, { topic, partition, offset: end, end, oldest: null })
-    await this.#take()
+    await this.#confirmedBy(control, () => this.#take())
   }
 
   revoked(topic: string, partition: number): void {
@@ -48,13 +48,9 @@ export class Seat {
   }
 
   /** Handles a batch in charge, or not at all: then the group delivers it again, here or elsewhere. */
-  async during(batch: Batch, control: BatchControl, handle: () => Promise<void>): Promise<void> {
-    const { charge } = this.#options
-    const confirmed = () => control.held()
-    charge.confirmBy(confirmed)
+  async during(batch: Batch, control: PartitionControl, handle: () => Promise<void>): Promise<void> {
     // A process that has the partitions no more took charge after us. It is given no batch, so it does so once.
-    await this.retake()
-    charge.confirmBy(confirmed)
+    await this.#confirmedBy(control, () => this.retake())
     const place = this.#places.get(`${batch.topic}/${batch.partition}`)
     const [first] = batch.records
     if (place !== undefined && first !== undefined) Object.assign(place, { offset: first.offset, end: batch.end, oldest: first.timestamp })
@@ -74,6 +70,15 @@ export class Seat {
     return [...this.#places.values()].map(({ topic, partition, offset, end, oldest }) => {
       return { topic, partition, standby: false, offset, end, lagMs: oldest === null ? 0 : Math.max(0, now - oldest) }
     })
+  }
+
+  /** Who takes charge begins with nobody to confirm it. */
+  async #confirmedBy(control: PartitionControl, take: () => Promise<void>): Promise<void> {
+    const { charge } = this.#options
+    const confirmed = () => control.held()
+    charge.confirmBy(confirmed)
+    await take()
+    charge.confirmBy(confirmed)
   }
 
   async #take(): Promise<void> {

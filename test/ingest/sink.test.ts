@@ -7,7 +7,7 @@ import pino from 'pino'
 import { Registry } from 'prom-client'
 import { encode, encodeTick, newEvent, tombstone } from '../../bus/codec.ts'
 import { createEmbeddedBus } from '../../bus/embedded/bus.ts'
-import type { BatchControl, ConsumerOptions, EventBus, OutgoingRecord } from '../../bus/port.ts'
+import type { ConsumerOptions, EventBus, OutgoingRecord, PartitionControl } from '../../bus/port.ts'
 import { type Sink, type SinkOptions, sinkTopics, startSink } from '../../ingest/sink.ts'
 import { type DataOf, topics } from '../../schemas/index.ts'
 import type { Row, Store, TableName } from '../../store/index.ts'
@@ -253,7 +253,7 @@ function losingCommits(bus: EventBus, loses: (topic: string) => boolean): EventB
     bus.consume({
       ...options,
       onBatch: (batch, control) => {
-        const commit: BatchControl['commit'] = async (offset) => {
+        const commit: PartitionControl['commit'] = async (offset) => {
           if (loses(batch.topic)) throw new Error('the commit was lost')
           await control.commit(offset)
         }

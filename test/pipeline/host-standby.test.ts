@@ -196,6 +196,12 @@ describe('detector hosts that stand by for each other', () => {
     assert.equal(b.host.assignments().length, 4)
     assert.deepEqual(reads, [])
     await until('a finding for each, at once', async () => (await site.findings()).length === crowd.length)
+    const behind = async () => {
+      const ends = new Map((await site.bus.partitions('requests')).map(({ partition, end }) => [partition, end]))
+      const reached = (await site.bus.groups()).map(({ partition, committed }) => (ends.get(partition) ?? 0) - (committed ?? 0))
+      return reached.length === 4 && reached.every((left) => left === 0)
+    }
+    await until('its word for what it took over, though nothing else comes', behind)
     await site.say(crowd)
     await until('the next', async () => (await site.findings()).length === 2 * crowd.length)
     await site.check()

@@ -141,19 +141,20 @@ export class MemoryBus implements EventBus {
     const over = () => closing.aborted || this.#closed
     let held = true
     try {
-      let at = (await options.onAssigned?.(topic, partition)) ?? this.log.commits.get(commitKey)?.committed ?? 0
+      const commit = async (offset: number) => {
+        await nextTurn()
+        this.log.commits.set(commitKey, { group: options.group, topic, partition, committed: offset })
+      }
+      const control = { commit, signal, held: () => held }
+      let at = (await options.onAssigned?.(topic, partition, control)) ?? this.log.commits.get(commitKey)?.committed ?? 0
       while (!over()) {
         const batch = records.slice(at, at + (options.maxBatch ?? 1_000))
         if (batch.length === 0) {
           await once(this.log.appended, 'appended')
           continue
         }
-        const commit = async (offset: number) => {
-          await nextTurn()
-          this.log.commits.set(commitKey, { group: options.group, topic, partition, committed: offset })
-        }
         try {
-          await options.onBatch({ topic, partition, records: batch, end: records.length }, { commit, signal, held: () => held })
+          await options.onBatch({ topic, partition, records: batch, end: records.length }, control)
           at += batch.length
         } catch (error) {
           options.onError?.(error)

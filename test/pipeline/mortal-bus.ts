@@ -1,10 +1,10 @@
 import { BusError } from '../../bus/errors.ts'
 import type {
-  BatchControl,
   Consumer,
   ConsumerOptions,
   EventBus,
   OutgoingRecord,
+  PartitionControl,
   Position,
   Tail,
   TailOptions,
@@ -58,12 +58,22 @@ export class MortalBus implements EventBus {
   }
 
   async consume(options: ConsumerOptions): Promise<Consumer> {
+    const { onAssigned } = options
+    const mortal = (control: PartitionControl): PartitionControl => ({
+      ...control,
+      commit: (offset) => this.#write(() => control.commit(offset)),
+    })
     return this.#inner.consume({
       ...options,
+      ...(onAssigned === undefined
+        ? {}
+        : {
+            onAssigned: async (topic: string, partition: number, control: PartitionControl) =>
+              onAssigned(topic, partition, mortal(control)),
+          }),
       onBatch: async (batch, control) => {
         this.#alive()
-        const mortal: BatchControl = { ...control, commit: (offset) => this.#write(() => control.commit(offset)) }
-        await options.onBatch(batch, mortal)
+        await options.onBatch(batch, mortal(control))
       },
     })
   }

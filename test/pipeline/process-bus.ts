@@ -4,6 +4,7 @@ import type {
   ConsumerOptions,
   EventBus,
   OutgoingRecord,
+  PartitionControl,
   Position,
   Tail,
   TailOptions,
@@ -79,9 +80,9 @@ export class ProcessBus implements EventBus {
   async consume(options: ConsumerOptions): Promise<Consumer> {
     const consumer = await this.#inner.consume({
       ...options,
-      onAssigned: async (topic, partition) => {
+      onAssigned: async (topic, partition, control) => {
         await this.#alive()
-        return options.onAssigned?.(topic, partition)
+        return options.onAssigned?.(topic, partition, this.#controlOf(control))
       },
       onRevoked: async (topic, partition) => {
         // Nobody waits for a process that stands still or is no more.
@@ -96,20 +97,24 @@ export class ProcessBus implements EventBus {
         await Promise.race([this.#running, given])
         if (control.signal.aborted) return
         await this.#alive()
-        const commit = async (offset: number): Promise<void> => {
-          await this.#alive()
-          if (this.refuseCommits-- > 0) throw new BusError('BUS_UNAVAILABLE', 'not this time')
-          if (!this.held) throw new BusError('PARTITION_LOST', 'another member has it')
-          this.commits++
-          await control.commit(offset)
-        }
-        const handled = options.onBatch(batch, { commit, signal: control.signal, held: () => this.held && control.held() })
+        const handled = options.onBatch(batch, this.#controlOf(control))
         await Promise.race([handled, given])
         void handled.catch(() => {})
       },
     })
     this.#consumers.add(consumer)
     return consumer
+  }
+
+  #controlOf(control: PartitionControl): PartitionControl {
+    const commit = async (offset: number): Promise<void> => {
+      await this.#alive()
+      if (this.refuseCommits-- > 0) throw new BusError('BUS_UNAVAILABLE', 'not this time')
+      if (!this.held) throw new BusError('PARTITION_LOST', 'another member has it')
+      this.commits++
+      await control.commit(offset)
+    }
+    return { commit, signal: control.signal, held: () => this.held && control.held() }
   }
 
   async tail(options: TailOptions): Promise<Tail> {

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Batch, BatchControl } from '../../../bus/port.ts'
+import type { Batch, PartitionControl } from '../../../bus/port.ts'
 import type { HostContext } from '../context.ts'
 import { HostError } from '../errors.ts'
 import { SnapshotKeeper } from '../snapshot/snapshot-keeper.ts'
@@ -14,16 +14,17 @@ export class Lane {
   readonly work: Applier
   readonly snapshots: SnapshotKeeper
   readonly #context: HostContext
+  readonly #control: PartitionControl
   #counted: Applier['host']['counts']
   #committing: Promise<void> | null = null
   #committed: number
-  #control: BatchControl | null = null
   #looking: Promise<void> | null = null
 
   /** @param committed what came of records before it is durable, by the group's word */
-  constructor(work: Applier, committed: number, context: HostContext) {
+  constructor(work: Applier, committed: number, control: PartitionControl, context: HostContext) {
     this.work = work
     this.#context = context
+    this.#control = control
     this.#committed = committed
     this.#counted = { ...work.host.counts }
     this.snapshots = new SnapshotKeeper(work, context)
@@ -38,15 +39,14 @@ export class Lane {
    *
    * @throws HostError `PARTITION_UNCERTAIN` where there is something to state and the partition may be someone else's
    */
-  async process(batch: Batch, control: BatchControl): Promise<void> {
+  async process(batch: Batch): Promise<void> {
     await this.work.exclusively(async () => {
-      this.#control = control
       this.work.heard(batch.end)
       await this.#stateHole(batch)
       await this.#pay()
       let since = performance.now()
       for (const record of batch.records) {
-        if (control.signal.aborted) break
+        if (this.#control.signal.aborted) break
         this.work.apply(record)
         if (performance.now() - since < stretchMs) continue
         await this.#pay()
@@ -117,7 +117,7 @@ export class Lane {
     if (this.#held()) await tickWhereDue(work, this.#context)
   }
 
-  readonly #held = (): boolean => this.#control?.held() ?? true
+  readonly #held = (): boolean => this.#control.held()
 
   /** @param all gaps that still grow, too */
   async #pay(all = false): Promise<void> {
@@ -146,8 +146,7 @@ export class Lane {
 
   /** One commit under way at a time, and the newest offset next: the batch does not wait for it. */
   #commit(): void {
-    const signal = this.#control?.signal
-    if (signal === undefined || signal.aborted || this.#committing !== null) return
+    if (this.#control.signal.aborted || this.#committing !== null) return
     if (this.#committable <= this.#committed || !this.#held()) return
     this.#committing = this.#commitNow().then((succeeded) => {
       this.#committing = null
@@ -159,7 +158,6 @@ export class Lane {
     const offset = this.#committable
     const { topic, partition } = this.work
     try {
-      if (this.#control === null) return false
       await this.#control.commit(offset)
       this.#committed = offset
       return true

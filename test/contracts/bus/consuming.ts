@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Batch, ConsumerOptions } from '../../../bus/port.ts'
+import type { Batch, ConsumerOptions, PartitionControl } from '../../../bus/port.ts'
 import { until } from '../../bus/until.ts'
 import { collect, numbered, record, type Suite, text } from './suite.ts'
 
@@ -136,6 +136,32 @@ export function consumingContract(open: () => Suite): void {
     const accepted = deliveries.slice(2).flat()
     assert.deepEqual(accepted, [0, 1, 2, 3, 4, 5])
     assert.equal(errors.filter((error) => error instanceof Error && error.message === 'not today').length, 2)
+  })
+
+  test('lets who was assigned a partition commit before anything comes', async () => {
+    const suite = open()
+    const topic = await suite.makeTopic(1)
+    const group = `g-${topic}`
+    await suite.bus.publish(numbered(topic, 0, 8))
+    const assigned = Promise.withResolvers<PartitionControl>()
+    const consumer = await suite.consume({
+      group,
+      topics: [topic],
+      onAssigned: async (_topic, _partition, control) => {
+        assigned.resolve(control)
+        return 8
+      },
+      onBatch: async () => assert.fail('there is nothing left'),
+    })
+    const control = await assigned.promise
+    assert.equal(control.held(), true)
+    await control.commit(8)
+    const states = async () => (await suite.bus.groups()).filter((state) => state.group === group)
+    assert.deepEqual(await states(), [{ group, topic, partition: 0, committed: 8 }])
+    await consumer.close()
+    assert.equal(control.held(), false)
+    assert.equal(control.signal.aborted, true)
+    await assert.rejects(control.commit(9), { code: 'PARTITION_LOST' })
   })
 
   test('hands each partition to one member at a time as members come and go, and loses nothing', async () => {
