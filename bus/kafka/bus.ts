@@ -168,19 +168,21 @@ class KafkaBus implements EventBus {
     try {
       await persist(brokers, persistMs, `reading ${topic}/${partition}`, () => brokers.follow([source.name]))
       reader.add(source)
+      let reached = start
       for (let patience = performance.now() + persistMs; ; ) {
         const late = setTimeout(() => arrived.resolve(), 1_000)
         await arrived.promise.finally(() => clearTimeout(late))
         arrived = Promise.withResolvers()
         if (this.#closing !== null) throw closedError()
         if (failures.last?.code === 'BUS_FORBIDDEN') throw failures.last
-        if (fetched.length === 0 && performance.now() > patience) throw failures.last ?? new Error('no broker answered')
+        if (source.position === reached && performance.now() > patience) throw failures.last ?? new Error('no broker has what comes next')
         for (const records of fetched) {
           const wanted = records.filter((record) => record.offset < end)
           for (let i = 0; i < wanted.length; i += 1_000) yield wanted.slice(i, i + 1_000)
         }
         // However long the reader took over it.
-        if (fetched.length > 0) patience = performance.now() + persistMs
+        if (source.position > reached) patience = performance.now() + persistMs
+        reached = source.position
         fetched.length = 0
         if (source.position >= end) return
         reader.nudge()
