@@ -13,6 +13,8 @@ function soak(change: (sample: Sample, slice: number) => Partial<Sample> = () =>
       minute: slice / 6,
       rssBytes: (200 + 4 * (slice % 5)) * mebibyte,
       liveBytes: 40 * mebibyte + (slice % 3) * 65_536,
+      capacity: 2_000,
+      cpuMicros: 400,
       p50Ms: 2,
       p99Ms: 10,
       kept: 1,
@@ -76,6 +78,15 @@ test('answers that become slower fail; one slow slice, and a machine whose speed
   )
 })
 
+test('a machine that slows down is not the node; a node that takes more CPU time for a request is', () => {
+  const machine = soak(({ capacity, p99Ms }, slice) => (slice >= 30 ? { capacity: capacity / 2, p99Ms: 2 * p99Ms } : {}))
+  assert.deepEqual(failed(verdictOf(machine, flat, new Map())), [])
+  const node = soak(({ capacity, p99Ms, cpuMicros }, slice) =>
+    slice >= 30 ? { capacity: capacity / 2, p99Ms: 2 * p99Ms, cpuMicros: 2 * cpuMicros } : {},
+  )
+  assert.deepEqual(failed(verdictOf(node, flat, new Map())), [4])
+})
+
 test('tensors, a rate that was not kept, the spool, and answers that nobody expected', () => {
   assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, tensorBytes: 4_100 } }, new Map())), [2])
   assert.deepEqual(
@@ -86,11 +97,11 @@ test('tensors, a rate that was not kept, the spool, and answers that nobody expe
         new Map(),
       ),
     ),
-    [4],
+    [5],
   )
-  assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, spoolBytes: 1 } }, new Map())), [5])
-  assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, dropped: 1 } }, new Map())), [5])
-  assert.deepEqual(failed(verdictOf(soak(), flat, new Map([['infer 500', 1]]))), [6])
+  assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, spoolBytes: 1 } }, new Map())), [6])
+  assert.deepEqual(failed(verdictOf(soak(), { before: rest, after: { ...rest, dropped: 1 } }, new Map())), [6])
+  assert.deepEqual(failed(verdictOf(soak(), flat, new Map([['infer 500', 1]]))), [7])
 })
 
 test('the slope of a line is the line, whatever one point says', () => {

@@ -12,8 +12,8 @@ import { type Rest, type Sample, verdictOf } from './soak-verdict.ts'
 
 const usage = `npm run bench:soak -- [options]
 
-Finds how much a node takes, then sends 80 % of that at a fixed rate, and says by stated rules whether it held out: memory, tensors,
-latency, spool and statuses. Status 1 where it did not. Nothing else should run on the machine.
+Finds every twelve seconds how much a node takes, sends 80 % of that at a fixed rate, and says by stated rules whether it held out:
+memory, tensors, latency, CPU time, spool and statuses. Status 1 where it did not. Nothing else should run on the machine.
 
   --minutes N   how long (default 10)
   --json        one object on standard output, and no progress`
@@ -22,9 +22,10 @@ const flags = fromCommandLine(usage, () => {
   const { values } = parseArgs({ options: { minutes: { type: 'string', default: '10' }, json: { type: 'boolean' } } })
   return { minutes: count('minutes', values.minutes, 1), json: values.json === true }
 })
-const sliceMs = 10_000
-const warmMs = 5_000
-const rampMs = 4_000
+/** A machine's speed changes within minutes: each slice asks again how much the node takes, and sends its share of that. */
+const fullMs = 3_000
+const sliceMs = 9_000
+const warmSlices = 3
 const share = 0.8
 const connections = 256
 /** The runtime counts its tensors every few seconds. */
@@ -48,27 +49,25 @@ const say = (line: string) => {
   if (!flags.json) console.error(line)
 }
 
-/** Tries that differ by less than this say the same. */
-const agreement = 0.1
-const mostTries = 12
-
-/**
- * Requests a second that are answered when 64 clients ask as fast as they can: the median of three tries in a row that agree. A node
- * that still compiles, or a machine that does something else for a while, gives others.
- */
-async function capacityOf(generator: Child, { port }: Side, kinds: readonly Sort[]): Promise<number> {
-  const order = (ms: number): ClosedLoad => ({ port, kinds, clients: 64, ms })
-  await generator.ask('ask', order(warmMs))
-  const rates: number[] = []
-  for (let i = 0; i < mostTries && !agree(rates.slice(-3)); i++) {
-    rates.push((await generator.ask<LoadResult>('ask', order(rampMs))).perSecond)
-    say(`try ${i + 1}: ${rates.at(-1)?.toFixed(0)} requests/s`)
-  }
-  return quantile(rates.slice(-3), 0.5)
+interface Capacity {
+  /** Requests a second that are answered when 64 clients ask as fast as they can. */
+  readonly perSecond: number
+  /** CPU time of the node by request. */
+  readonly cpuMicros: number
 }
 
-function agree(rates: readonly number[]): boolean {
-  return rates.length === 3 && Math.max(...rates) <= Math.min(...rates) * (1 + agreement)
+async function capacityOf(
+  generator: Child,
+  { child, port }: Pick<Side, 'child' | 'port'>,
+  kinds: readonly Sort[],
+  tallies: Tallies,
+): Promise<Capacity> {
+  const order: ClosedLoad = { port, kinds, clients: 64, ms: fullMs }
+  const before = await child.ask<Usage>('usage')
+  const result = await generator.ask<LoadResult>('ask', order)
+  const after = await child.ask<Usage>('usage')
+  note(result, kinds, tallies)
+  return { perSecond: result.perSecond, cpuMicros: (after.cpuMicros - before.cpuMicros) / result.requests }
 }
 
 async function restOf({ child }: Side): Promise<Rest> {
@@ -81,19 +80,20 @@ async function sliceOf(
   generator: Child,
   { child, port }: Side,
   kinds: readonly Sort[],
-  rate: number,
   startedAt: number,
-  { unexpected, answered }: Tallies,
+  tallies: Tallies,
 ): Promise<Slice> {
+  const capacity = await capacityOf(generator, { child, port }, kinds, tallies)
+  const rate = capacity.perSecond * share
   const order: OpenLoad = { port, kinds, rate, connections, ms: sliceMs }
   const result = await generator.ask<LoadResult>('send', order)
-  noteUnexpected(result, kinds, unexpected)
-  for (const [kind, { requests }] of Object.entries(result.kinds)) answered.set(kind, (answered.get(kind) ?? 0) + requests)
+  note(result, kinds, tallies)
   const usage = await child.ask<Usage>('usage')
   const state = await child.ask<NodeState>('state')
   const { p50Ms, p99Ms, perSecond } = result
   return {
-    ...{ minute: (performance.now() - startedAt) / 60_000, p50Ms, p99Ms, kept: Math.min(1, perSecond / rate), state },
+    ...{ minute: (performance.now() - startedAt) / 60_000, capacity: capacity.perSecond, cpuMicros: capacity.cpuMicros },
+    ...{ p50Ms, p99Ms, kept: Math.min(1, perSecond / rate), state },
     ...{
       rssBytes: usage.rss,
       heapBytes: usage.heapUsed,
@@ -104,7 +104,8 @@ async function sliceOf(
   }
 }
 
-function noteUnexpected({ kinds: found }: LoadResult, kinds: readonly Sort[], unexpected: Map<string, number>): void {
+function note({ kinds: found }: LoadResult, kinds: readonly Sort[], { unexpected, answered }: Tallies): void {
+  for (const [kind, { requests }] of Object.entries(found)) answered.set(kind, (answered.get(kind) ?? 0) + requests)
   for (const { name, expected } of kinds) {
     for (const [status, count] of Object.entries(found[name]?.byStatus ?? {})) {
       if (!expected.includes(status)) unexpected.set(`${name} ${status}`, (unexpected.get(`${name} ${status}`) ?? 0) + count)
@@ -117,6 +118,7 @@ function minutesOf(slices: readonly Slice[]) {
     const median = (of: (slice: Slice) => number) => quantile(some.map(of), 0.5)
     const mib = (of: (slice: Slice) => number) => Math.round(median(of) / mebibyte)
     return {
+      ...{ capacity: median(({ capacity }) => capacity), cpuMicros: median(({ cpuMicros }) => cpuMicros) },
       ...{ p50Ms: median(({ p50Ms }) => p50Ms), p99Ms: median(({ p99Ms }) => p99Ms), loopP99Ms: median(({ loopP99Ms }) => loopP99Ms) },
       ...{
         rssMiB: mib(({ rssBytes }) => rssBytes),
@@ -130,26 +132,24 @@ function minutesOf(slices: readonly Slice[]) {
 }
 
 async function soak(generator: Child, node: Side, kinds: readonly Sort[]) {
-  const capacity = await capacityOf(generator, node, kinds)
-  const rate = capacity * share
-  say(`capacity ${capacity.toFixed(0)} requests/s; sending ${rate.toFixed(0)} for ${flags.minutes} minutes`)
+  const tallies: Tallies = { unexpected: new Map(), answered: new Map() }
+  for (let slice = 0; slice < warmSlices; slice++) await capacityOf(generator, node, kinds, tallies)
+  say(`sending ${share * 100} % of what the node takes for ${flags.minutes} minutes`)
   const before = await restOf(node)
-  const unexpected = new Map<string, number>()
-  const answered = new Map<string, number>()
   const slices: Slice[] = []
   const startedAt = performance.now()
   while (performance.now() - startedAt < flags.minutes * 60_000) {
-    const slice = await sliceOf(generator, node, kinds, rate, startedAt, { unexpected, answered })
+    const slice = await sliceOf(generator, node, kinds, startedAt, tallies)
     slices.push(slice)
-    const { minute, p50Ms, p99Ms, rssBytes, loopP99Ms, kept } = slice
+    const { minute, capacity, cpuMicros, p50Ms, p99Ms, rssBytes, loopP99Ms, kept } = slice
     const memory = `rss ${(rssBytes / mebibyte).toFixed(0)} MiB, tensors ${(slice.state.tensorBytes / mebibyte).toFixed(1)} MiB`
     say(
-      `${minute.toFixed(1)} min: p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, ${memory}, loop ${loopP99Ms.toFixed(0)} ms, kept ${kept.toFixed(2)}`,
+      `${minute.toFixed(1)} min: takes ${capacity.toFixed(0)}/s at ${cpuMicros.toFixed(0)} µs, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, ${memory}, loop ${loopP99Ms.toFixed(0)} ms, kept ${kept.toFixed(2)}`,
     )
   }
-  const checks = verdictOf(slices, { before, after: await restOf(node) }, unexpected)
-  const requests = Object.fromEntries(answered)
-  return { capacity, rate, requests, slices: slices.length, minutes: minutesOf(slices), checks, ok: checks.every(({ ok }) => ok) }
+  const checks = verdictOf(slices, { before, after: await restOf(node) }, tallies.unexpected)
+  const requests = Object.fromEntries(tallies.answered)
+  return { requests, slices: slices.length, minutes: minutesOf(slices), checks, ok: checks.every(({ ok }) => ok) }
 }
 
 const generator = await openGenerator()
