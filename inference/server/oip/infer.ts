@@ -11,6 +11,7 @@ import { hardeningOf } from '../hardening.ts'
 import type { NodeMetrics } from '../metrics.ts'
 import type { NodeLimits } from '../options.ts'
 import type { Service, Slot } from '../service.ts'
+import { underway } from '../underway.ts'
 import { answerOf } from './answer.ts'
 import { type GuardedInference, guardInference } from './guard-request.ts'
 import { type InferRequest, readInferRequest } from './infer-request.ts'
@@ -77,6 +78,7 @@ export async function infer(parts: OipParts, exchange: Exchange, model: ModelInf
     const question = questionOf(request, guarded, model, slot, fingerprinter !== undefined)
     const asked = { exchange, model, request, guarded, question }
     const running = run(parts, asked, slot)
+    await underway(running)
     // The model is at work by now, elsewhere: what this takes is not added to the answer's time.
     const impressions = fingerprinter === undefined ? undefined : look(parts, fingerprinter, request, model)
     const reader = watchTexts(parts, exchange, request, bounds)

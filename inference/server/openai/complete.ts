@@ -5,6 +5,7 @@ import type { Exchange } from '../exchange.ts'
 import { exchangeOf } from '../model-routes.ts'
 import { Refusal } from '../refusal.ts'
 import type { Slot } from '../service.ts'
+import { underway } from '../underway.ts'
 import { guardRequest } from './guard-request.ts'
 import { unusable } from './invalid.ts'
 import { openBody } from './open-body.ts'
@@ -36,6 +37,7 @@ export async function complete(
   const slot = await service.admit(exchange, model, asked.items)
   try {
     const answering = ask(parts, exchange, model, slot, guarded.asked)
+    await underway(answering)
     // The model is at work: what this takes delays nobody.
     const reader = watchPrompts(parts, exchange, asked)
     const answer = await answering

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import test from 'node:test'
 import { openOipUpstream } from '../../../inference/upstream/oip.ts'
-import { inferBody, openFixture } from '../node-fixture.ts'
+import { inferBody, openFixture, tinyFingerprint } from '../node-fixture.ts'
 import { codeOf, inferCall, opening } from './fake-upstream.ts'
 
 test('a pool before another Cordon node: its models, its answers, and its refusals', async (context) => {
@@ -35,4 +36,45 @@ test('a pool before another Cordon node: its models, its answers, and its refusa
   const bad = { body: Buffer.from(JSON.stringify(inferBody(1, 7))), jsonBytes: null }
   await assert.rejects(runtime.infer(inferCall({ raw: bad })), { code: 'UPSTREAM_REFUSED', message: /inputs\[0\]/ })
   assert.equal(await codeOf(stranger.infer(inferCall({ pool: 'stranger', raw }))), 'UPSTREAM_FAILED')
+})
+
+test('an input is looked at once it is on its way to the model', async (context) => {
+  const behind = await openFixture()
+  const { key } = await behind.keys.create({ principal: 'front' })
+  const { url } = await behind.node.start({ host: '127.0.0.1', port: 0 })
+  const { options } = opening('oip', [url])
+  const runtime = await openOipUpstream({ ...options, token: key })
+  const steps: string[] = []
+  const fixture = await openFixture({
+    runtime,
+    pools: [{ name: options.pool.name, models: ['tiny'], concurrency: 8 }],
+    fingerprinterOf: () => ({
+      fingerprint: tinyFingerprint,
+      begin: (input) => {
+        steps.push('looked')
+        return (output) => tinyFingerprint(input, output)
+      },
+    }),
+  })
+  const sent = (message: unknown) => {
+    if ((message as { readonly request: { readonly method: string } }).request.method === 'POST') steps.push('sent')
+  }
+  subscribe('undici:client:sendHeaders', sent)
+  context.after(async () => {
+    unsubscribe('undici:client:sendHeaders', sent)
+    await fixture.close()
+    await runtime.close()
+    await behind.close()
+  })
+
+  const { key: own } = await fixture.keys.create({ principal: 'alice' })
+  const asked = { method: 'POST', url: '/v2/models/tiny/infer', headers: { authorization: `Bearer ${own}` }, payload: inferBody() } as const
+  const orders: string[] = []
+  for (let i = 0; i < 3; i++) {
+    assert.equal((await fixture.node.app.inject(asked)).statusCode, 200)
+    orders.push(steps.splice(0).join())
+  }
+  // The first may have to wait for a connection, which takes longer than a turn.
+  assert.deepEqual(orders.slice(1), ['sent,looked', 'sent,looked'])
+  assert.equal((await fixture.eventsOf('fingerprints')).length, 3)
 })
