@@ -63,6 +63,25 @@ test('a chat leaves one event: who asked, the fingerprint, what was drawn, and w
   await fixture.close()
 })
 
+test('a prompt is looked at once it is on its way to the model, which is at the end of the turn', async () => {
+  const steps: string[] = []
+  class Steps extends Fingerprints {
+    override fingerprint(model: string, messages: readonly PromptMessage[]) {
+      steps.push('looked')
+      return super.fingerprint(model, messages)
+    }
+  }
+  const fixture = await open({}, { prompts: new Steps() })
+  fixture.text.script = () => {
+    setImmediate(() => steps.push('sent'))
+    return json(said('It is Paris.'))
+  }
+  await fixture.ask('/v1/chat/completions', hello)
+  assert.deepEqual(steps, ['sent', 'looked'])
+  await one(fixture)
+  await fixture.close()
+})
+
 test('all that the model reads counts: parts, images by a hash, calls of tools, tools, and the answer begun for it', async () => {
   const fixture = await open()
   const image = (data: string) => ({ type: 'image_url', image_url: { url: `data:image/png;base64,${data}` } })
