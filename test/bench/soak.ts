@@ -3,9 +3,9 @@ import { parseArgs } from 'node:util'
 import { count, fromCommandLine } from '../command-line.ts'
 import { quantile } from './quantile.ts'
 import type { Child } from './serving/child.ts'
-import type { ClosedLoad, LoadResult, OpenLoad } from './serving/generator.ts'
+import type { LoadResult, OpenLoad } from './serving/generator.ts'
 import type { NodeState } from './serving/node.ts'
-import { openGenerator, openLocalNode, openUpstream, type Side } from './serving/sides.ts'
+import { measure, openGenerator, openLocalNode, openUpstream, type Round, type Side } from './serving/sides.ts'
 import type { Usage } from './serving/usage.ts'
 import { kindsOf, type Sort } from './soak-kinds.ts'
 import { type Rest, type Sample, verdictOf } from './soak-verdict.ts'
@@ -49,25 +49,11 @@ const say = (line: string) => {
   if (!flags.json) console.error(line)
 }
 
-interface Capacity {
-  /** Requests a second that are answered when 64 clients ask as fast as they can. */
-  readonly perSecond: number
-  /** CPU time of the node by request. */
-  readonly cpuMicros: number
-}
-
-async function capacityOf(
-  generator: Child,
-  { child, port }: Pick<Side, 'child' | 'port'>,
-  kinds: readonly Sort[],
-  tallies: Tallies,
-): Promise<Capacity> {
-  const order: ClosedLoad = { port, kinds, clients: 64, ms: fullMs }
-  const before = await child.ask<Usage>('usage')
-  const result = await generator.ask<LoadResult>('ask', order)
-  const after = await child.ask<Usage>('usage')
-  note(result, kinds, tallies)
-  return { perSecond: result.perSecond, cpuMicros: (after.cpuMicros - before.cpuMicros) / result.requests }
+/** As much as the node takes: 64 clients ask as fast as they can. */
+async function fill(generator: Child, { child, port }: Side, kinds: readonly Sort[], tallies: Tallies): Promise<Round> {
+  const round = await measure(generator, child, { port, kinds, clients: 64, ms: fullMs })
+  note(round, kinds, tallies)
+  return round
 }
 
 async function restOf({ child }: Side): Promise<Rest> {
@@ -76,15 +62,10 @@ async function restOf({ child }: Side): Promise<Rest> {
   return { tensorBytes, spoolBytes, dropped }
 }
 
-async function sliceOf(
-  generator: Child,
-  { child, port }: Side,
-  kinds: readonly Sort[],
-  startedAt: number,
-  tallies: Tallies,
-): Promise<Slice> {
-  const capacity = await capacityOf(generator, { child, port }, kinds, tallies)
-  const rate = capacity.perSecond * share
+async function sliceOf(generator: Child, node: Side, kinds: readonly Sort[], startedAt: number, tallies: Tallies): Promise<Slice> {
+  const { child, port } = node
+  const { perSecond: capacity, cpuMicros } = await fill(generator, node, kinds, tallies)
+  const rate = capacity * share
   const order: OpenLoad = { port, kinds, rate, connections, ms: sliceMs }
   const result = await generator.ask<LoadResult>('send', order)
   note(result, kinds, tallies)
@@ -92,7 +73,7 @@ async function sliceOf(
   const state = await child.ask<NodeState>('state')
   const { p50Ms, p99Ms, perSecond } = result
   return {
-    ...{ minute: (performance.now() - startedAt) / 60_000, capacity: capacity.perSecond, cpuMicros: capacity.cpuMicros },
+    ...{ minute: (performance.now() - startedAt) / 60_000, capacity, cpuMicros },
     ...{ p50Ms, p99Ms, kept: Math.min(1, perSecond / rate), state },
     ...{
       rssBytes: usage.rss,
@@ -133,7 +114,7 @@ function minutesOf(slices: readonly Slice[]) {
 
 async function soak(generator: Child, node: Side, kinds: readonly Sort[]) {
   const tallies: Tallies = { unexpected: new Map(), answered: new Map() }
-  for (let slice = 0; slice < warmSlices; slice++) await capacityOf(generator, node, kinds, tallies)
+  for (let slice = 0; slice < warmSlices; slice++) await fill(generator, node, kinds, tallies)
   say(`sending ${share * 100} % of what the node takes for ${flags.minutes} minutes`)
   const before = await restOf(node)
   const slices: Slice[] = []

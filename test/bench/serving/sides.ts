@@ -141,11 +141,17 @@ export async function load(
     ...(secure === undefined ? {} : { secure }),
     kinds: [{ ...kind, weight: 1, headers: { 'content-type': 'application/json', ...headers } }],
   }
-  const before = await child.ask<Usage>('usage')
-  const result = await generator.ask<LoadResult>('ask', order)
-  const after = await child.ask<Usage>('usage')
-  const { byStatus } = result.kinds[kind.name] ?? { byStatus: {} }
+  const round = await measure(generator, child, order)
+  const { byStatus } = round.kinds[kind.name] ?? { byStatus: {} }
   if (Object.keys(byStatus).join() !== '200') throw new Error(`${name} answered ${JSON.stringify(byStatus)} to ${kind.name}`)
+  return round
+}
+
+/** Loads the server of that process, whatever it answers. */
+export async function measure(generator: Child, server: Child, order: ClosedLoad): Promise<Round> {
+  const before = await server.ask<Usage>('usage')
+  const result = await generator.ask<LoadResult>('ask', order)
+  const after = await server.ask<Usage>('usage')
   return { ...result, cpuMicros: (after.cpuMicros - before.cpuMicros) / result.requests }
 }
 
