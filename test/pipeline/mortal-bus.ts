@@ -58,19 +58,13 @@ export class MortalBus implements EventBus {
   }
 
   async consume(options: ConsumerOptions): Promise<Consumer> {
-    const { onAssigned } = options
     const mortal = (control: PartitionControl): PartitionControl => ({
       ...control,
       commit: (offset) => this.#write(() => control.commit(offset)),
     })
     return this.#inner.consume({
       ...options,
-      ...(onAssigned === undefined
-        ? {}
-        : {
-            onAssigned: async (topic: string, partition: number, control: PartitionControl) =>
-              onAssigned(topic, partition, mortal(control)),
-          }),
+      onAssigned: async (topic, partition, control) => options.onAssigned?.(topic, partition, mortal(control)),
       onBatch: async (batch, control) => {
         this.#alive()
         await options.onBatch(batch, mortal(control))
