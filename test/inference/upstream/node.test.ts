@@ -5,12 +5,17 @@ import { openOipUpstream } from '../../../inference/upstream/oip.ts'
 import { inferBody, openFixture, tinyFingerprint } from '../node-fixture.ts'
 import { codeOf, inferCall, opening } from './fake-upstream.ts'
 
-test('a pool before another Cordon node: its models, its answers, and its refusals', async (context) => {
+/** A node, and a pool before it. */
+async function openBefore() {
   const fixture = await openFixture()
   const { key } = await fixture.keys.create({ principal: 'front' })
   const { url } = await fixture.node.start({ host: '127.0.0.1', port: 0 })
   const { options } = opening('oip', [url])
-  const runtime = await openOipUpstream({ ...options, token: key })
+  return { fixture, options, runtime: await openOipUpstream({ ...options, token: key }) }
+}
+
+test('a pool before another Cordon node: its models, its answers, and its refusals', async (context) => {
+  const { fixture, options, runtime } = await openBefore()
   const stranger = await openOipUpstream({ ...options, token: 'wrong', pool: { ...options.pool, name: 'stranger' } })
   context.after(async () => {
     await runtime.close()
@@ -39,11 +44,7 @@ test('a pool before another Cordon node: its models, its answers, and its refusa
 })
 
 test('an input is looked at once it is on its way to the model', async (context) => {
-  const behind = await openFixture()
-  const { key } = await behind.keys.create({ principal: 'front' })
-  const { url } = await behind.node.start({ host: '127.0.0.1', port: 0 })
-  const { options } = opening('oip', [url])
-  const runtime = await openOipUpstream({ ...options, token: key })
+  const { fixture: behind, options, runtime } = await openBefore()
   const steps: string[] = []
   const fixture = await openFixture({
     runtime,
@@ -67,8 +68,8 @@ test('an input is looked at once it is on its way to the model', async (context)
     await behind.close()
   })
 
-  const { key: own } = await fixture.keys.create({ principal: 'alice' })
-  const asked = { method: 'POST', url: '/v2/models/tiny/infer', headers: { authorization: `Bearer ${own}` }, payload: inferBody() } as const
+  const { key } = await fixture.keys.create({ principal: 'alice' })
+  const asked = { method: 'POST', url: '/v2/models/tiny/infer', headers: { authorization: `Bearer ${key}` }, payload: inferBody() } as const
   const orders: string[] = []
   for (let i = 0; i < 3; i++) {
     assert.equal((await fixture.node.app.inject(asked)).statusCode, 200)
